@@ -1,0 +1,42 @@
+/** Base of every error that linmem throws on purpose. `code` is stable; the message may be reworded. */
+export class LinmemError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Bytes that are not a WebAssembly module, or not one that this version knows. */
+export class DecodeError extends LinmemError {
+  /** Byte offset from the start of the module at which decoding stopped. */
+  readonly offset: number;
+
+  constructor(message: string, offset: number) {
+    super("ERR_LINMEM_DECODE", `${message} (at offset 0x${offset.toString(16)})`);
+    this.offset = offset;
+  }
+}
+
+/** A valid module that can't be instrumented; it has to run as it is. */
+export class InstrumentError extends LinmemError {
+  constructor(message: string) {
+    super("ERR_LINMEM_INSTRUMENT", message);
+  }
+}
+
+/** A profile that can't be read: missing, foreign, or of a newer version. */
+export class ProfileError extends LinmemError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_LINMEM_PROFILE", message, options);
+  }
+}
+
+/** A command line that can't be carried out. The command prints the message alone and exits with code 2. */
+export class UsageError extends LinmemError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_LINMEM_USAGE", message, options);
+  }
+}

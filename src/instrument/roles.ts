@@ -1,0 +1,62 @@
+/**
+ * What an allocator function does and how it takes its arguments. The role decides the shape of its hook.
+ * Sizes and alignments are in bytes; `p` is the address of a block.
+ */
+export const allocatorRoles = {
+  /** `malloc(size) → p` */
+  malloc: { params: ["size"], returns: "block" },
+  /** `calloc(count, size) → p` */
+  calloc: { params: ["count", "size"], returns: "block" },
+  /** `realloc(p, size) → p` */
+  realloc: { params: ["block", "size"], returns: "block" },
+  /** `free(p)`; sized and aligned forms of `operator delete` pass more, which is ignored */
+  free: { params: ["block"], returns: "nothing" },
+  /** `aligned_alloc(alignment, size) → p`, `memalign` alike */
+  memalign: { params: ["alignment", "size"], returns: "block" },
+  /** `posix_memalign(out, alignment, size) → error`; the block's address is stored at `out` */
+  posix_memalign: { params: ["out", "alignment", "size"], returns: "error" },
+  /** `__rust_alloc(size, alignment) → p`, `__wbindgen_malloc`, `operator new(size, align)` alike */
+  alloc_aligned: { params: ["size", "alignment"], returns: "block" },
+  /** `__rust_realloc(p, oldSize, alignment, newSize) → p` */
+  rust_realloc: { params: ["block", "oldSize", "alignment", "size"], returns: "block" },
+  /** `__wbindgen_realloc(p, oldSize, newSize, alignment) → p` */
+  wbindgen_realloc: { params: ["block", "oldSize", "size", "alignment"], returns: "block" },
+  /** `cabi_realloc(p, oldSize, alignment, newSize) → p`: allocates when `p` is 0 */
+  cabi_realloc: { params: ["block", "oldSize", "alignment", "size"], returns: "block" },
+  /** a method `Dlmalloc::malloc(self, size) → p` */
+  malloc_method: { params: ["self", "size"], returns: "block" },
+  /** a method `Dlmalloc::memalign(self, alignment, size) → p` */
+  memalign_method: { params: ["self", "alignment", "size"], returns: "block" },
+  /** a method `Dlmalloc::realloc(self, p, size) → p` */
+  realloc_method: { params: ["self", "block", "size"], returns: "block" },
+  /** a method `Dlmalloc::free(self, p)` */
+  free_method: { params: ["self", "block"], returns: "nothing" },
+} as const satisfies Record<string, RoleShape>;
+
+export type AllocatorRole = keyof typeof allocatorRoles;
+
+/** What one argument of an allocator function means. */
+export type ArgumentMeaning =
+  | "size"
+  | "oldSize"
+  | "count"
+  | "alignment"
+  | "block"
+  | "out"
+  | "self";
+
+export interface RoleShape {
+  readonly params: readonly ArgumentMeaning[];
+  readonly returns: "block" | "error" | "nothing";
+}
+
+/** One allocator function of a module, and how it is known to be one. */
+export interface AllocatorFunction {
+  role: AllocatorRole;
+  /** Function index in the original module. */
+  index: number;
+  /** Its name for people: demangled where possible, `wasm-function[12]` where it has none. */
+  name: string;
+  /** Why: `name section`, `export "malloc"`, `callee of export "__wbindgen_malloc"`, `--allocator`, … */
+  evidence: string;
+}

@@ -1,0 +1,201 @@
+/**
+ * The lines of a profile (`*.linmem`): one JSON object each, append-only, every line complete in itself.
+ * docs/profile-format.md describes them for readers in other languages. All sizes are in bytes unless the
+ * name says pages; all times are milliseconds since the header's `time`.
+ */
+export const profileVersion = 1;
+
+export type FrameKind = "wasm" | "js";
+
+/** One frame of a stack. Frames of a stack are innermost first. */
+export interface Frame {
+  kind: FrameKind;
+  /** Function name as the engine or the name section gives it, not demangled; "" when it has none. */
+  function: string;
+  /** URL or path of a script; name of a module for wasm frames; "" when unknown. */
+  file: string;
+  /** 1-based line of a script, 0 when unknown. For wasm frames the function index in the original module. */
+  line: number;
+  /** 1-based column of a script, 0 when unknown. For wasm frames the byte offset in the original module. */
+  column: number;
+}
+
+/** First line of a file. */
+export interface HeaderRecord {
+  type: "header";
+  format: "linmem";
+  version: number;
+  /** Version of linmem that wrote it. */
+  linmem: string;
+  /** Milliseconds since 1970 at which recording began. */
+  time: number;
+  pid: number;
+  engine: { name: string; version: string };
+  platform: string;
+  argv: string[];
+}
+
+export interface ModuleRecord {
+  type: "module";
+  id: number;
+  /** Worker thread that compiled it, 0 for the main thread. */
+  thread: number;
+  name: string;
+  bytes: number;
+  /** `wasm-bindgen 0.2.92`, `Emscripten`, …; "" when unknown. */
+  toolchain: string;
+  /** Functions that were hooked. Empty when only growth is recorded. */
+  allocator: { role: string; name: string; index: number; evidence: string }[];
+  /** Whether calling contexts and blocks are recorded; if not, `reason` says why. */
+  instrumented: boolean;
+  reason?: string;
+}
+
+/** A stack, written once and referred to by `id`. */
+export interface StackRecord {
+  type: "stack";
+  id: number;
+  frames: Frame[];
+}
+
+/** A linear memory that came to life: defined by an instance, or made by JavaScript. */
+export interface MemoryRecord {
+  type: "memory";
+  id: number;
+  time: number;
+  thread: number;
+  /** Module whose instance defines it or whose allocator manages it; absent until one is known. */
+  module?: number;
+  initialPages: number;
+  maximumPages: number | null;
+  shared: boolean;
+  /** Where in JavaScript it was created (stack id). */
+  stack: number;
+}
+
+/** Says later which module a memory made by JavaScript serves. */
+export interface MemoryModuleRecord {
+  type: "memory-module";
+  memory: number;
+  module: number;
+}
+
+export interface InstanceRecord {
+  type: "instance";
+  id: number;
+  time: number;
+  module: number;
+  /** Its memories, defined or imported. */
+  memories: number[];
+  stack: number;
+}
+
+/** The garbage collector took a memory or an instance. */
+export interface CollectedRecord {
+  type: "collected";
+  time: number;
+  memory?: number;
+  instance?: number;
+}
+
+export interface GrowRecord {
+  type: "grow";
+  memory: number;
+  time: number;
+  fromPages: number;
+  /** Pages asked for on top. */
+  deltaPages: number;
+  /** False when the engine refused; the memory is then as before. */
+  granted: boolean;
+  /** Who asked (stack id); 0 when growth was only noticed afterwards. */
+  stack: number;
+}
+
+/**
+ * One pair of wasm calling context and JavaScript caller. `caller` is the stack id of the JavaScript caller
+ * that made the blocks; 0 stands for blocks whose caller was not captured: freed before their entry
+ * returned, or beyond the capture budget.
+ */
+export interface ContextRecord {
+  type: "context";
+  id: number;
+  memory: number;
+  /** Wasm part of the stack, and for nested entries the JavaScript in between (stack id). */
+  stack: number;
+  caller: number;
+}
+
+/** Totals of one context: `[id, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, temporary]`. */
+export type ContextTotals = [
+  id: number,
+  allocations: number,
+  frees: number,
+  allocatedBytes: number,
+  liveBytes: number,
+  peakLiveBytes: number,
+  temporary: number,
+];
+
+export interface HeapTotals {
+  allocations: number;
+  frees: number;
+  allocatedBytes: number;
+  liveBytes: number;
+  liveBlocks: number;
+  /** High-water mark of live bytes. */
+  peakLiveBytes: number;
+  /** Allocations freed before the next allocation. */
+  temporary: number;
+  /** Frees of addresses that were never seen allocated. */
+  unknownFrees: number;
+  /** Allocations that returned null. */
+  failed: number;
+  /** Allocation counts by size: entry k counts sizes in [2^k, 2^(k+1)); entry 0 also size 0. */
+  sizes: number[];
+  /** Blocks that outlived their entry from JavaScript, and those of them whose caller was captured. */
+  outlived: number;
+  captured: number;
+  /** A bound was hit: contexts beyond it are counted under one context. */
+  contextsDropped: number;
+}
+
+/** State of one memory. `contexts` has only those that changed since its previous snapshot. */
+export interface SnapshotRecord {
+  type: "snapshot";
+  time: number;
+  memory: number;
+  pages: number;
+  heap?: HeapTotals;
+  contexts: ContextTotals[];
+}
+
+export interface WarningRecord {
+  type: "warning";
+  code: string;
+  message: string;
+  module?: number;
+}
+
+/** Last line of a run that ended in order. Without it the run was killed. */
+export interface EndRecord {
+  type: "end";
+  time: number;
+  /** Exit code, or the name of the signal. */
+  exit: number | string;
+  /** Milliseconds spent on capturing stacks. */
+  captureTime: number;
+}
+
+export type ProfileRecord =
+  | HeaderRecord
+  | ModuleRecord
+  | StackRecord
+  | MemoryRecord
+  | MemoryModuleRecord
+  | InstanceRecord
+  | CollectedRecord
+  | GrowRecord
+  | ContextRecord
+  | SnapshotRecord
+  | WarningRecord
+  | EndRecord;
