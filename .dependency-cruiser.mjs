@@ -1,0 +1,114 @@
+// The layers of ARCHITECTURE.md, as rules. A change of a layer is a change of the table below.
+// test/package/layers.test.ts shows that each rule fails on code that breaks it.
+
+/** Which folder (or file) of src/ may import which others. Everything may import itself. */
+const layers = {
+  "errors.ts": [],
+  "memory/": ["errors.ts"],
+  "wasm/": ["errors.ts"],
+  "instrument/": ["wasm/"],
+  "recorder/": ["wasm/"],
+  "profile/": ["errors.ts"],
+  "analyze/": ["profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
+  "report/": ["analyze/"],
+  "attach/": ["instrument/", "recorder/", "profile/"],
+  "testing/": ["attach/", "analyze/"],
+  "ui/": ["report/"],
+  "cli/": [
+    "errors.ts",
+    "memory/",
+    "wasm/",
+    "instrument/",
+    "recorder/",
+    "profile/",
+    "analyze/",
+    "report/",
+    "attach/",
+    "testing/",
+  ],
+  "index.ts": ["errors.ts", "memory/"],
+};
+
+/** Layers that may use another one's types, but not its code. */
+const typesOnly = { "recorder/": "wasm/", "ui/": "report/" };
+
+/** Where `node:` imports are allowed. */
+const nodeCode = ["^src/cli/", "^src/attach/node", "^src/profile/file[^/]*\\.ts$"];
+
+/** `memory/` and `errors.ts` as path patterns: a folder, one file, or the start of a file name. */
+const pattern = (layer) => `^src/${layer.replaceAll(".", "\\.")}${layer.endsWith(".ts") ? "$" : ""}`;
+const patterns = (names) => names.map(pattern);
+
+export default {
+  forbidden: [
+    ...Object.entries(layers).map(([layer, allowed]) => ({
+      name: `layer-${layer.replace(/\W.*/, "")}`,
+      severity: "error",
+      comment: `src/${layer} may import only: ${allowed.join(", ") || "nothing"}`,
+      from: { path: pattern(layer) },
+      to: { path: "^src/", pathNot: patterns([layer, ...allowed]) },
+    })),
+    ...Object.entries(typesOnly).map(([layer, target]) => ({
+      name: `types-only-${layer.slice(0, -1)}`,
+      severity: "error",
+      comment: `src/${layer} may use only types of src/${target}: write \`import type\``,
+      from: { path: pattern(layer) },
+      to: { path: pattern(target), dependencyTypesNot: ["type-only"] },
+    })),
+    {
+      name: "unknown-layer",
+      severity: "error",
+      comment: "every file of src/ belongs to a layer of the table",
+      from: { path: "^src/", pathNot: patterns(Object.keys(layers)) },
+      to: {},
+    },
+    {
+      name: "no-node",
+      severity: "error",
+      comment: "node: imports only in src/cli/, src/attach/node* and src/profile/file*.ts",
+      from: { path: "^src/", pathNot: nodeCode },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "no-cycle",
+      severity: "error",
+      comment: "no circular imports",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "no-dev-dependency",
+      severity: "error",
+      comment: "what is published needs only dependencies (src/ui/ is bundled at build time)",
+      from: { path: "^src/", pathNot: "^src/ui/" },
+      to: { dependencyTypes: ["npm-dev"], pathNot: "node_modules/@types/" },
+    },
+    {
+      name: "no-undeclared-dependency",
+      severity: "error",
+      comment: "an imported package is declared in package.json",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "no-outside",
+      severity: "error",
+      comment: "src/ imports no tests, scripts or benchmarks",
+      from: { path: "^src/" },
+      to: { path: "^(test|bench|scripts)/" },
+    },
+    {
+      name: "no-unresolvable",
+      severity: "error",
+      comment: "an import that does not exist",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^src/recorder/assembly/" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+  },
+};

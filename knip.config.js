@@ -1,0 +1,14 @@
+// Finds unused files, exports and dependencies. Entries follow package.json: dist/x.js is src/x.ts.
+import { readFileSync } from "node:fs";
+
+const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+const published = [...Object.values(manifest.exports), ...Object.values(manifest.bin)]
+  .map((target) => (typeof target === "string" ? target : target.default))
+  .filter((target) => target.endsWith(".js"))
+  .map((target) => target.replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
+
+export default {
+  entry: [...published, "test/**/*.test.ts", "bench/*.{ts,mjs}", "scripts/*.{ts,mjs}"],
+  project: ["src/**/*.{ts,tsx}", "test/**/*.ts", "bench/**/*.{ts,mjs}", "scripts/**/*.{ts,mjs}"],
+  ignore: ["src/recorder/assembly/**", "test/**/fixtures/**"],
+};
