@@ -10,5 +10,7 @@ const published = [...Object.values(manifest.exports), ...Object.values(manifest
 export default {
   entry: [...published, "test/**/*.test.ts", "bench/*.{ts,mjs}", "scripts/*.{ts,mjs}"],
   project: ["src/**/*.{ts,tsx}", "test/**/*.ts", "bench/**/*.{ts,mjs}", "scripts/**/*.{ts,mjs}"],
+  // Named only in a command line, in scripts/test.mjs.
+  ignoreDependencies: ["tsx"],
   ignore: ["src/recorder/assembly/**", "test/**/fixtures/**"],
 };

@@ -1,0 +1,230 @@
+// The layer rules, run on a small made-up source tree: each rule must fail on code that breaks it,
+// and let through what the table of ARCHITECTURE.md allows.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const depcruise = join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs");
+
+/** One file of each layer. `wasm/names` stands for the parts of wasm/ that analyze/ may use. */
+const layers = {
+  errors: "src/errors.ts",
+  memory: "src/memory/heap.ts",
+  wasm: "src/wasm/decode.ts",
+  "wasm/names": "src/wasm/names.ts",
+  instrument: "src/instrument/wrap.ts",
+  recorder: "src/recorder/host.ts",
+  profile: "src/profile/records.ts",
+  analyze: "src/analyze/leaks.ts",
+  report: "src/report/text.ts",
+  attach: "src/attach/hook.ts",
+  testing: "src/testing/index.ts",
+  ui: "src/ui/app.ts",
+  cli: "src/cli/run.ts",
+  index: "src/index.ts",
+};
+type Layer = keyof typeof layers;
+const names = Object.keys(layers) as Layer[];
+
+/** The design's table, written a second time: what a layer may import, code and types. */
+const allowed: Record<Layer, Layer[]> = {
+  errors: [],
+  memory: ["errors"],
+  wasm: ["errors", "wasm/names"],
+  "wasm/names": ["errors", "wasm"],
+  instrument: ["wasm", "wasm/names"],
+  recorder: [],
+  profile: ["errors"],
+  analyze: ["profile", "wasm/names"],
+  report: ["analyze"],
+  attach: ["instrument", "recorder", "profile"],
+  testing: ["attach", "analyze"],
+  ui: [],
+  cli: names.filter((name) => name !== "ui" && name !== "index"),
+  index: ["errors", "memory"],
+};
+const allowedTypes: Partial<Record<Layer, Layer[]>> = { recorder: ["wasm", "wasm/names"], ui: ["report"] };
+
+interface Violation {
+  rule: { name: string };
+  from: string;
+  to: string;
+}
+
+let tree: string;
+
+before(() => {
+  tree = mkdtempSync(join(tmpdir(), "linmem-layers-"));
+});
+after(() => {
+  rmSync(tree, { recursive: true, force: true });
+});
+
+/** Lays out `files` (path to text) as a package of its own and returns what the rules say about it. */
+function violations(files: Record<string, string>): Violation[] {
+  rmSync(tree, { recursive: true, force: true });
+  const all = {
+    "package.json": JSON.stringify({
+      type: "module",
+      dependencies: { declared: "1.0.0" },
+      devDependencies: { tool: "1.0.0" },
+    }),
+    "tsconfig.json": JSON.stringify({ compilerOptions: { module: "NodeNext", target: "ES2022" } }),
+    ...Object.fromEntries(
+      ["declared", "tool", "undeclared"].flatMap((name) => [
+        [`node_modules/${name}/package.json`, JSON.stringify({ name, version: "1.0.0", main: "index.js" })],
+        [`node_modules/${name}/index.js`, "module.exports = 1;\n"],
+      ]),
+    ),
+    ...files,
+  };
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    writeFileSync(join(tree, path), text);
+  }
+  const output = spawnSync(
+    process.execPath,
+    [depcruise, "src", "--config", join(root, ".dependency-cruiser.mjs"), "--output-type", "json"],
+    { cwd: tree, encoding: "utf8", maxBuffer: 1 << 26 },
+  );
+  assert.equal(output.stderr, "");
+  return JSON.parse(output.stdout).summary.violations;
+}
+
+/** An import path from one file of the tree to another. */
+function specifier(from: string, to: string): string {
+  const up = from.split("/").length - 2;
+  return `${up === 0 ? "./" : "../".repeat(up)}${to.slice("src/".length).replace(/\.ts$/, ".js")}`;
+}
+
+/** One importing file for each pair of layers, next to the layer's own file, and the rules' verdict on it. */
+function refusedPairs(statement: (path: string) => string): Set<string> {
+  const files: Record<string, string> = {};
+  const pairs = new Map<string, string>();
+  for (const name of names) files[layers[name]] = "export const value = 1;\nexport type Value = number;\n";
+  for (const from of names) {
+    for (const to of names) {
+      if (from === to) continue;
+      // The single-file layers can't have a second file: their imports are tested in one go below.
+      if (from === "errors" || from === "index") continue;
+      const path = layers[from].replace(/\.ts$/, `-to-${to.replace("/", "-")}.ts`);
+      files[path] = statement(specifier(path, layers[to]));
+      pairs.set(`${path} ${layers[to]}`, `${from} -> ${to}`);
+    }
+  }
+  const refused = new Set<string>();
+  for (const { from, to } of violations(files)) {
+    const pair = pairs.get(`${from} ${to}`);
+    assert.ok(pair, `unexpected violation ${from} -> ${to}`);
+    refused.add(pair);
+  }
+  return refused;
+}
+
+function expectedPairs(table: (from: Layer) => Layer[]): Set<string> {
+  const folders = names.filter((name) => name !== "errors" && name !== "index");
+  return new Set(
+    folders.flatMap((from) =>
+      names.filter((to) => to !== from && !table(from).includes(to)).map((to) => `${from} -> ${to}`),
+    ),
+  );
+}
+
+test("an import of code is refused exactly where the table does not allow it", () => {
+  const refused = refusedPairs((path) => `import { value } from "${path}";\nexport const copy = value;\n`);
+  assert.deepEqual([...refused].sort(), [...expectedPairs((from) => allowed[from])].sort());
+});
+
+test("an import of types is refused exactly where the table does not allow it", () => {
+  const refused = refusedPairs(
+    (path) => `import type { Value } from "${path}";\nexport const copy: Value = 1;\n`,
+  );
+  assert.deepEqual(
+    [...refused].sort(),
+    [...expectedPairs((from) => [...allowed[from], ...(allowedTypes[from] ?? [])])].sort(),
+  );
+});
+
+test("errors.ts imports nothing, index.ts only memory/ and errors.ts", () => {
+  const found = violations({
+    "src/errors.ts": `import "./wasm/leb.js";\n`,
+    "src/index.ts": `import "./memory/heap.js";\nimport "./errors.js";\nimport "./wasm/leb.js";\n`,
+    "src/wasm/leb.ts": "export const leb = 1;\n",
+    "src/memory/heap.ts": "export const heap = 1;\n",
+  });
+  assert.deepEqual(found.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`).sort(), [
+    "layer-errors: src/errors.ts -> src/wasm/leb.ts",
+    "layer-index: src/index.ts -> src/wasm/leb.ts",
+  ]);
+});
+
+/** Each remaining rule with code that breaks it, and code near it that does not. */
+const rules: { rule: string; broken: Record<string, string>; fine: Record<string, string> }[] = [
+  {
+    rule: "unknown-layer",
+    broken: { "src/helpers/bytes.ts": `import "../errors.js";\n`, "src/errors.ts": "export {};\n" },
+    fine: { "src/wasm/bytes.ts": `import "../errors.js";\n`, "src/errors.ts": "export {};\n" },
+  },
+  {
+    rule: "no-node",
+    broken: { "src/profile/reader.ts": `import { readFileSync } from "node:fs";\nreadFileSync("x");\n` },
+    fine: {
+      "src/profile/file-reader.ts": `import { readFileSync } from "node:fs";\nreadFileSync("x");\n`,
+      "src/attach/node/register.ts": `import { register } from "node:module";\nregister("x");\n`,
+      "src/attach/node-worker.ts": `import { Worker } from "node:worker_threads";\nnew Worker("x");\n`,
+      "src/cli/run.ts": `import { readFileSync } from "node:fs";\nreadFileSync("x");\n`,
+    },
+  },
+  {
+    rule: "no-node",
+    broken: {
+      "src/attach/page.ts": `import type { Worker } from "worker_threads";\nexport type W = Worker;\n`,
+    },
+    fine: {},
+  },
+  {
+    rule: "no-cycle",
+    broken: {
+      "src/wasm/a.ts": `import { b } from "./b.js";\nexport const a = b;\n`,
+      "src/wasm/b.ts": `import { a } from "./a.js";\nexport const b = a;\n`,
+    },
+    fine: { "src/wasm/a.ts": `import "./b.js";\nexport const a = 1;\n`, "src/wasm/b.ts": "export {};\n" },
+  },
+  {
+    rule: "no-dev-dependency",
+    broken: { "src/cli/run.ts": `import "tool";\n` },
+    fine: { "src/cli/run.ts": `import "declared";\n`, "src/ui/app.ts": `import "tool";\n` },
+  },
+  { rule: "no-undeclared-dependency", broken: { "src/cli/run.ts": `import "undeclared";\n` }, fine: {} },
+  {
+    rule: "no-outside",
+    broken: {
+      "src/cli/run.ts": `import "../../test/helper.js";\n`,
+      "test/helper.ts": "export {};\n",
+    },
+    fine: {},
+  },
+  { rule: "no-unresolvable", broken: { "src/wasm/a.ts": `import "./missing.js";\n` }, fine: {} },
+];
+
+for (const { rule, broken, fine } of rules) {
+  test(`${rule} refuses ${Object.keys(broken)[0]}`, () => {
+    assert.deepEqual([...new Set(violations(broken).map((found) => found.rule.name))], [rule]);
+    if (Object.keys(fine).length > 0) assert.deepEqual(violations(fine), []);
+  });
+}
+
+test("a violation ends the command with an error", () => {
+  violations({ "src/wasm/a.ts": `import "./missing.js";\n` });
+  assert.throws(() =>
+    execFileSync(process.execPath, [depcruise, "src", "--config", join(root, ".dependency-cruiser.mjs")], {
+      cwd: tree,
+      stdio: "ignore",
+    }),
+  );
+});

@@ -1,0 +1,96 @@
+// The package as its users get it: packed, installed in an empty folder, imported, type-checked and run.
+// Reads dist/, so build first (`npm test` does).
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+/** "linmem", "linmem/testing", …: what package.json offers for import. */
+const subpaths = Object.keys(manifest.exports)
+  .filter((key) => !key.endsWith(".json"))
+  .map((key) => key.replace(/^\./, manifest.name));
+
+describe("the packed package", () => {
+  let folder: string;
+  let packed: string[];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "linmem-package-"));
+    const { stdout } = await run(
+      "npm",
+      ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
+      { cwd: root },
+    );
+    // npm 12 answers with an object by package name, earlier ones with a list.
+    const [{ filename, files }] = Object.values<{ filename: string; files: { path: string }[] }>(
+      JSON.parse(stdout),
+    ) as [{ filename: string; files: { path: string }[] }];
+    packed = files.map((file) => file.path);
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", join(folder, filename)], {
+      cwd: folder,
+    });
+  });
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("holds what runs, its types and its papers, nothing else", () => {
+    const unexpected = packed.filter(
+      (path) => !/^(dist\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path),
+    );
+    assert.deepEqual(unexpected, []);
+    assert.deepEqual(
+      packed.filter((path) => /\.test\.|recorder\/assembly/.test(path)),
+      [],
+    );
+    assert.ok(packed.includes("LICENSE"));
+  });
+
+  for (const subpath of subpaths) {
+    test(`import "${subpath}"`, async () => {
+      const { stdout } = await run(
+        process.execPath,
+        ["--input-type=module", "--eval", `console.log(Object.keys(await import("${subpath}")).length)`],
+        { cwd: folder },
+      );
+      assert.ok(Number(stdout) > 0, "exports nothing");
+    });
+  }
+
+  test("types resolve, without Node's, for a strict TypeScript user", async () => {
+    writeFileSync(
+      join(folder, "user.ts"),
+      subpaths.map((subpath, index) => `export * as part${index} from "${subpath}";\n`).join(""),
+    );
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          target: "ES2022",
+          module: "NodeNext",
+          lib: ["ES2023", "DOM"],
+          types: [],
+          noEmit: true,
+        },
+        files: ["user.ts"],
+      }),
+    );
+    await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
+  });
+
+  for (const name of Object.keys(manifest.bin)) {
+    test(`npx ${name} --help`, async () => {
+      const { stdout } = await run("npx", ["--no-install", name, "--help"], { cwd: folder });
+      assert.match(stdout, new RegExp(`\\b${name}\\b`));
+    });
+  }
+});
