@@ -1,0 +1,86 @@
+/**
+ * Element section. The eight forms of a segment differ in three bits (`elementFlag`):
+ *
+ *     flags  mode         table   type       elements
+ *     0, 4   active       0       –          indices, expressions
+ *     1, 5   passive      –       given      indices, expressions
+ *     2, 6   active       given   given      indices, expressions
+ *     3, 7   declarative  –       given      indices, expressions
+ *
+ * With indices the type is one byte, 0 for functions; with expressions a reference type.
+ */
+import { DecodeError } from "../../errors.js";
+import { type Reader, Writer } from "../leb128.js";
+import { limits } from "../limits.js";
+import { type ConstantExpression, type ElementSegment, elementFlag, valueType } from "../types.js";
+import { decodeConstantExpression, decodeReferenceType, encodeValueType } from "./value-types.js";
+
+const { passive, explicit, expressions } = elementFlag;
+const functionKind = 0;
+
+export function decodeElements(reader: Reader): ElementSegment[] {
+  const segments: ElementSegment[] = [];
+  for (let count = reader.count(3, limits.elementSegments, "element segments"); count > 0; count--) {
+    segments.push(decodeSegment(reader));
+  }
+  reader.expectEnd("element section");
+  return segments;
+}
+
+function decodeSegment(reader: Reader): ElementSegment {
+  const start = reader.pos;
+  const flags = reader.u32();
+  if (flags > (passive | explicit | expressions)) {
+    throw new DecodeError(`malformed element segment flags ${flags}`, start);
+  }
+  const segment: ElementSegment = { flags, table: 0, type: valueType.funcref };
+  if (!(flags & passive)) {
+    if (flags & explicit) segment.table = reader.u32();
+    segment.offset = decodeConstantExpression(reader);
+  }
+  if (flags & (passive | explicit)) {
+    if (flags & expressions) segment.type = decodeReferenceType(reader);
+    else decodeFunctionKind(reader);
+  }
+  const count = reader.count(1, limits.elements, "elements");
+  if (flags & expressions) {
+    const items: ConstantExpression[] = [];
+    for (let i = 0; i < count; i++) items.push(decodeConstantExpression(reader));
+    segment.expressions = items;
+  } else {
+    const items: number[] = [];
+    for (let i = 0; i < count; i++) items.push(reader.u32());
+    segment.functions = items;
+  }
+  return segment;
+}
+
+function decodeFunctionKind(reader: Reader): void {
+  const start = reader.pos;
+  const kind = reader.byte();
+  if (kind !== functionKind) throw new DecodeError(`malformed element kind 0x${kind.toString(16)}`, start);
+}
+
+export function encodeElements(segments: readonly ElementSegment[]): Uint8Array {
+  const writer = new Writer();
+  writer.u32(segments.length);
+  for (const { flags, table, offset, type, functions = [], expressions: items = [] } of segments) {
+    writer.u32(flags);
+    if (!(flags & passive)) {
+      if (flags & explicit) writer.u32(table);
+      if (offset) writer.bytes(offset);
+    }
+    if (flags & (passive | explicit)) {
+      if (flags & expressions) encodeValueType(writer, type);
+      else writer.byte(functionKind);
+    }
+    if (flags & expressions) {
+      writer.u32(items.length);
+      for (const item of items) writer.bytes(item);
+    } else {
+      writer.u32(functions.length);
+      for (const index of functions) writer.u32(index);
+    }
+  }
+  return writer.finish();
+}

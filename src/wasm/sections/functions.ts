@@ -1,0 +1,18 @@
+/** Function section: the type index of each defined function. Their bodies are in the code section. */
+import { type Reader, Writer } from "../leb128.js";
+import { limits } from "../limits.js";
+
+export function decodeFunctions(reader: Reader): number[] {
+  const types: number[] = [];
+  for (let count = reader.count(1, limits.functions, "functions"); count > 0; count--)
+    types.push(reader.u32());
+  reader.expectEnd("function section");
+  return types;
+}
+
+export function encodeFunctions(types: readonly number[]): Uint8Array {
+  const writer = new Writer(types.length * 2 + 5);
+  writer.u32(types.length);
+  for (const type of types) writer.u32(type);
+  return writer.finish();
+}
