@@ -148,6 +148,10 @@ export interface HeapTotals {
   temporary: number;
   /** Frees of addresses that were never seen allocated. */
   unknownFrees: number;
+  /** Blocks that were allocated again at the same address without a free that was seen. */
+  missedFrees: number;
+  /** Blocks that the recorder had no memory for; their later free counts as unknown. */
+  untracked: number;
   /** Allocations that returned null. */
   failed: number;
   /** Allocation counts by size: entry k counts sizes in [2^k, 2^(k+1)); entry 0 also size 0. */

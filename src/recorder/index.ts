@@ -1,15 +1,23 @@
+/**
+ * The host side of the recorder: instantiates the module that hooks call, and reads its tables. Layout of its
+ * memory: assembly/layout.ts, of which the offsets below are the mirror.
+ */
 import type { ContextTotals, HeapTotals } from "../profile/records.js";
+import { recorderWasmBase64 } from "./generated/recorder-wasm.js";
 
 /** Module name under which an instrumented module imports the recorder's functions. */
 export const recorderModuleName = "linmem";
 
 /** What the recorder asks of its surroundings, while the program's stack stands. Never called on a hot path. */
 export interface RecorderHost {
-  /** A calling context was seen for the first time: `context` is its number in this recorder, `hash` identifies it in the module. */
+  /**
+   * A calling context was seen for the first time: `context` is its number in this recorder, `hash` identifies
+   * it in the module.
+   */
   contextSeen(context: number, hash: bigint): void;
   /**
-   * An entry from JavaScript is about to return and leaves blocks live. Returns a number > 0 for the
-   * JavaScript caller on the stack, or 0 to decline (budget spent).
+   * An entry from JavaScript is about to return and leaves blocks live. Returns a number from 1 to 2^24 - 1 for
+   * the JavaScript caller on the stack, or 0 to decline (budget spent).
    */
   captureCaller(): number;
   /** Whether a wasm frame lies on the stack below the entry that asks; false after a trap left the state stale. */
@@ -20,7 +28,7 @@ export interface RecorderHost {
 export interface RecordedContext {
   /** Number of the pair; what `ContextTotals` begin with. */
   id: number;
-  /** Number that `contextSeen` announced. */
+  /** Number that `contextSeen` announced; 0 for what came beyond the bound of contexts. */
   context: number;
   /** What `captureCaller` returned. */
   caller: number;
@@ -29,12 +37,143 @@ export interface RecordedContext {
 /** One recorder serves all instances that share a linear memory. It has a memory of its own. */
 export interface Recorder {
   /** Functions to import under `recorderModuleName`. */
-  readonly imports: Record<string, WebAssembly.ExportValue>;
+  readonly imports: Readonly<Record<string, WebAssembly.ExportValue>>;
   totals(): HeapTotals;
   /** Pairs that are new and totals that changed since the previous call. */
   takeChanges(): { contexts: RecordedContext[]; totals: ContextTotals[] };
+  /**
+   * Whether every entry that leaves blocks live asks for its caller (as at the start), or only a share of
+   * them, weighed by how long their blocks usually live.
+   */
+  setEager(eager: boolean): void;
   /** Bytes of the recorder's own memory. */
   memoryBytes(): number;
 }
 
-export declare function createRecorder(host: RecorderHost): Recorder;
+interface RecorderExports {
+  memory: WebAssembly.Memory;
+  alloc: Function;
+  free: Function;
+  realloc: Function;
+  leave: Function;
+  abandon: Function;
+  nested: Function;
+  carry: Function;
+  setEager(value: number): void;
+  recordCount(): number;
+  recordsAddress(): number;
+  peakShare(record: number): number;
+  sync(): number;
+}
+
+const record = {
+  size: 60,
+  allocations: 8,
+  allocatedBytes: 16,
+  liveBytes: 24,
+  liveBlocks: 36,
+  temporary: 44,
+  caller: 52,
+  dirty: 55,
+  base: 56,
+} as const;
+
+/** `sync` writes this many numbers, then the histogram behind 16 places. */
+const totalNames = [
+  "allocations",
+  "frees",
+  "allocatedBytes",
+  "liveBytes",
+  "peakLiveBytes",
+  "temporary",
+  "unknownFrees",
+  "missedFrees",
+  "failed",
+  "outlived",
+  "captured",
+  "contextsDropped",
+  "untracked",
+] as const;
+const histogramOffset = 16 * 8;
+const histogramEntries = 32;
+
+// taken before anything puts itself between the program and WebAssembly
+const { Module, Instance } = WebAssembly;
+let compiled: WebAssembly.Module | undefined;
+
+function recorderModule(): WebAssembly.Module {
+  compiled ??= new Module(Uint8Array.from(atob(recorderWasmBase64), (c) => c.charCodeAt(0)));
+  return compiled;
+}
+
+export function createRecorder(host: RecorderHost): Recorder {
+  const instance = new Instance(recorderModule(), {
+    host: {
+      contextSeen: (context: number, hash: bigint) => host.contextSeen(context, BigInt.asUintN(64, hash)),
+      captureCaller: () => host.captureCaller(),
+      isNested: () => (host.isNested() ? 1 : 0),
+    },
+  });
+  const wasm = instance.exports as unknown as RecorderExports;
+  const { alloc, free, realloc, leave, abandon, nested, carry } = wasm;
+  let announced = 0;
+
+  return {
+    imports: { alloc, free, realloc, leave, abandon, nested, carry } as Record<string, WebAssembly.ExportValue>,
+
+    totals() {
+      const at = wasm.sync();
+      const view = new DataView(wasm.memory.buffer);
+      const totals = {} as HeapTotals;
+      totalNames.forEach((name, i) => {
+        totals[name] = view.getFloat64(at + 8 * i, true);
+      });
+      totals.liveBlocks = totals.allocations - totals.frees - totals.missedFrees;
+      totals.sizes = [];
+      for (let i = 0; i < histogramEntries; i++) {
+        totals.sizes.push(Number(view.getBigUint64(at + histogramOffset + 8 * i, true)));
+      }
+      return totals;
+    },
+
+    takeChanges() {
+      const view = new DataView(wasm.memory.buffer);
+      const start = wasm.recordsAddress();
+      const count = wasm.recordCount();
+      const contexts: RecordedContext[] = [];
+      const totals: ContextTotals[] = [];
+      for (let id = 0; id < count; id++) {
+        const at = start + id * record.size;
+        if (id >= announced) {
+          contexts.push({
+            id,
+            context: view.getUint32(at + record.base, true) & 0xffffff,
+            caller: view.getUint32(at + record.caller, true) & 0xffffff,
+          });
+        }
+        if (view.getUint8(at + record.dirty) === 0) continue;
+        view.setUint8(at + record.dirty, 0);
+        const allocations = Number(view.getBigUint64(at + record.allocations, true));
+        totals.push([
+          id,
+          allocations,
+          allocations - view.getUint32(at + record.liveBlocks, true),
+          Number(view.getBigUint64(at + record.allocatedBytes, true)),
+          Number(view.getBigUint64(at + record.liveBytes, true)),
+          wasm.peakShare(id),
+          view.getUint32(at + record.temporary, true),
+        ]);
+      }
+      announced = count;
+      return { contexts, totals };
+    },
+
+    setEager(eager) {
+      wasm.setEager(eager ? 1 : 0);
+    },
+
+    memoryBytes() {
+      return wasm.memory.buffer.byteLength;
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * The table of live blocks: open addressing with linear probing, keyed by address.
+ *
+ * A hash table that doubles wastes up to half its memory, and the recorder's memory has to follow the live
+ * heap at 16 bytes a block. So a slot's home is `hash × capacity / 2^32`, which works for any capacity and
+ * keeps the order of hashes: the table can grow by a sixteenth, in place. All blocks are moved to the top end
+ * of the larger table and put to their new homes from there, in order; the part still to be read is always
+ * ahead of where the next block goes. Removal shifts followers back (Knuth 6.4, algorithm R), so there are no
+ * tombstones.
+ */
+import { reach, SLOT_ADDRESS, SLOT_BYTES, SLOT_RECORD, SLOT_SIZE, SPREAD } from "./layout";
+
+/** Slots behind the last home, so that probing needs no wrap-around. */
+const SLACK: u32 = 256;
+/** Above this many slots the table grows by a sixteenth and is filled to four fifths. */
+const LARGE: u32 = 1 << 15;
+
+let base: usize = 0;
+let capacity: u32 = 0;
+let count: u32 = 0;
+let limit: u32 = 0;
+
+/** Blocks that found no place. */
+export let lost: u64 = 0;
+
+@inline
+function home(address: u32): u32 {
+  return <u32>((<u64>(address * SPREAD) * <u64>capacity) >> 32);
+}
+
+@inline
+function slot(index: u32): usize {
+  return base + <usize>index * SLOT_SIZE;
+}
+
+function setCapacity(slots: u32): void {
+  capacity = slots;
+  limit = slots < LARGE ? slots / 8 * 5 : slots / 5 * 4;
+}
+
+/** Lays out an empty table at `at`. */
+export function initBlocks(at: usize): void {
+  base = at;
+  setCapacity(1024);
+  reach(slot(capacity + SLACK));
+}
+
+/** Moves the table up by `bytes`, to make room below it; false when the engine refuses memory. */
+export function moveBlocks(bytes: usize): bool {
+  const length = <usize>(capacity + SLACK) * SLOT_SIZE;
+  if (!reach(base + length + bytes)) return false;
+  memory.copy(base + bytes, base, length);
+  base += bytes;
+  return true;
+}
+
+/** Slot of the block at `address`, or 0. */
+export function findBlock(address: u32): usize {
+  let at = slot(home(address));
+  while (true) {
+    const found = load<u32>(at, SLOT_ADDRESS);
+    if (found == address) return at;
+    if (!found) return 0;
+    at += SLOT_SIZE;
+  }
+}
+
+/** Slot for a new block at `address`, which is not in the table; 0 when there is no memory for it. */
+export function addBlock(address: u32, bytes: u32, record: u32): usize {
+  if (count >= limit && !enlarge()) return refuse();
+  let at = slot(home(address));
+  while (load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
+  // the last slot stays empty: it ends every search
+  while (at >= slot(capacity + SLACK - 1)) {
+    if (!enlarge()) return refuse();
+    at = slot(home(address));
+    while (load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
+  }
+  store<u32>(at, address, SLOT_ADDRESS);
+  store<u32>(at, bytes, SLOT_BYTES);
+  store<u32>(at, record, SLOT_RECORD);
+  count++;
+  return at;
+}
+
+function refuse(): usize {
+  lost++;
+  return 0;
+}
+
+export function removeBlock(at: usize): void {
+  let hole = at;
+  let next = at + SLOT_SIZE;
+  for (;;) {
+    const address = load<u32>(next, SLOT_ADDRESS);
+    if (!address) break;
+    if (slot(home(address)) <= hole) {
+      memory.copy(hole, next, SLOT_SIZE);
+      hole = next;
+    }
+    next += SLOT_SIZE;
+  }
+  store<u32>(hole, 0, SLOT_ADDRESS);
+  count--;
+}
+
+function enlarge(): bool {
+  const slots = capacity < LARGE ? capacity * 2 : capacity + (capacity >> 4);
+  const oldEnd = slot(capacity + SLACK);
+  const end = slot(slots + SLACK);
+  if (!reach(end)) return false;
+
+  let read = end;
+  for (let at = oldEnd; at > base; ) {
+    at -= SLOT_SIZE;
+    if (load<u32>(at, SLOT_ADDRESS)) {
+      read -= SLOT_SIZE;
+      memory.copy(read, at, SLOT_SIZE);
+    }
+  }
+  memory.fill(base, 0, read - base);
+  setCapacity(slots);
+
+  for (; read < end; read += SLOT_SIZE) {
+    const address = load<u32>(read, SLOT_ADDRESS);
+    const bytes = load<u32>(read, SLOT_BYTES);
+    const record = load<u32>(read, SLOT_RECORD);
+    store<u32>(read, 0, SLOT_ADDRESS);
+    let at = slot(home(address));
+    while (at < end && load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
+    // with this much slack it takes addresses made for the purpose to get here
+    if (at >= end - SLOT_SIZE) {
+      lost++;
+      count--;
+      continue;
+    }
+    store<u32>(at, address, SLOT_ADDRESS);
+    store<u32>(at, bytes, SLOT_BYTES);
+    store<u32>(at, record, SLOT_RECORD);
+  }
+  return true;
+}
