@@ -1,9 +1,9 @@
 import type { WriteStream } from "node:tty";
 
-/** Columns to lay text out for: the terminal's width, else `COLUMNS`, else 100. */
-export function outputWidth(stream: WriteStream): number {
+/** Columns that text has to fit: the terminal's, or as `COLUMNS` says; undefined in a pipe or file. */
+export function outputWidth(stream: WriteStream): number | undefined {
   const columns = stream.columns || Number(process.env.COLUMNS);
-  return Number.isInteger(columns) && columns >= 40 ? columns : 100;
+  return Number.isInteger(columns) && columns > 0 ? Math.max(40, columns) : undefined;
 }
 
 /** Whether to colour what goes to `stream`: NO_COLOR and FORCE_COLOR decide, else whether it is a terminal. */
@@ -21,19 +21,5 @@ export function writeOutput(text: string): Promise<void> {
   });
 }
 
-const reasons: Record<string, string> = {
-  ENOENT: "no such file or directory",
-  EACCES: "permission denied",
-  EPERM: "not permitted",
-  EISDIR: "it is a directory",
-  ENOTDIR: "part of the path is not a directory",
-  EEXIST: "it exists already",
-  ENOSPC: "no space left on the device",
-  EROFS: "read-only file system",
-};
-
 /** Why the system refused, in words for a message of one line. */
-export function systemReason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return reasons[code ?? ""] ?? message;
-}
+export { systemReason } from "../profile/file.js";

@@ -1,0 +1,36 @@
+import { createReadStream } from "node:fs";
+import { ProfileError } from "../errors.js";
+import { ProfileReader } from "./reader.js";
+import type { Profile } from "./state.js";
+
+/**
+ * Reads a profile from a file, in pieces: it may be larger than a string can be.
+ * @throws ProfileError when the file can't be read, is no profile, or one of a newer version.
+ */
+export async function readProfileFile(path: string): Promise<Profile> {
+  const reader = new ProfileReader(path);
+  try {
+    for await (const chunk of createReadStream(path, "utf8")) reader.write(chunk);
+  } catch (error) {
+    if (error instanceof ProfileError) throw error;
+    throw new ProfileError(`cannot read ${path}: ${systemReason(error)}`, { cause: error });
+  }
+  return reader.finish();
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: "there is no such file",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a directory",
+  ENOTDIR: "a part of the path is not a directory",
+  EEXIST: "it exists already",
+  ENOSPC: "no space is left on the device",
+  EROFS: "the file system is read-only",
+};
+
+/** Why the system refused, in words for a message of one line. */
+export function systemReason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return reasons[code ?? ""] ?? message;
+}

@@ -1,0 +1,155 @@
+import type {
+  ContextRecord,
+  ContextTotals,
+  EndRecord,
+  Frame,
+  GrowRecord,
+  HeaderRecord,
+  HeapTotals,
+  InstanceRecord,
+  MemoryRecord,
+  ModuleRecord,
+  ProfileRecord,
+  WarningRecord,
+} from "./records.js";
+
+/** What the records of a file add up to. */
+export interface Profile {
+  header: HeaderRecord;
+  modules: Map<number, ModuleRecord>;
+  /** Frames by stack id, innermost first. */
+  stacks: Map<number, Frame[]>;
+  memories: Map<number, MemoryState>;
+  instances: Map<number, InstanceState>;
+  warnings: WarningRecord[];
+  /** Absent when the run was killed. */
+  end?: EndRecord;
+  /** Time of the last record that has one, in milliseconds since the header's `time`. */
+  lastTime: number;
+  /** The last line was cut off, as a kill leaves it. */
+  cut: boolean;
+  /** Lines that could not be understood and were left out; the cut one is not among them. */
+  damagedLines: number;
+}
+
+export interface MemoryState extends Omit<MemoryRecord, "type"> {
+  /** Size as last heard of. */
+  pages: number;
+  peakPages: number;
+  grows: GrowRecord[];
+  /** Totals of the last snapshot; absent when blocks of this memory are not recorded. */
+  heap?: HeapTotals;
+  /** By the id of the context, which is unique within its memory. */
+  contexts: Map<number, ContextState>;
+  /** When the garbage collector took it. */
+  collected?: number;
+}
+
+export interface ContextState {
+  /** Stack ids; 0 when unknown. */
+  stack: number;
+  caller: number;
+  /** Absent when no snapshot came after the context was first seen. */
+  totals?: ContextTotals;
+}
+
+export interface InstanceState extends Omit<InstanceRecord, "type"> {
+  collected?: number;
+}
+
+/** The state before any record but the header. */
+export function emptyProfile(header: HeaderRecord): Profile {
+  return {
+    header,
+    modules: new Map(),
+    stacks: new Map(),
+    memories: new Map(),
+    instances: new Map(),
+    warnings: [],
+    lastTime: 0,
+    cut: false,
+    damagedLines: 0,
+  };
+}
+
+/**
+ * Takes one more record into the state. Returns false when it refers to a memory that the file never
+ * introduced: its line was lost, and so is what this one says.
+ */
+export function fold(profile: Profile, record: ProfileRecord): boolean {
+  if ("time" in record && record.type !== "header")
+    profile.lastTime = Math.max(profile.lastTime, record.time);
+  switch (record.type) {
+    case "header":
+      return false;
+    case "module":
+      profile.modules.set(record.id, record);
+      return true;
+    case "stack":
+      profile.stacks.set(record.id, record.frames);
+      return true;
+    case "memory": {
+      const { type, ...facts } = record;
+      const pages = record.initialPages;
+      profile.memories.set(record.id, { ...facts, pages, peakPages: pages, grows: [], contexts: new Map() });
+      return true;
+    }
+    case "memory-module":
+      return withMemory(profile, record.memory, (memory) => {
+        memory.module ??= record.module;
+      });
+    case "instance": {
+      const { type, ...facts } = record;
+      profile.instances.set(record.id, facts);
+      return true;
+    }
+    case "collected": {
+      const memory = profile.memories.get(record.memory ?? -1);
+      const instance = profile.instances.get(record.instance ?? -1);
+      if (memory) memory.collected ??= record.time;
+      if (instance) instance.collected ??= record.time;
+      return memory !== undefined || instance !== undefined;
+    }
+    case "grow":
+      return withMemory(profile, record.memory, (memory) => {
+        memory.grows.push(record);
+        if (record.granted) setPages(memory, record.fromPages + record.deltaPages);
+      });
+    case "context":
+      return withMemory(profile, record.memory, (memory) => foldContext(memory, record));
+    case "snapshot":
+      return withMemory(profile, record.memory, (memory) => {
+        setPages(memory, record.pages);
+        if (record.heap) memory.heap = record.heap;
+        for (const totals of record.contexts) {
+          const context = memory.contexts.get(totals[0]);
+          if (context) context.totals = totals;
+          else memory.contexts.set(totals[0], { stack: 0, caller: 0, totals });
+        }
+      });
+    case "warning":
+      profile.warnings.push(record);
+      return true;
+    case "end":
+      profile.end = record;
+      return true;
+  }
+}
+
+function withMemory(profile: Profile, id: number, change: (memory: MemoryState) => void): boolean {
+  const memory = profile.memories.get(id);
+  if (memory) change(memory);
+  return memory !== undefined;
+}
+
+function foldContext(memory: MemoryState, { id, stack, caller }: ContextRecord): void {
+  const known = memory.contexts.get(id);
+  if (known) Object.assign(known, { stack, caller });
+  else memory.contexts.set(id, { stack, caller });
+}
+
+/** A memory never shrinks: of two figures that arrive out of order, the larger is the later one. */
+function setPages(memory: MemoryState, pages: number): void {
+  memory.pages = Math.max(memory.pages, pages);
+  memory.peakPages = memory.pages;
+}

@@ -1,0 +1,123 @@
+import type { ProfileRecord } from "./records.js";
+
+/**
+ * Checks that what a line says has the shape of its record: a profile may come from anywhere, and all that
+ * reads it later trusts the types. Keys that are not listed are let through, for additions within a version.
+ */
+type Check = (value: unknown) => boolean;
+
+const number: Check = (value) => typeof value === "number" && Number.isFinite(value);
+const count: Check = (value) => number(value) && (value as number) >= 0;
+const text: Check = (value) => typeof value === "string";
+const flag: Check = (value) => typeof value === "boolean";
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const either =
+  (one: Check, other: Check): Check =>
+  (value) =>
+    one(value) || other(value);
+const list =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const shape = (checks: Record<string, Check>): Check => {
+  const entries = Object.entries(checks);
+  return (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    entries.every(([key, check]) => check((value as Record<string, unknown>)[key]));
+};
+
+const frame = shape({
+  kind: (value) => value === "wasm" || value === "js",
+  function: text,
+  file: text,
+  line: count,
+  column: count,
+});
+
+const heap = shape({
+  allocations: count,
+  frees: count,
+  allocatedBytes: count,
+  liveBytes: count,
+  liveBlocks: count,
+  peakLiveBytes: count,
+  temporary: count,
+  unknownFrees: count,
+  failed: count,
+  sizes: list(count),
+  outlived: count,
+  captured: count,
+  contextsDropped: count,
+});
+
+const contextTotals: Check = (value) => list(number)(value) && (value as number[]).length >= 7;
+
+const records: Record<ProfileRecord["type"], Check> = {
+  header: shape({
+    format: text,
+    version: count,
+    linmem: text,
+    time: number,
+    pid: number,
+    engine: shape({ name: text, version: text }),
+    platform: text,
+    argv: list(text),
+  }),
+  module: shape({
+    id: count,
+    thread: count,
+    name: text,
+    bytes: count,
+    toolchain: text,
+    allocator: list(shape({ role: text, name: text, index: count, evidence: text })),
+    instrumented: flag,
+    reason: optional(text),
+  }),
+  stack: shape({ id: count, frames: list(frame) }),
+  memory: shape({
+    id: count,
+    time: number,
+    thread: count,
+    module: optional(count),
+    initialPages: count,
+    maximumPages: orNull(count),
+    shared: flag,
+    stack: count,
+  }),
+  "memory-module": shape({ memory: count, module: count }),
+  instance: shape({ id: count, time: number, module: count, memories: list(count), stack: count }),
+  collected: shape({ time: number, memory: optional(count), instance: optional(count) }),
+  grow: shape({
+    memory: count,
+    time: number,
+    fromPages: count,
+    deltaPages: count,
+    granted: flag,
+    stack: count,
+  }),
+  context: shape({ id: count, memory: count, stack: count, caller: count }),
+  snapshot: shape({
+    time: number,
+    memory: count,
+    pages: count,
+    heap: optional(heap),
+    contexts: list(contextTotals),
+  }),
+  warning: shape({ code: text, message: text, module: optional(count) }),
+  end: shape({ time: number, exit: either(number, text), captureTime: number }),
+};
+
+/** `known`: a record of this version; `unknown`: a type to pass over; `damaged`: not what its type says. */
+export function checkRecord(record: Record<string, unknown>): "known" | "unknown" | "damaged" {
+  if (typeof record.type !== "string") return "damaged";
+  if (!Object.hasOwn(records, record.type)) return "unknown";
+  return records[record.type as ProfileRecord["type"]](record) ? "known" : "damaged";
+}
