@@ -51,6 +51,8 @@ const heap = shape({
   peakLiveBytes: count,
   temporary: count,
   unknownFrees: count,
+  missedFrees: count,
+  untracked: count,
   failed: count,
   sizes: list(count),
   outlived: count,

@@ -1,0 +1,210 @@
+import type { HeapTotals, ModuleRecord } from "../profile/records.js";
+import type { MemoryState, Profile } from "../profile/state.js";
+import { moduleContexts } from "./contexts.js";
+import { type Demangle, StackReader } from "./frames.js";
+import type {
+  GrowReport,
+  HeapReport,
+  MemoryReport,
+  ModuleReport,
+  Report,
+  RunReport,
+  WarningReport,
+} from "./report.js";
+
+const pageSize = 65536;
+
+export interface AnalyzeOptions {
+  /** Makes names of wasm functions readable; only called for names that appear. Without it they stay. */
+  demangle?: Demangle;
+}
+
+/** Works out what a profile says. */
+export function analyze(profile: Profile, { demangle = (name) => name }: AnalyzeOptions = {}): Report {
+  const stacks = new StackReader(profile, demangle);
+  const groups = sameModules(profile);
+  const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
+  const moduleOf = (id: number | undefined) => (id === undefined ? undefined : (idOf.get(id) ?? id));
+  return {
+    format: "linmem-report",
+    version: 1,
+    run: runReport(profile),
+    modules: groups.map((group) => moduleReport(profile, group, stacks)),
+    memories: [...profile.memories.values()].map((memory) =>
+      memoryReport(memory, moduleOf(memory.module), stacks),
+    ),
+    warnings: warnings(profile, moduleOf),
+  };
+}
+
+/** Modules by what they are: each thread of a program that compiles one writes a record of its own. */
+function sameModules(profile: Profile): ModuleRecord[][] {
+  const groups = new Map<string, ModuleRecord[][]>();
+  for (const module of profile.modules.values()) {
+    const { id, thread, type, ...content } = module;
+    const key = JSON.stringify(content);
+    const candidates = groups.get(key) ?? [];
+    groups.set(key, candidates);
+    // Two from one thread differ, or they would have been one: only their bytes are not in the file.
+    const group = candidates.find((others) => others.every((other) => other.thread !== thread));
+    if (group) group.push(module);
+    else candidates.push([module]);
+  }
+  const order = new Map([...profile.modules.keys()].map((id, index) => [id, index]));
+  return [...groups.values()].flat().sort(([a], [b]) => order.get(a!.id)! - order.get(b!.id)!);
+}
+
+function runReport(profile: Profile): RunReport {
+  const { header, end, lastTime } = profile;
+  return {
+    linmem: header.linmem,
+    argv: header.argv,
+    pid: header.pid,
+    engine: header.engine,
+    platform: header.platform,
+    startTime: header.time,
+    duration: end?.time ?? lastTime,
+    exit: end?.exit ?? null,
+    captureTime: end?.captureTime ?? null,
+    complete: end !== undefined,
+    peakMemoryBytes: peakTogether([...profile.memories.values()]),
+  };
+}
+
+function peakTogether(memories: readonly MemoryState[]): number {
+  const changes: { time: number; bytes: number }[] = [];
+  for (const memory of memories) {
+    const { time, initialPages, pages, collected } = memory;
+    changes.push({ time, bytes: initialPages * pageSize });
+    let seen = initialPages;
+    for (const grow of memory.grows) {
+      const to = grow.fromPages + grow.deltaPages;
+      if (!grow.granted || to <= seen) continue;
+      changes.push({ time: grow.time, bytes: (to - seen) * pageSize });
+      seen = to;
+    }
+    // Growth that no record tells of: at the latest by the end.
+    const until = collected ?? Number.POSITIVE_INFINITY;
+    if (pages > seen) changes.push({ time: until, bytes: (pages - seen) * pageSize });
+    if (collected !== undefined) changes.push({ time: until, bytes: -pages * pageSize });
+  }
+  changes.sort((a, b) => (a.time === b.time ? b.bytes - a.bytes : a.time - b.time));
+  let bytes = 0;
+  let peak = 0;
+  for (const change of changes) peak = Math.max(peak, (bytes += change.bytes));
+  return peak;
+}
+
+function moduleReport(profile: Profile, group: readonly ModuleRecord[], stacks: StackReader): ModuleReport {
+  const [{ id, name, bytes, toolchain, allocator, instrumented, reason }] = group as [ModuleRecord];
+  const ids = new Set(group.map((module) => module.id));
+  const memories = [...profile.memories.values()].filter((memory) => ids.has(memory.module ?? -1));
+  const instances = [...profile.instances.values()].filter((instance) => ids.has(instance.module));
+  const heap = heapReport(memories);
+  return {
+    id,
+    name,
+    bytes,
+    toolchain,
+    instrumented,
+    ...(reason !== undefined && { reason }),
+    allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
+    instances: {
+      created: instances.length,
+      collected: instances.filter((instance) => instance.collected !== undefined).length,
+    },
+    memory: {
+      initialBytes: sum(memories, (memory) => memory.initialPages) * pageSize,
+      peakBytes: sum(memories, (memory) => memory.peakPages) * pageSize,
+      finalBytes: sum(memories, (memory) => (memory.collected === undefined ? memory.pages : 0)) * pageSize,
+      grows: memories.flatMap((memory) => grows(memory, stacks)).sort((a, b) => a.time - b.time),
+    },
+    ...(heap && { heap }),
+    ...moduleContexts(memories, stacks),
+  };
+}
+
+function grows(memory: MemoryState, stacks: StackReader): GrowReport[] {
+  return memory.grows.map(({ time, fromPages, deltaPages, granted, stack }) => ({
+    memory: memory.id,
+    time,
+    fromBytes: fromPages * pageSize,
+    toBytes: (fromPages + deltaPages) * pageSize,
+    granted,
+    stack: stacks.frames(stack),
+  }));
+}
+
+function heapReport(memories: readonly MemoryState[]): HeapReport | undefined {
+  const recorded = memories.filter((memory) => memory.heap);
+  if (recorded.length === 0) return undefined;
+  const all = recorded.map((memory) => memory.heap!);
+  const kept = recorded.filter((memory) => memory.collected === undefined).map((memory) => memory.heap!);
+  const gone = recorded.filter((memory) => memory.collected !== undefined).map((memory) => memory.heap!);
+  const total = (key: Exclude<keyof HeapTotals, "sizes">) => sum(all, (heap) => heap[key]);
+  const sizes = Array.from({ length: Math.max(...all.map((heap) => heap.sizes.length)) }, (_, k) =>
+    sum(all, (heap) => heap.sizes[k] ?? 0),
+  );
+  return {
+    allocations: total("allocations"),
+    frees: total("frees"),
+    allocatedBytes: total("allocatedBytes"),
+    liveBytes: sum(kept, (heap) => heap.liveBytes),
+    liveBlocks: sum(kept, (heap) => heap.liveBlocks),
+    peakLiveBytes: total("peakLiveBytes"),
+    temporary: total("temporary"),
+    unknownFrees: total("unknownFrees"),
+    missedFrees: total("missedFrees"),
+    untracked: total("untracked"),
+    failed: total("failed"),
+    sizes,
+    outlived: total("outlived"),
+    captured: total("captured"),
+    contextsDropped: total("contextsDropped"),
+    collectedBytes: sum(gone, (heap) => heap.liveBytes),
+    collectedBlocks: sum(gone, (heap) => heap.liveBlocks),
+  };
+}
+
+function memoryReport(memory: MemoryState, module: number | undefined, stacks: StackReader): MemoryReport {
+  const { id, thread, time, initialPages, maximumPages, peakPages, pages, shared, heap } = memory;
+  return {
+    id,
+    ...(module !== undefined && { module }),
+    thread,
+    time,
+    initialBytes: initialPages * pageSize,
+    peakBytes: peakPages * pageSize,
+    finalBytes: pages * pageSize,
+    maximumBytes: maximumPages === null ? null : maximumPages * pageSize,
+    shared,
+    collected: memory.collected ?? null,
+    grows: memory.grows.filter((grow) => grow.granted).length,
+    ...(heap && { liveBytes: heap.liveBytes }),
+    stack: stacks.frames(memory.stack),
+  };
+}
+
+function warnings(
+  profile: Profile,
+  moduleOf: (id: number | undefined) => number | undefined,
+): WarningReport[] {
+  const found: WarningReport[] = profile.warnings.map(({ code, message, module }) => ({
+    code,
+    message,
+    ...(module !== undefined && { module: moduleOf(module)! }),
+  }));
+  const { damagedLines } = profile;
+  if (damagedLines > 0) {
+    const lines = damagedLines === 1 ? "1 line" : `${damagedLines} lines`;
+    found.push({
+      code: "damaged-lines",
+      message: `${lines} of the profile could not be understood: figures may be too low`,
+    });
+  }
+  return found;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

@@ -1,0 +1,105 @@
+import type { Frame } from "../profile/records.js";
+import type { Profile } from "../profile/state.js";
+import type { FrameReport } from "./report.js";
+
+/** Turns a mangled function name into a readable one, and returns any other as it is. */
+export type Demangle = (name: string) => string;
+
+/** The stacks of a profile, demangled once each and numbered by what they say rather than by their id. */
+export class StackReader {
+  readonly #profile: Profile;
+  readonly #demangle: Demangle;
+  readonly #names = new Map<string, string>();
+  readonly #frames = new Map<number, FrameReport[]>();
+  readonly #keys = new Map<number, number>();
+  readonly #keysByText = new Map<string, number>();
+
+  constructor(profile: Profile, demangle: Demangle) {
+    this.#profile = profile;
+    this.#demangle = demangle;
+  }
+
+  /** Frames of a stack, innermost first; none for id 0 and for a stack whose line was lost. */
+  frames(id: number): FrameReport[] {
+    let frames = this.#frames.get(id);
+    if (!frames) {
+      frames = (this.#profile.stacks.get(id) ?? []).map((frame) => this.#frame(frame));
+      this.#frames.set(id, frames);
+    }
+    return frames;
+  }
+
+  /** The same number for stacks with the same frames, whichever thread wrote them. */
+  key(id: number): number {
+    let key = this.#keys.get(id);
+    if (key === undefined) {
+      const text = JSON.stringify(this.frames(id));
+      key = this.#keysByText.get(text) ?? this.#keysByText.size;
+      this.#keysByText.set(text, key);
+      this.#keys.set(id, key);
+    }
+    return key;
+  }
+
+  #frame({ kind, function: name, file, line, column }: Frame): FrameReport {
+    return { function: kind === "wasm" ? this.#name(name) : name, file, line, column, kind };
+  }
+
+  #name(name: string): string {
+    let readable = this.#names.get(name);
+    if (readable === undefined) {
+      readable = withoutHash(this.#demangle(name));
+      this.#names.set(name, readable);
+    }
+    return readable;
+  }
+}
+
+/** Without the hashes by which Rust keeps versions of a crate apart: `::h0123456789abcdef`, `core[0123abcd]`. */
+function withoutHash(name: string): string {
+  return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::|$)/g, "");
+}
+
+/**
+ * The wasm part of a context's stack: up to its outermost wasm frame. JavaScript beyond it would be that of
+ * the first caller ever seen, and wrong for all others.
+ */
+export function wasmPart(frames: FrameReport[]): FrameReport[] {
+  return frames.slice(0, frames.findLastIndex((frame) => frame.kind === "wasm") + 1);
+}
+
+const packageFolder = /^(?:.*[/\\])?node_modules[/\\]((?:@[^/\\]+[/\\])?[^/\\]+)/;
+
+/** Path of the package in `node_modules` that a script belongs to; "" for the program's own. */
+function packageOf(file: string): string {
+  return packageFolder.exec(file)?.[0] ?? "";
+}
+
+/** `photon_rs` for `…/photon_rs_bg.wasm`, `photon_rs.js` and `photon_rs_bg.js`. */
+function baseName(file: string): string {
+  return file
+    .replace(/[?#].*$/, "")
+    .replace(/^.*[/\\]/, "")
+    .replace(/\.\w+$/, "")
+    .replace(/_bg$/, "");
+}
+
+/**
+ * The frame that people would call the caller: the innermost line of the program's own code, rather than of
+ * the engine, of a package, or of the glue code that a toolchain puts around its module. Where a stack has
+ * none, the innermost frame outside the package that calls the module, or the innermost of all.
+ */
+export function callerFrame(stack: FrameReport[]): FrameReport | undefined {
+  const scripts = stack.filter((frame) => frame.kind === "js");
+  const own = scripts.filter(
+    (frame) => frame.file !== "" && !/^(node|internal|native|wasm):/.test(frame.file),
+  );
+  const glue = new Set(stack.filter((frame) => frame.kind === "wasm").map((frame) => baseName(frame.file)));
+  const innermostPackage = own[0] && packageOf(own[0].file);
+  return (
+    own.find((frame) => packageOf(frame.file) === "" && !glue.has(baseName(frame.file))) ??
+    own.find((frame) => packageOf(frame.file) !== innermostPackage) ??
+    own[0] ??
+    scripts[0]
+  );
+}

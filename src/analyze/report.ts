@@ -1,0 +1,149 @@
+import type { FrameKind, HeapTotals } from "../profile/records.js";
+
+/**
+ * What a profile says, as `linmem report --format json` prints it; schema/report.schema.json describes it for
+ * others. Sizes are bytes, times milliseconds since recording began, frames innermost first.
+ */
+export interface Report {
+  format: "linmem-report";
+  version: 1;
+  run: RunReport;
+  modules: ModuleReport[];
+  /** Every linear memory of the run, in the order in which they came to life. */
+  memories: MemoryReport[];
+  warnings: WarningReport[];
+}
+
+export interface RunReport {
+  /** Version of linmem that recorded it. */
+  linmem: string;
+  argv: string[];
+  pid: number;
+  engine: { name: string; version: string };
+  platform: string;
+  /** Milliseconds since 1970 at which recording began. */
+  startTime: number;
+  /** Up to the last thing heard of the run. */
+  duration: number;
+  /** Exit code or name of the signal; null when the run was killed. */
+  exit: number | string | null;
+  /** Spent on capturing stacks; null when the run was killed. */
+  captureTime: number | null;
+  /** False when the run was killed: what came after its last snapshot is missing. */
+  complete: boolean;
+  /** The most bytes that all memories together had at one time. */
+  peakMemoryBytes: number;
+}
+
+/** One module, summed over all its instances and memories. */
+export interface ModuleReport {
+  id: number;
+  name: string;
+  /** Size of the module itself. */
+  bytes: number;
+  toolchain: string;
+  /** Whether blocks are recorded; if not, `reason` says why. */
+  instrumented: boolean;
+  reason?: string;
+  /** The functions that were hooked. */
+  allocator: { role: string; name: string; index: number; evidence: string }[];
+  instances: { created: number; collected: number };
+  memory: {
+    /** Sums over its memories; `finalBytes` leaves out those that the garbage collector took. */
+    initialBytes: number;
+    peakBytes: number;
+    finalBytes: number;
+    grows: GrowReport[];
+  };
+  /** Absent when blocks are not recorded. */
+  heap?: HeapReport;
+  /** Pairs of wasm context and JavaScript caller, most live bytes first. */
+  contexts: ContextReport[];
+  /** `contexts` added up by the line of JavaScript that led to them, most live bytes first. */
+  callers: CallerReport[];
+}
+
+/** What is live in a memory that the garbage collector took is gone with it, and not counted as live. */
+export interface HeapReport extends HeapTotals {
+  /** Gone with memories that the garbage collector took. */
+  collectedBytes: number;
+  collectedBlocks: number;
+}
+
+export interface FrameReport {
+  /** Demangled. */
+  function: string;
+  file: string;
+  /** JavaScript: 1-based, 0 when unknown. wasm: index of the function in the original module. */
+  line: number;
+  /** JavaScript: 1-based, 0 when unknown. wasm: byte offset in the original module. */
+  column: number;
+  kind: FrameKind;
+}
+
+export interface Totals {
+  allocations: number;
+  frees: number;
+  allocatedBytes: number;
+  liveBytes: number;
+  liveBlocks: number;
+  /** Share of the high-water mark: what was live of it at that moment. */
+  peakLiveBytes: number;
+}
+
+export interface ContextReport extends Totals {
+  id: number;
+  stack: FrameReport[];
+  /** The JavaScript caller of what is live is not known: it was beyond the capture budget. */
+  sampled: boolean;
+  /** Freed before the next allocation. */
+  temporary: number;
+}
+
+export interface CallerReport extends Totals {
+  /** Absent for what was made by callers that were not captured. */
+  frame?: FrameReport;
+  /** `liveBytes`, and all that the same wasm contexts hold for callers that were not captured. */
+  atMostLiveBytes: number;
+  /** Ids of its contexts, most live bytes first. */
+  contexts: number[];
+}
+
+export interface GrowReport {
+  memory: number;
+  time: number;
+  fromBytes: number;
+  /** Size that was asked for; reached only if `granted`. */
+  toBytes: number;
+  granted: boolean;
+  /** Who asked; empty when growth was only noticed afterwards. */
+  stack: FrameReport[];
+}
+
+export interface MemoryReport {
+  id: number;
+  /** Absent while no module is known that uses it. */
+  module?: number;
+  thread: number;
+  /** When it came to life. */
+  time: number;
+  initialBytes: number;
+  peakBytes: number;
+  /** Size at the end, or when it was collected. */
+  finalBytes: number;
+  maximumBytes: number | null;
+  shared: boolean;
+  /** When the garbage collector took it; null when it did not. */
+  collected: number | null;
+  grows: number;
+  /** Live bytes of its blocks at the end, or when it was collected; absent when not recorded. */
+  liveBytes?: number;
+  /** Where in JavaScript it was created. */
+  stack: FrameReport[];
+}
+
+export interface WarningReport {
+  code: string;
+  message: string;
+  module?: number;
+}
