@@ -142,8 +142,9 @@ function heapReport(memories: readonly MemoryState[]): HeapReport | undefined {
   const kept = recorded.filter((memory) => memory.collected === undefined).map((memory) => memory.heap!);
   const gone = recorded.filter((memory) => memory.collected !== undefined).map((memory) => memory.heap!);
   const total = (key: Exclude<keyof HeapTotals, "sizes">) => sum(all, (heap) => heap[key]);
-  const sizes = Array.from({ length: Math.max(...all.map((heap) => heap.sizes.length)) }, (_, k) =>
-    sum(all, (heap) => heap.sizes[k] ?? 0),
+  const sizes = Array.from(
+    { length: all.reduce((most, heap) => Math.max(most, heap.sizes.length), 0) },
+    (_, k) => sum(all, (heap) => heap.sizes[k] ?? 0),
   );
   return {
     allocations: total("allocations"),

@@ -26,7 +26,7 @@ export class ProfileFileWriter {
    */
   static create(path: string, header: HeaderRecord): ProfileFileWriter {
     const writer = new ProfileFileWriter(path, "ax");
-    writer.write(header);
+    writer.write([header]);
     return writer;
   }
 
@@ -42,7 +42,7 @@ export class ProfileFileWriter {
    * Appends records. After a failure, and after `close`, nothing more is written.
    * @throws ProfileError when the system refuses (no space left, say); only the first time.
    */
-  write(...records: readonly ProfileRecord[]): void {
+  write(records: readonly ProfileRecord[]): void {
     if (this.#file === undefined || records.length === 0) return;
     const bytes = Buffer.from(records.map(serializeRecord).join(""));
     try {
