@@ -150,7 +150,7 @@ export class Reader {
         if (byte !== 0 && byte !== 0x7f) throw tooLarge(first);
       }
       value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asIntN(64, value);
+      if (byte < 0x80) return BigInt.asIntN(Number(shift) + 7, value);
     }
   }
 
