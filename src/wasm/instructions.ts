@@ -11,6 +11,7 @@ export const op = {
   block: 0x02,
   loop: 0x03,
   if: 0x04,
+  try: 0x06,
   else: 0x05,
   end: 0x0b,
   br: 0x0c,
@@ -23,6 +24,7 @@ export const op = {
   callRef: 0x14,
   returnCallRef: 0x15,
   drop: 0x1a,
+  tryTable: 0x1f,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
@@ -35,6 +37,12 @@ export const op = {
   i32Const: 0x41,
   i64Const: 0x42,
   i32Eqz: 0x45,
+  i32And: 0x71,
+  i32Add: 0x6a,
+  i32Or: 0x72,
+  i64ShrU: 0x88,
+  select: 0x1b,
+  i64GtU: 0x56,
   i64Eqz: 0x50,
   i64Ne: 0x52,
   i32Mul: 0x6c,
@@ -85,7 +93,10 @@ const form = {
 
 type Form = (typeof form)[keyof typeof form];
 
-function table(size: number, entries: readonly (readonly [Form, ...(number | readonly [number, number])[]])[]) {
+function table(
+  size: number,
+  entries: readonly (readonly [Form, ...(number | readonly [number, number])[]])[],
+) {
   const forms = new Uint8Array(size).fill(form.unknown);
   for (const [value, ...opcodes] of entries) {
     for (const opcode of opcodes) {
@@ -190,7 +201,13 @@ export function instructionEnd(bytes: Uint8Array, pos: number): number {
   let shape = oneByteForms[opcode];
   if (shape >= form.gc && shape <= form.atomic) {
     const forms =
-      shape === form.misc ? miscForms : shape === form.vector ? vectorForms : shape === form.gc ? gcForms : atomicForms;
+      shape === form.misc
+        ? miscForms
+        : shape === form.vector
+          ? vectorForms
+          : shape === form.gc
+            ? gcForms
+            : atomicForms;
     const sub = u32At(bytes, pos);
     pos = skipLeb(bytes, pos);
     shape = sub < forms.length ? forms[sub] : form.unknown;

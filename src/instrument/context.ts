@@ -1,0 +1,96 @@
+/**
+ * The calling context: a hash of the chain of call sites that leads to where the program is (Bond and McKinley,
+ * Probabilistic Calling Context, OOPSLA 2007). One mutable i64 global holds it. A function that makes calls
+ * computes `base = factor × context` once on entry, and before each call sets `context = base + site`.
+ *
+ * The factor is odd and site numbers are even, so the lowest bit passes from caller to callee unchanged: hooks
+ * keep the in-allocator state there. Sites are small numbers and the factor a large one (Bond and McKinley have
+ * it the other way round: factor 3, large site numbers), because sites are many and every byte of them counts;
+ * as a polynomial in an arbitrary odd number, modulo 2^64, it tells chains apart as well.
+ */
+import { op } from "../wasm/instructions.js";
+import type { FunctionType } from "../wasm/types.js";
+import { CodeWriter } from "./emit.js";
+
+/** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
+export const contextFactor = 0x29e3779b1;
+
+/** What is added to the context for a site or an entry. Numbers begin at 0. */
+export function siteValue(number: number): number {
+  return 2 * number + 2;
+}
+
+/** Indices, in the instrumented module, of what entries use. */
+export interface EntryTargets {
+  context: number;
+  pending: number;
+  leave: number;
+  abandon: number;
+  nested: number;
+}
+
+/**
+ * An entry stands in for an exported function, so that a call from JavaScript begins a context of its own. When
+ * it returns and blocks of it are still live, the recorder has the JavaScript caller captured while it is still
+ * on the stack. `context` is 0 between entries; if it isn't on the way in, either JavaScript was called by wasm
+ * and calls back, or a trap ended an entry early: the recorder tells.
+ *
+ * @param target index of the function itself
+ * @param value `siteValue` of this entry
+ */
+export function entryBody(type: FunctionType, target: number, value: number, targets: EntryTargets): Uint8Array {
+  const code = new CodeWriter(96);
+  const saved = type.params.length;
+  const { context, pending } = targets;
+  declareContextLocal(code);
+  code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
+  extend().call(targets.nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
+  code.end();
+  code.localGet(saved).op(op.i64Eqz).if();
+  callIfPending(code, pending, targets.abandon);
+  code.end();
+  extend().globalSet(context);
+  code.params(type.params.length).call(target);
+  code.localGet(saved).op(op.i64Eqz).if();
+  callIfPending(code, pending, targets.leave);
+  code.end();
+  code.localGet(saved).globalSet(context).end();
+  return code.finish();
+
+  function extend(): CodeWriter {
+    return code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).i64Const(value).op(op.i64Add);
+  }
+}
+
+/**
+ * An entry for a function that JavaScript can reach only through a table. Calls inside the module go there too
+ * and are many, so that it costs them no more than a look at the context.
+ */
+export function tableEntryBody(
+  type: FunctionType,
+  target: number,
+  value: number,
+  targets: EntryTargets,
+): Uint8Array {
+  const code = new CodeWriter(64);
+  const { context, pending } = targets;
+  code.u32(0);
+  code.globalGet(context).i64Const(0).op(op.i64Ne).if();
+  code.params(type.params.length).returnCall(target).end();
+  callIfPending(code, pending, targets.abandon);
+  code.i64Const(value).globalSet(context);
+  code.params(type.params.length).call(target);
+  callIfPending(code, pending, targets.leave);
+  code.i64Const(0).globalSet(context).end();
+  return code.finish();
+}
+
+function declareContextLocal(code: CodeWriter): void {
+  code.u32(1);
+  code.u32(1);
+  code.byte(0x7e);
+}
+
+function callIfPending(code: CodeWriter, pending: number, target: number): void {
+  code.globalGet(pending).if().call(target).i32Const(0).globalSet(pending).end();
+}

@@ -1,0 +1,216 @@
+/**
+ * What an instrumentation adds to a module, and the indices of it all. New imports shift the functions that the
+ * module defines; everything else is added behind what is there.
+ *
+ * ```
+ *  functions:  imports | recorder's imports | the module's own, hooks in place of allocator functions |
+ *              originals of hooked functions | entries | growth helpers
+ *  globals:    imports | the module's own | context (i64) | pending (i32)
+ * ```
+ */
+import { op } from "../wasm/instructions.js";
+import type { Module } from "../wasm/module.js";
+import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
+import { siteValue } from "./context.js";
+import type { Callers } from "./reachability.js";
+import type { AllocatorFunction } from "./roles.js";
+import type { Sites } from "./scan.js";
+
+const { i32, i64 } = valueType;
+
+/** What an instrumented module imports from the recorder, or for `grown` from what attaches it. */
+const recorderFunctions = {
+  /** (address, size in bytes, context) → pending */
+  alloc: { params: [i32, i32, i64], results: [i32] },
+  /** (address) → pending */
+  free: { params: [i32], results: [i32] },
+  /** (old address, new address, size in bytes, context) → pending */
+  realloc: { params: [i32, i32, i32, i64], results: [i32] },
+  leave: { params: [], results: [] },
+  abandon: { params: [], results: [] },
+  /** (context) → whether the entry is nested in another one */
+  nested: { params: [i64], results: [i32] },
+  /** (memory index, old size in pages or -1, pages asked for) */
+  grown: { params: [i32, i32, i32], results: [] },
+} as const;
+
+export type RecorderFunction = keyof typeof recorderFunctions;
+
+export function recorderFunctionType(name: RecorderFunction): FunctionType {
+  const { params, results } = recorderFunctions[name];
+  return { kind: "func", params: [...params], results: [...results] };
+}
+
+/** A function that stands in for another one where JavaScript can reach it. */
+export interface Entry {
+  /** Index in the original module. */
+  target: number;
+  /** Index in the instrumented module. */
+  index: number;
+  /** What it adds to the context. */
+  value: number;
+  /** Reached through tables only. */
+  tableOnly: boolean;
+}
+
+export interface Plan {
+  hooked: readonly AllocatorFunction[];
+  imports: readonly RecorderFunction[];
+  /** Index of an imported recorder function. */
+  importIndex(name: RecorderFunction): number;
+  /** Where a function of the original module is called: the function itself, or its hook. */
+  called(index: number): number;
+  /** What references to it become: its entry where it has one. */
+  referenced(index: number): number;
+  /** Index of the original body of `hooked[i]`. */
+  original(i: number): number;
+  entries: readonly Entry[];
+  /** Memories whose growth is reported, with the index of the helper that does it. */
+  growHelpers: ReadonlyMap<number, number>;
+  contextSites: Uint8Array;
+  /** Globals. */
+  context: number;
+  pending: number;
+}
+
+/** Limits of all memories, imported ones first. */
+export function allMemories(module: Module): Limits[] {
+  const imported = module.imports.flatMap((item) => (item.kind === externalKind.memory ? [item.memory] : []));
+  return [...imported, ...module.memories];
+}
+
+export function makePlan(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  hooked: readonly AllocatorFunction[],
+): Plan {
+  const importedFunctions = module.importedFunctionCount;
+  const growing = growingMemories(module, sites);
+  const imports: RecorderFunction[] = [];
+  if (hooked.length > 0) imports.push("alloc", "free", "realloc", "leave", "abandon", "nested");
+  if (growing.length > 0) imports.push("grown");
+  const shift = imports.length;
+  const called = (index: number) => (index < importedFunctions ? index : index + shift);
+
+  let next = module.functionCount + shift;
+  const firstOriginal = next;
+  next += hooked.length;
+
+  const { contextSites, entered } = findContextSites(module, sites, callers, hooked);
+  const entries: Entry[] = [];
+  const entryOf = new Map<number, number>();
+  for (const { target, tableOnly } of entered) {
+    entryOf.set(target, next);
+    entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
+  }
+  const growHelpers = new Map(growing.map((memory) => [memory, next++]));
+  const globals = module.importedGlobalCount + module.globals.length;
+
+  return {
+    hooked,
+    imports,
+    importIndex: (name) => importedFunctions + imports.indexOf(name),
+    called,
+    referenced: (index) => entryOf.get(index) ?? called(index),
+    original: (i) => firstOriginal + i,
+    entries,
+    growHelpers,
+    contextSites,
+    context: globals,
+    pending: globals + 1,
+  };
+}
+
+/** Memories that the module grows itself. Growth of shared ones is left to the engine: threads would race. */
+function growingMemories(module: Module, sites: Sites): number[] {
+  const memories = allMemories(module);
+  const found = new Set<number>();
+  for (let site = 0; site < sites.count; site++) {
+    const memory = sites.target[site];
+    if (sites.opcode[site] === op.memoryGrow && memories[memory]?.shared === false) found.add(memory);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/**
+ * Sites that need a context: those from which an allocation can be reached, and all calls of imports, since
+ * JavaScript may call back. Entries: all functions that JavaScript can call and that reach the allocator.
+ */
+function findContextSites(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  hooked: readonly AllocatorFunction[],
+): { contextSites: Uint8Array; entered: { target: number; tableOnly: boolean }[] } {
+  const contextSites = new Uint8Array(sites.count);
+  if (hooked.length === 0) return { contextSites, entered: [] };
+
+  const imported = module.importedFunctionCount;
+  const allocator = new Set(hooked.map(({ index }) => index));
+  const allocating = hooked.filter(({ role }) => !role.startsWith("free")).map(({ index }) => index);
+  const importIndices = Array.from({ length: imported }, (_, index) => index);
+  const mayAllocate = callers.reaching([...allocating, ...importIndices], allocator);
+  const mayUse = callers.reaching([...allocator, ...importIndices], allocator);
+  const tableIsOpen = module.importedTableCount > 0;
+
+  for (let body = 0; body < module.bodies.count; body++) {
+    // the allocator's own calls keep the context that its hook sets
+    if (allocator.has(imported + body)) continue;
+    // after a caught exception the context may still be the allocator's: the next call has to say otherwise
+    const all = sites.catches[body] === 1 || callsInvoke(module, sites, body);
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      contextSites[site] = reaches(site, all) ? 1 : 0;
+    }
+  }
+
+  function reaches(site: number, all: boolean): boolean {
+    const target = sites.target[site];
+    switch (sites.opcode[site]) {
+      case op.call:
+      case op.returnCall:
+        return all || mayAllocate[target] === 1;
+      case op.callIndirect:
+      case op.returnCallIndirect:
+      case op.callRef:
+      case op.returnCallRef:
+        return all || tableIsOpen || mayAllocate[module.functionCount + callers.shapes[target]] === 1;
+      default:
+        return false;
+    }
+  }
+
+  const entered = new Map<number, { target: number; tableOnly: boolean }>();
+  const exported = module.exports.flatMap((item) => (item.kind === externalKind.function ? [item.index] : []));
+  if (module.start !== undefined) exported.push(module.start);
+  for (const target of exported) {
+    if (target >= imported && mayUse[target]) entered.set(target, { target, tableOnly: false });
+  }
+  const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
+  if (tableIsVisible) {
+    for (let target = imported; target < module.functionCount; target++) {
+      if (callers.addressTaken[target] && mayAllocate[target] && !entered.has(target)) {
+        entered.set(target, { target, tableOnly: true });
+      }
+    }
+  }
+  return { contextSites, entered: [...entered.values()] };
+}
+
+/** Emscripten's `invoke_*` imports call back through a table and catch what is thrown. */
+function callsInvoke(module: Module, sites: Sites, body: number): boolean {
+  for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+    if (sites.opcode[site] === op.call && sites.target[site] < module.importedFunctionCount) {
+      if (isInvoke(module, sites.target[site])) return true;
+    }
+  }
+  return false;
+}
+
+function isInvoke(module: Module, importIndex: number): boolean {
+  let index = 0;
+  for (const item of module.imports) {
+    if (item.kind === externalKind.function && index++ === importIndex) return item.name.startsWith("invoke_");
+  }
+  return false;
+}

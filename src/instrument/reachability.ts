@@ -1,0 +1,120 @@
+/**
+ * Which functions can reach an allocation, and so which call sites need a calling context. Only those sites are
+ * rewritten; on a JavaScript interpreter that leaves out a third of them.
+ */
+import { op } from "../wasm/instructions.js";
+import type { Module } from "../wasm/module.js";
+import type { TypeDefinition } from "../wasm/types.js";
+import { forEachRefFunc } from "./constant-expressions.js";
+import type { Sites } from "./scan.js";
+
+/** By function index of the original module, imports included: 1 for functions from which a target is reachable. */
+export type FunctionSet = Uint8Array;
+
+/** The calls of a module, turned round: who calls a function, directly or through a table. */
+export interface Callers {
+  /**
+   * Marks all functions from which one of `targets` can be reached, the targets themselves included. Calls out
+   * of functions in `opaque` are not followed.
+   */
+  reaching(targets: Iterable<number>, opaque?: ReadonlySet<number>): FunctionSet;
+  /** Functions that can be called through a table or a reference. */
+  readonly addressTaken: FunctionSet;
+  /** Type by type index, the same number for types of the same shape. */
+  readonly shapes: Uint32Array;
+}
+
+export function findCallers(module: Module, sites: Sites): Callers {
+  const functionCount = module.functionCount;
+  const imported = module.importedFunctionCount;
+  const shapes = shapesOf(module.types);
+  // nodes: functions, then one for each type through which indirect calls go
+  const nodeCount = functionCount + module.types.length;
+  const addressTaken = findAddressTaken(module, sites);
+
+  const degree = new Uint32Array(nodeCount + 1);
+  const eachEdge = (visit: (callee: number, caller: number) => void) => {
+    for (let body = 0; body < module.bodies.count; body++) {
+      const caller = imported + body;
+      for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+        switch (sites.opcode[site]) {
+          case op.call:
+          case op.returnCall:
+            visit(sites.target[site], caller);
+            break;
+          case op.callIndirect:
+          case op.returnCallIndirect:
+          case op.callRef:
+          case op.returnCallRef:
+            visit(functionCount + shapes[sites.target[site]], caller);
+            break;
+        }
+      }
+    }
+    for (let index = 0; index < functionCount; index++) {
+      if (addressTaken[index]) visit(index, functionCount + shapes[module.functionTypeIndex(index)]);
+    }
+  };
+  eachEdge((callee) => {
+    if (callee < nodeCount) degree[callee + 1]++;
+  });
+  for (let node = 0; node < nodeCount; node++) degree[node + 1] += degree[node];
+  const callers = new Uint32Array(degree[nodeCount]);
+  const next = degree.slice();
+  eachEdge((callee, caller) => {
+    if (callee < nodeCount) callers[next[callee]++] = caller;
+  });
+
+  return {
+    addressTaken,
+    shapes,
+    reaching(targets, opaque = new Set()) {
+      const reached = new Uint8Array(nodeCount);
+      const work: number[] = [];
+      for (const target of targets) {
+        if (!reached[target]) {
+          reached[target] = 1;
+          work.push(target);
+        }
+      }
+      for (let node = work.pop(); node !== undefined; node = work.pop()) {
+        for (let edge = degree[node]; edge < degree[node + 1]; edge++) {
+          const caller = callers[edge];
+          if (reached[caller] || opaque.has(caller)) continue;
+          reached[caller] = 1;
+          work.push(caller);
+        }
+      }
+      return reached;
+    },
+  };
+}
+
+/** Type indices of the same structure get the number of the first of them. */
+function shapesOf(types: readonly TypeDefinition[]): Uint32Array {
+  const seen = new Map<string, number>();
+  return Uint32Array.from(types, (type, index) => {
+    // only function types are called; the others keep their own number
+    const key = type.kind === "func" ? JSON.stringify([type.params, type.results]) : `${index}`;
+    const first = seen.get(key) ?? index;
+    seen.set(key, first);
+    return first;
+  });
+}
+
+function findAddressTaken(module: Module, sites: Sites): FunctionSet {
+  const taken = new Uint8Array(module.functionCount);
+  const take = (index: number) => {
+    if (index < taken.length) taken[index] = 1;
+  };
+  for (const segment of module.elements) {
+    segment.functions?.forEach(take);
+    segment.expressions?.forEach((expression) => forEachRefFunc(expression, take));
+  }
+  for (const global of module.globals) forEachRefFunc(global.init, take);
+  for (const table of module.tables) if (table.init) forEachRefFunc(table.init, take);
+  for (let site = 0; site < sites.count; site++) {
+    if (sites.opcode[site] === op.refFunc) take(sites.target[site]);
+  }
+  return taken;
+}
