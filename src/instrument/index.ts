@@ -1,4 +1,41 @@
+/**
+ * Adds to a module what profiling needs: hooks at the allocator, calling contexts, entries, reports of growth.
+ * The design is in plan.ts (what is added where), context.ts, hooks.ts and rewrite-bodies.ts.
+ */
+import { InstrumentError } from "../errors.js";
+import { op } from "../wasm/instructions.js";
+import { Writer } from "../wasm/leb128.js";
+import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
+import { renumberNames } from "../wasm/names.js";
+import { encodeElements } from "../wasm/sections/elements.js";
+import { encodeExports } from "../wasm/sections/exports.js";
+import { encodeGlobals } from "../wasm/sections/globals.js";
+import { encodeTables } from "../wasm/sections/tables.js";
+import { encodeTypes } from "../wasm/sections/types.js";
+import {
+  externalKind,
+  type FunctionType,
+  type RawSection,
+  sectionId,
+  type TypeDefinition,
+  valueType,
+} from "../wasm/types.js";
+import { mapRefFunc } from "./constant-expressions.js";
+import { entryBody, type EntryTargets, tableEntryBody } from "./context.js";
+import { CodeWriter } from "./emit.js";
+import { findAllocator } from "./find-allocator.js";
+import { fitsRole, hookBody, type HookTargets } from "./hooks.js";
+import { allMemories, makePlan, type Plan, recorderFunctionType } from "./plan.js";
+import { type OriginalPosition, PositionMap } from "./positions.js";
+import { findCallers } from "./reachability.js";
+import { BodyRewriter } from "./rewrite-bodies.js";
 import type { AllocatorFunction, AllocatorRole } from "./roles.js";
+import { scanBodies } from "./scan.js";
+
+export type { OriginalPosition } from "./positions.js";
+
+/** Module name of the imports that are added; the recorder provides them. */
+const recorderModule = "linmem";
 
 /** `--allocator malloc=v`: the function to hook under a role, by export name, name-section name or index. */
 export interface AllocatorOverride {
@@ -12,26 +49,321 @@ export interface InstrumentOptions {
   allocator?: readonly AllocatorOverride[];
 }
 
-/** Where a frame of the instrumented module was in the original. */
-export interface OriginalPosition {
-  functionIndex: number;
-  /** Byte offset in the original module; 0 when unknown. */
-  offset: number;
-  /** `hook` and `entry` functions were added by linmem and are no part of the program's stack. */
-  added?: "hook" | "entry";
-}
-
 /** An instrumented module. */
 export interface Instrumentation {
+  /** The same bytes as were given when there was nothing to add. */
   bytes: Uint8Array;
   /** Functions that were hooked; when empty nothing but growth is recorded. */
   allocator: readonly AllocatorFunction[];
+  /** What people should know about how the allocator was or wasn't found. */
+  notes: readonly string[];
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
 }
 
 /**
  * Adds hooks at the allocator's functions, calling contexts and growth events to a module.
- * @throws DecodeError when the bytes are no module; InstrumentError when this version can't instrument them.
+ * @throws DecodeError when the bytes are no module; InstrumentError when this version can't instrument them;
+ *   UsageError when an override names what the module doesn't have.
  */
-export declare function instrument(bytes: Uint8Array, options?: InstrumentOptions): Instrumentation;
+export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): Instrumentation {
+  const module = decodeModule(bytes);
+  if (module.imports.some(({ module: name }) => name === recorderModule)) {
+    throw new InstrumentError("the module is instrumented already: give the original");
+  }
+  const { functions, notes } = findAllocator(module, options.allocator);
+  const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
+  const sites = scanBodies(module);
+  const callers = findCallers(module, sites);
+  const plan = makePlan(module, sites, callers, hooked);
+  if (plan.imports.length === 0) {
+    return {
+      bytes,
+      allocator: [],
+      notes,
+      toOriginal: (functionIndex, offset) => ({ functionIndex, offset }),
+    };
+  }
+
+  const rewriter = new BodyRewriter(module, sites, {
+    called: plan.called,
+    referenced: plan.referenced,
+    grow: (memory) => plan.growHelpers.get(memory),
+    contextSites: plan.contextSites,
+    context: plan.context,
+  });
+  const types = new TypeTable(module);
+  const code = writeCode(module, plan, rewriter, types);
+  // the code comes first: it adds the types that the type section then has
+  const imports = importSection(module, plan, types);
+  const functionSection = functionsSection(module, plan, types);
+  const sections = replaceSections(module.sections, [
+    ...(types.changed ? [makeSection(sectionId.type, encodeTypes(types.all))] : []),
+    imports,
+    functionSection,
+    ...renumberedSections(module, plan),
+    code.section,
+  ]).filter(({ name }) => name !== "metadata.code.branch_hint");
+
+  const instrumented = encodeModule(sections);
+  return {
+    bytes: instrumented,
+    allocator: hooked,
+    notes,
+    toOriginal: positionMap(module, plan, rewriter, sections, code),
+  };
+}
+
+function hookable(module: Module, functions: readonly AllocatorFunction[]): AllocatorFunction[] {
+  const seen = new Set<number>();
+  return functions.filter(({ index, role }) => {
+    const fits = index >= module.importedFunctionCount && fitsRole(role, module.functionType(index));
+    if (!fits || seen.has(index)) return false;
+    seen.add(index);
+    return true;
+  });
+}
+
+/** The module's types and those that added functions need. */
+class TypeTable {
+  readonly all: TypeDefinition[];
+  readonly #module: Module;
+  readonly #indices = new Map<string, number>();
+
+  constructor(module: Module) {
+    this.#module = module;
+    this.all = [...module.types];
+  }
+
+  get changed(): boolean {
+    return this.all.length > this.#module.types.length;
+  }
+
+  indexOf(type: FunctionType): number {
+    const key = JSON.stringify([type.params, type.results]);
+    let index = this.#indices.get(key);
+    if (index === undefined) {
+      index = this.all.push(type) - 1;
+      this.#indices.set(key, index);
+    }
+    return index;
+  }
+}
+
+function importSection(module: Module, plan: Plan, types: TypeTable): RawSection {
+  const writer = new Writer(1024);
+  writer.u32(module.imports.length + plan.imports.length);
+  appendRest(writer, module, sectionId.import);
+  for (const name of plan.imports) {
+    writer.name(recorderModule);
+    writer.name(name);
+    writer.byte(externalKind.function);
+    writer.u32(types.indexOf(recorderFunctionType(name)));
+  }
+  return makeSection(sectionId.import, writer.finish());
+}
+
+/** Type index of every defined function, in the order in which `writeCode` writes their bodies. */
+function functionsSection(module: Module, plan: Plan, types: TypeTable): RawSection {
+  const added = [
+    ...plan.hooked.map(({ index }) => module.functionTypeIndex(index)),
+    ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
+    ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
+  ];
+  const writer = new Writer(1024);
+  writer.u32(module.functions.length + added.length);
+  appendRest(writer, module, sectionId.function);
+  for (const type of added) writer.u32(type);
+  return makeSection(sectionId.function, writer.finish());
+}
+
+/** Copies a section's entries, without their count. */
+function appendRest(writer: Writer, module: Module, id: number): void {
+  const section = module.section(id);
+  if (!section) return;
+  const reader = module.reader(section);
+  reader.u32();
+  writer.copy(module.bytes, reader.pos, reader.end);
+}
+
+interface WrittenCode {
+  section: RawSection;
+  /** Offset of each body of the original's functions in the section's bytes. */
+  starts: Uint32Array;
+}
+
+function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: TypeTable): WrittenCode {
+  const { bodies, importedFunctionCount } = module;
+  const hookOf = new Map(plan.hooked.map(({ index }, i) => [index - importedFunctionCount, i]));
+  const added = plan.hooked.length + plan.entries.length + plan.growHelpers.size;
+  const codeSize = module.section(sectionId.code)?.bytes.length ?? 0;
+  const writer = new Writer(codeSize + (codeSize >> 2) + 65536);
+  const starts = new Uint32Array(bodies.count);
+  const targets = hookTargets(plan);
+  writer.u32(bodies.count + added);
+
+  const writeOriginal = (body: number) => {
+    const sizeAt = writer.length;
+    writer.paddedU32(0);
+    starts[body] = writer.length;
+    rewriter.write(writer, body);
+    writer.patchU32(sizeAt, writer.length - starts[body]);
+  };
+  const writeAdded = (body: Uint8Array) => {
+    writer.u32(body.length);
+    writer.bytes(body);
+  };
+  for (let body = 0; body < bodies.count; body++) {
+    const hook = hookOf.get(body);
+    if (hook === undefined) {
+      writeOriginal(body);
+    } else {
+      const { role, index } = plan.hooked[hook];
+      writeAdded(hookBody(role, module.functionType(index), plan.original(hook), targets));
+    }
+  }
+  for (const { index } of plan.hooked) writeOriginal(index - importedFunctionCount);
+  for (const { target, value, tableOnly } of plan.entries) {
+    const write = tableOnly ? tableEntryBody : entryBody;
+    writeAdded(write(module.functionType(target), plan.called(target), value, targets));
+  }
+  for (const memory of plan.growHelpers.keys()) {
+    types.indexOf(growType(module, memory));
+    writeAdded(growBody(module, memory, plan.importIndex("grown")));
+  }
+  const section = makeSection(sectionId.code, writer.finish());
+  for (let body = 0; body < bodies.count; body++) starts[body] += section.payloadStart;
+  return { section, starts };
+}
+
+function hookTargets(plan: Plan): HookTargets & EntryTargets {
+  return {
+    context: plan.context,
+    pending: plan.pending,
+    alloc: plan.importIndex("alloc"),
+    free: plan.importIndex("free"),
+    realloc: plan.importIndex("realloc"),
+    leave: plan.importIndex("leave"),
+    abandon: plan.importIndex("abandon"),
+    nested: plan.importIndex("nested"),
+  };
+}
+
+function growType(module: Module, memory: number): FunctionType {
+  const address = allMemories(module)[memory].index64 ? valueType.i64 : valueType.i32;
+  return { kind: "func", params: [address], results: [address] };
+}
+
+/** Grows a memory and reports it: the old size or -1, and what was asked for, in pages. */
+function growBody(module: Module, memory: number, grown: number): Uint8Array {
+  const code = new CodeWriter(48);
+  const wide = allMemories(module)[memory].index64;
+  const narrow = () => {
+    if (wide) code.op(op.i32WrapI64);
+  };
+  code.u32(1);
+  code.u32(1);
+  code.byte(wide ? valueType.i64 : valueType.i32);
+  code.localGet(0).op(op.memoryGrow);
+  code.u32(memory);
+  code.localSet(1).i32Const(memory).localGet(1);
+  narrow();
+  code.localGet(0);
+  narrow();
+  code.call(grown).localGet(1).end();
+  return code.finish();
+}
+
+/** The smaller sections that refer to functions, and the globals that are added. */
+function renumberedSections(module: Module, plan: Plan): RawSection[] {
+  const mapExpression = (expression: Uint8Array) => mapRefFunc(expression, plan.referenced);
+  const sections: RawSection[] = [];
+  const add = (id: number, payload: Uint8Array) => sections.push(makeSection(id, payload));
+
+  if (module.tables.some(({ init }) => init)) {
+    const tables = module.tables.map((table) =>
+      table.init ? { ...table, init: mapExpression(table.init) } : table,
+    );
+    add(sectionId.table, encodeTables(tables));
+  }
+  if (plan.hooked.length > 0 || module.globals.length > 0) {
+    const globals = module.globals.map((global) => ({ ...global, init: mapExpression(global.init) }));
+    if (plan.hooked.length > 0) {
+      const zero = (opcode: number) => new Uint8Array([opcode, 0, op.end]);
+      globals.push({ type: valueType.i64, mutable: true, init: zero(op.i64Const) });
+      globals.push({ type: valueType.i32, mutable: true, init: zero(op.i32Const) });
+    }
+    add(sectionId.global, encodeGlobals(globals));
+  }
+  if (module.exports.length > 0) {
+    const exports = module.exports.map((item) =>
+      item.kind === externalKind.function ? { ...item, index: plan.referenced(item.index) } : item,
+    );
+    add(sectionId.export, encodeExports(exports));
+  }
+  if (module.start !== undefined) {
+    const writer = new Writer(8);
+    writer.u32(plan.referenced(module.start));
+    add(sectionId.start, writer.finish());
+  }
+  if (module.elements.length > 0) {
+    const elements = module.elements.map((segment) => ({
+      ...segment,
+      functions: segment.functions?.map(plan.referenced),
+      expressions: segment.expressions?.map(mapExpression),
+      offset: segment.offset && mapExpression(segment.offset),
+    }));
+    add(sectionId.element, encodeElements(elements));
+  }
+  const names = module.custom("name");
+  if (names) {
+    const payload = renumberNames(module.reader(names), { functions: plan.called }, addedNames(module, plan));
+    sections.push(makeSection(sectionId.custom, payload, "name"));
+  }
+  return sections;
+}
+
+/** Added functions carry the name of what they stand for, so that the program's own stacks stay readable. */
+function addedNames(module: Module, plan: Plan): Map<number, string> {
+  const added = new Map<number, string>();
+  const add = (index: number, original: number) => {
+    const name = module.functionName(original);
+    if (name !== undefined) added.set(index, name);
+  };
+  plan.hooked.forEach(({ index }, i) => add(plan.original(i), index));
+  for (const { index, target } of plan.entries) add(index, target);
+  return added;
+}
+
+function positionMap(
+  module: Module,
+  plan: Plan,
+  rewriter: BodyRewriter,
+  sections: readonly RawSection[],
+  code: WrittenCode,
+): Instrumentation["toOriginal"] {
+  let codeOffset = 8;
+  for (const section of sections) {
+    if (section === code.section) break;
+    codeOffset += section.bytes.length;
+  }
+  const starts = code.starts.map((start) => start + codeOffset);
+  const positions = new PositionMap(module, rewriter, starts);
+  const imported = module.importedFunctionCount;
+  const firstDefined = imported + plan.imports.length;
+  const firstOriginal = plan.original(0);
+  const firstEntry = firstOriginal + plan.hooked.length;
+  const hooks = new Set(plan.hooked.map(({ index }) => index));
+
+  return (functionIndex, offset) => {
+    if (functionIndex < firstDefined) return { functionIndex, offset: 0 };
+    let original = functionIndex - plan.imports.length;
+    if (functionIndex >= firstEntry) {
+      const target = plan.entries[functionIndex - firstEntry]?.target ?? -1;
+      return { functionIndex: target, offset: 0, added: "entry" };
+    }
+    if (functionIndex >= firstOriginal) original = plan.hooked[functionIndex - firstOriginal].index;
+    else if (hooks.has(original)) return { functionIndex: original, offset: 0, added: "hook" };
+    return { functionIndex: original, offset: positions.toOriginal(original - imported, offset) };
+  };
+}

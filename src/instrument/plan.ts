@@ -158,7 +158,7 @@ function findContextSites(
     // the allocator's own calls keep the context that its hook sets
     if (allocator.has(imported + body)) continue;
     // after a caught exception the context may still be the allocator's: the next call has to say otherwise
-    const all = sites.catches[body] === 1 || callsInvoke(module, sites, body);
+    const all = sites.catches[body] === 1 || callsImport(module, sites, body);
     for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
       contextSites[site] = reaches(site, all) ? 1 : 0;
     }
@@ -197,20 +197,13 @@ function findContextSites(
   return { contextSites, entered: [...entered.values()] };
 }
 
-/** Emscripten's `invoke_*` imports call back through a table and catch what is thrown. */
-function callsInvoke(module: Module, sites: Sites, body: number): boolean {
+/**
+ * Imports may call back and catch what that throws, as Emscripten's `invoke_*` do under whatever name the
+ * minifier gave them.
+ */
+function callsImport(module: Module, sites: Sites, body: number): boolean {
   for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-    if (sites.opcode[site] === op.call && sites.target[site] < module.importedFunctionCount) {
-      if (isInvoke(module, sites.target[site])) return true;
-    }
-  }
-  return false;
-}
-
-function isInvoke(module: Module, importIndex: number): boolean {
-  let index = 0;
-  for (const item of module.imports) {
-    if (item.kind === externalKind.function && index++ === importIndex) return item.name.startsWith("invoke_");
+    if (sites.opcode[site] === op.call && sites.target[site] < module.importedFunctionCount) return true;
   }
   return false;
 }
