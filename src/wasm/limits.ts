@@ -1,7 +1,7 @@
 /**
  * Every bound of the decoder. Counts are the ones that engines agreed on in the WebAssembly JavaScript interface
  * ("Implementation-defined limits"); where one of the engines allows more, its number. A module beyond them
- * compiles nowhere, so that nothing is lost by refusing it. Besides, no count may be larger than the bytes
+ * compiles nowhere, so that nothing is lost by refusing it; the two exceptions say so. Besides, no count may be larger than the bytes
  * that follow it could hold (`Reader.count`): nothing is ever allocated for elements that aren't there.
  */
 export const limits = {
@@ -15,9 +15,12 @@ export const limits = {
   tags: 1_000_000,
   globals: 1_000_000,
   exports: 1_000_000,
-  elementSegments: 10_000_000,
-  /** Elements of one segment. */
+  /** Engines take 10,000,000, which would be a gigabyte of objects here and is in no real module. */
+  elementSegments: 100_000,
+  /** Elements of one segment, as function indices. */
   elements: 10_000_000,
+  /** Elements of a module, as expressions. Fewer than engines take, for the same reason. */
+  elementExpressions: 1_000_000,
   dataSegments: 100_000,
   parameters: 1_000,
   results: 1_000,

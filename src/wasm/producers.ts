@@ -2,7 +2,7 @@
 import type { Reader } from "./leb128.js";
 import { limits } from "./limits.js";
 
-export interface Producer {
+interface Producer {
   name: string;
   /** Empty where the tool gives none. */
   version: string;

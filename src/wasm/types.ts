@@ -67,18 +67,18 @@ export interface FieldType {
   mutable: boolean;
 }
 
-export interface StructType {
+interface StructType {
   kind: "struct";
   fields: FieldType[];
 }
 
-export interface ArrayType {
+interface ArrayType {
   kind: "array";
   element: FieldType;
 }
 
 /** What the GC proposal adds around a type. A plain function type has neither. */
-export interface Subtyping {
+interface Subtyping {
   /** Absent for the short form, which means final and without supertypes. */
   sub?: { final: boolean; supertypes: number[] };
   /** On the first type of a recursion group: how many types the group has. Absent outside of groups. */

@@ -48,6 +48,7 @@ describe("handmade", () => {
     damaged(1, `01 4e ${endless}`, 2, /4294967295 types in a recursion group/);
     damaged(1, `01 50 ${endless} 60 00 00`, 2, /4294967295 supertypes/);
     damaged(9, `01 01 00 ${endless}`, 3, /4294967295 elements/);
+    damaged(9, `01 05 70 ${endless}`, 3, /4294967295 element expressions/);
     damaged(11, `01 01 ${endless}`, 7, /length out of bounds/);
     const locals = decodeError(moduleOf([1, "00"], [3, "01 00"], [10, `01 08 01 ${endless} 7f 0b`]));
     assert.match(locals?.message ?? "", /too many locals/);

@@ -81,7 +81,7 @@ export function everything(module: Module) {
 
 const add = "07 00 20 00 20 01 6a 0b"; // size, no locals, local.get 0, local.get 1, i32.add, end
 
-/** Modules with what toolchains emit, by feature. Node 20 compiles those of `plain`. */
+/** Modules with what toolchains emit, by feature. Node 20 compiles `plain`, `padded` and `tags`; 24 all but `pages`. */
 export const samples: Record<string, Uint8Array<ArrayBuffer>> = {
   plain: moduleOf(
     [1, `02 60 02 7f 7f 01 7f  60 00 00`],
@@ -110,10 +110,11 @@ export const samples: Record<string, Uint8Array<ArrayBuffer>> = {
   tables: moduleOf(
     [1, `01 60 00 00`],
     [3, `01 00`],
-    [4, `03 40 00 70 00 02 d2 00 0b  6f 05 01 02  64 00 01 03 03`],
+    [4, `03 40 00 70 00 02 d2 00 0b  6f 05 01 02  63 00 01 03 03`],
     [9, `02 05 70 02 d0 70 0b d2 00 0b  03 00 01 00`],
     [10, `01 02 00 0b`],
   ),
-  memories: moduleOf([5, `05 00 01  01 01 02  03 01 80 02  05 01 80 80 80 80 80 02  09 00 00 00`]),
+  memories: moduleOf([5, `05 00 01  01 01 02  03 01 80 02  05 01 80 80 01  00 00`]),
+  pages: moduleOf([5, `02 08 05 00  09 00 07 10`]),
   tags: moduleOf([1, `01 60 01 7f 00`], [2, `01 01 "e" 01 "t" 04 00 00`], [13, `01 00 00`]),
 };

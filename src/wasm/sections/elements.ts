@@ -20,14 +20,17 @@ const functionKind = 0;
 
 export function decodeElements(reader: Reader): ElementSegment[] {
   const segments: ElementSegment[] = [];
+  let expressionsLeft: number = limits.elementExpressions;
   for (let count = reader.count(3, limits.elementSegments, "element segments"); count > 0; count--) {
-    segments.push(decodeSegment(reader));
+    const segment = decodeSegment(reader, expressionsLeft);
+    expressionsLeft -= segment.expressions?.length ?? 0;
+    segments.push(segment);
   }
   reader.expectEnd("element section");
   return segments;
 }
 
-function decodeSegment(reader: Reader): ElementSegment {
+function decodeSegment(reader: Reader, expressionsLeft: number): ElementSegment {
   const start = reader.pos;
   const flags = reader.u32();
   if (flags > (passive | explicit | expressions)) {
@@ -42,12 +45,14 @@ function decodeSegment(reader: Reader): ElementSegment {
     if (flags & expressions) segment.type = decodeReferenceType(reader);
     else decodeFunctionKind(reader);
   }
-  const count = reader.count(1, limits.elements, "elements");
   if (flags & expressions) {
+    // The shortest constant that leaves a value takes 3 bytes.
+    const count = reader.count(3, expressionsLeft, "element expressions");
     const items: ConstantExpression[] = [];
     for (let i = 0; i < count; i++) items.push(decodeConstantExpression(reader));
     segment.expressions = items;
   } else {
+    const count = reader.count(1, limits.elements, "elements");
     const items: number[] = [];
     for (let i = 0; i < count; i++) items.push(reader.u32());
     segment.functions = items;
