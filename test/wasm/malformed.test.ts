@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DecodeError } from "../../src/errors.js";
-import { decodeModule } from "../../src/wasm/module.js";
+import { Writer } from "../../src/wasm/leb128.js";
+import { decodeModule, encodeModule, makeSection } from "../../src/wasm/module.js";
+import { sectionId } from "../../src/wasm/types.js";
 import { everything, hex, moduleOf, reencode, samples } from "./support.js";
 
 /** Decodes all there is; the error when it is a DecodeError. */
@@ -53,6 +55,22 @@ describe("handmade", () => {
     const locals = decodeError(moduleOf([1, "00"], [3, "01 00"], [10, `01 08 01 ${endless} 7f 0b`]));
     assert.match(locals?.message ?? "", /too many locals/);
     assert.equal(locals?.offset, 20);
+  });
+
+  test("element expressions that only together are too many", () => {
+    // Two segments of 600,000 times ref.null func.
+    const count = 600_000;
+    const items = new Uint8Array(3 * count);
+    for (let i = 0; i < items.length; i += 3) items.set([0xd0, 0x70, 0x0b], i);
+    const writer = new Writer();
+    writer.u32(2);
+    for (let i = 0; i < 2; i++) {
+      writer.bytes(hex("05 70"));
+      writer.u32(count);
+      writer.bytes(items);
+    }
+    const error = decodeError(encodeModule([makeSection(sectionId.element, writer.finish())]));
+    assert.match(error?.message ?? "", /600000 element expressions, more than the limit of 400000/);
   });
 
   test("locals that only together are too many", () => {
