@@ -1,0 +1,101 @@
+// What text and summary both say about a report.
+import type { CallerReport, FrameReport, ModuleReport, Report } from "../analyze/report.js";
+import { countOf, formatBytes, formatDuration, formatShare } from "./format.js";
+import { functionName, lineLocation, moduleName } from "./frames.js";
+import type { Column, Page } from "./page.js";
+
+/** A caller and the module that its blocks are in. */
+export interface ModuleCaller {
+  module: ModuleReport;
+  caller: CallerReport;
+}
+
+/** Callers of all modules that hold live blocks, most bytes first. */
+export function liveCallers({ modules }: Report): ModuleCaller[] {
+  return modules
+    .flatMap((module) => module.callers.map((caller) => ({ module, caller })))
+    .filter(({ caller }) => caller.liveBlocks > 0)
+    .sort((a, b) => b.caller.liveBytes - a.caller.liveBytes);
+}
+
+export interface LiveTotals {
+  bytes: number;
+  blocks: number;
+  peakBytes: number;
+  /** Live bytes whose caller is known. */
+  knownBytes: number;
+}
+
+export function liveTotals(report: Report): LiveTotals {
+  const totals = { bytes: 0, blocks: 0, peakBytes: 0, knownBytes: 0 };
+  for (const { heap, callers } of report.modules) {
+    totals.bytes += heap?.liveBytes ?? 0;
+    totals.blocks += heap?.liveBlocks ?? 0;
+    totals.peakBytes += heap?.peakLiveBytes ?? 0;
+    for (const caller of callers) totals.knownBytes += caller.frame ? caller.liveBytes : 0;
+  }
+  return totals;
+}
+
+/** `33.9 MiB live in 1,043 blocks at the end`. */
+export function liveSentence({ bytes, blocks }: LiveTotals): string {
+  return blocks === 0
+    ? "Nothing is live at the end"
+    : `${formatBytes(bytes)} live in ${countOf(blocks, "block")} at the end`;
+}
+
+/** How the run ended, for a sentence. */
+export function ending({ run }: Report): string {
+  if (run.exit === null) return "killed before its end was recorded";
+  return typeof run.exit === "number" ? `exit code ${run.exit}` : `ended by ${run.exit}`;
+}
+
+/** How much is known of who called: for the line below the callers. */
+export function knownSentence(report: Report, totals: LiveTotals): string {
+  const outlived = report.modules.reduce((sum, { heap }) => sum + (heap?.outlived ?? 0), 0);
+  const captured = report.modules.reduce((sum, { heap }) => sum + (heap?.captured ?? 0), 0);
+  const { captureTime, duration } = report.run;
+  const spent =
+    captureTime === null ? "" : `, in ${formatDuration(captureTime)} of ${formatDuration(duration)}`;
+  if (totals.knownBytes >= totals.bytes) return `Caller captured for all of it${spent}.`;
+  return (
+    `Caller captured for ${formatShare(totals.knownBytes, totals.bytes)} of the live bytes, and for ` +
+    `${formatShare(captured, outlived)} of the blocks that outlived their call${spent}: the rest is sampled.`
+  );
+}
+
+/** The table of callers. `atMost` is shown where it says something else than the live bytes. */
+export function callerTable(
+  page: Page,
+  rows: readonly ModuleCaller[],
+  totals: LiveTotals,
+  names: boolean,
+): void {
+  const { bold, cyan, dim } = page.colors;
+  const columns: Column[] = [
+    { align: "right", style: bold },
+    { align: "right", style: dim },
+    { align: "right" },
+    { cut: "end", style: bold },
+    { cut: "start", style: cyan },
+    { cut: "end", style: dim },
+    { style: dim },
+  ];
+  page.table(
+    columns,
+    rows.map(({ module, caller }) => [
+      formatBytes(caller.liveBytes),
+      formatShare(caller.liveBytes, totals.bytes),
+      countOf(caller.liveBlocks, "block"),
+      ...callerCells(caller.frame, page.directory),
+      names ? `in ${moduleName(module)}` : "",
+      caller.atMostLiveBytes > caller.liveBytes * 1.01
+        ? `at most ${formatBytes(caller.atMostLiveBytes)}`
+        : "",
+    ]),
+  );
+}
+
+function callerCells(frame: FrameReport | undefined, directory: string): [string, string] {
+  return frame ? [functionName(frame), lineLocation(frame, directory)] : ["(caller not captured)", ""];
+}

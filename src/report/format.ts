@@ -1,0 +1,80 @@
+// How figures and names look in text. Names and paths come from the profiled program: they pass `clean`
+// before they get near a terminal.
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `0 B`, `1.5 KiB`, `120 MiB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1023.5 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${value.toFixed(unit === 0 || value >= 99.95 ? 0 : 1)} ${units[unit]}`;
+}
+
+/** `1,234,567`, wherever the reader lives: reports are compared. */
+export function formatCount(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** `1 block`, `2,000 blocks`. */
+export function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** `88 %` of a whole; `<1 %` rather than 0, `>99 %` rather than a rounded 100. */
+export function formatShare(part: number, whole: number): string {
+  if (whole <= 0 || part <= 0) return "0 %";
+  const percent = (100 * part) / whole;
+  if (percent < 1) return "<1 %";
+  if (percent < 100 && percent > 99) return ">99 %";
+  return `${Math.round(percent)} %`;
+}
+
+/** `412 ms`, `1.24 s`, `3 min 12 s`, `2 h 5 min`. */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 59.995) return `${seconds.toFixed(2)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Without escape sequences and other invisible characters, that could change what a terminal shows. */
+export function clean(text: string): string {
+  return text
+    .replaceAll(/\p{Cc}\[[0-?]*[ -/]*[@-~]/gu, "")
+    .replaceAll(/\p{Cc}[\]PX^_][^\p{Cc}]*(\p{Cc}\\?)?/gu, "")
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "");
+}
+
+/** At most `width` characters, cut at the end. */
+export function cutEnd(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join("")}…`;
+}
+
+/** At most `width` characters, cut at the beginning: the end of a path says more. */
+export function cutStart(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `…${characters.slice(characters.length - width + 1).join("")}`;
+}
+
+/** Text as lines of at most `width` characters, broken between words. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,49 @@
+import type { ModuleReport, Report } from "../analyze/report.js";
+import { liveCallers, liveTotals } from "./facts.js";
+import { formatBytes } from "./format.js";
+import { functionName, lineLocation, moduleName } from "./frames.js";
+
+/** What the reader of a report might do next, in one paragraph. */
+export function nextStep(report: Report, directory: string): string {
+  const { modules, memories } = report;
+  if (memories.length === 0) {
+    return (
+      "No WebAssembly memory came to life in this run. Does the program load its module in this process, " +
+      "and in this run?"
+    );
+  }
+  const blind = modules.find((module) => !module.instrumented && module.memory.finalBytes > 0);
+  if (!modules.some(({ heap }) => heap)) {
+    return blind
+      ? `no blocks were recorded. \`linmem inspect\` says what is known of ${moduleName(blind)}; ` +
+          "name its allocator with `linmem run --allocator malloc=NAME,free=NAME`."
+      : "no blocks were recorded, only growth: look at who asked for it.";
+  }
+  const totals = liveTotals(report);
+  const { caller, module } = liveCallers(report).find(({ caller }) => caller.frame) ?? {};
+  if (totals.blocks === 0 || totals.bytes * 20 < totals.peakBytes) {
+    const bytes = modules.reduce((sum, { memory }) => sum + memory.finalBytes, 0);
+    const rest = totals.blocks === 0 ? "nothing is" : `only ${formatBytes(totals.bytes)} are`;
+    return (
+      `${rest} live at the end. A memory never shrinks, so ${formatBytes(bytes)} stay with the ` +
+      "program because of the high-water mark: look at what was live then."
+    );
+  }
+  if (!caller?.frame || !module) {
+    return "the callers of what is live were not captured: look at the stacks in wasm, or let it run for longer.";
+  }
+  return (
+    `${functionName(caller.frame)} (${lineLocation(caller.frame, directory)}) made the most of it. ` +
+    `If that should be gone by now, find out who gets its result and has to ${releaseCall(module)}. ` +
+    "Caches and tables that live as long as the program look the same: run it with twice the work, and look " +
+    "at what doubles."
+  );
+}
+
+/** How programs release what a module made, by the toolchain's habits. */
+function releaseCall({ toolchain }: ModuleReport): string {
+  if (/wasm-bindgen/i.test(toolchain)) return "call `.free()` on it (or declare it with `using`)";
+  if (/emscripten/i.test(toolchain)) return "call `.delete()` on it, or the module's `_free`";
+  if (/assemblyscript/i.test(toolchain)) return "call `__unpin` for it";
+  return "release it";
+}

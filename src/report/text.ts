@@ -1,0 +1,325 @@
+// The report for people. It says where what is live was made, and never who leaked it: only the reader knows
+// who should have released.
+import { callerFrame } from "../analyze/frames.js";
+import type { ContextReport, GrowReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
+import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
+import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
+import { functionName, isAllocatorFrame, lineLocation, location, moduleName, stackLines } from "./frames.js";
+import { nextStep } from "./next.js";
+import { Page, type TextOptions } from "./page.js";
+
+export interface TextReportOptions extends TextOptions {
+  /** How many callers, stacks, growths and memories to show of each; default 8. */
+  top?: number;
+}
+
+const defaultTop = 8;
+
+/** The report as text. */
+export function textReport(report: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
+  const page = new Page(options);
+  head(page, report);
+  callers(page, report, top);
+  for (const module of report.modules) moduleSection(page, report, module, top);
+  memories(page, report, top);
+  notRecorded(page, report);
+  warnings(page, report);
+  page.line();
+  page.prose(`Next: ${nextStep(report, page.directory)}`);
+  return page.toString();
+}
+
+function head(page: Page, report: Report): void {
+  const { run } = report;
+  const { bold, dim } = page.colors;
+  page.prose(clean(run.argv.join(" ")) || "(unknown program)", { hanging: 4, style: bold });
+  const engine = clean(`${run.engine.name} ${run.engine.version}, ${run.platform}`);
+  const date = `${new Date(run.startTime).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  page.prose(`${date}, ${engine}, ran ${formatDuration(run.duration)}, ${ending(report)}`, { style: dim });
+  if (!run.complete) {
+    page.prose("The run was killed: what it did after the last snapshot is missing.", {
+      style: page.colors.yellow,
+    });
+  }
+  page.line();
+  const totals = liveTotals(report);
+  const memory = `memories held up to ${formatBytes(run.peakMemoryBytes)}`;
+  if (report.modules.some(({ heap }) => heap)) {
+    const highWater = `high-water mark ${formatBytes(totals.peakBytes)}`;
+    page.prose(`${liveSentence(totals)}; ${highWater}; ${memory}.`, { style: bold });
+  } else {
+    page.prose(`No blocks were recorded; ${memory}.`, { style: bold });
+  }
+}
+
+function callers(page: Page, report: Report, top: number): void {
+  const totals = liveTotals(report);
+  const all = liveCallers(report);
+  if (all.length === 0) return;
+  page.heading("Made at: callers in JavaScript of what is live at the end");
+  const severalHeaps = report.modules.filter(({ heap }) => heap).length > 1;
+  callerTable(page, all.slice(0, top), totals, severalHeaps);
+  const rest = all.slice(top);
+  if (rest.length > 0) {
+    const bytes = rest.reduce((sum, { caller }) => sum + caller.liveBytes, 0);
+    page.line(
+      `  ${page.colors.dim(`and ${formatBytes(bytes)} by ${countOf(rest.length, "other")} (--top N)`)}`,
+    );
+  }
+  page.prose(knownSentence(report, totals), { indent: 2, style: page.colors.dim });
+}
+
+function moduleSection(page: Page, report: Report, module: ModuleReport, top: number): void {
+  const { heap, memory, instances } = module;
+  const own = report.memories.filter((candidate) => candidate.module === module.id);
+  if (!heap && own.length === 0) return;
+  const { dim } = page.colors;
+  const about = [clean(module.toolchain), countOf(instances.created, "instance")].filter(Boolean).join(", ");
+  page.heading(`${moduleName(module)} (${about})`);
+  const facts: [string, string][] = [];
+  if (heap) {
+    facts.push(
+      ["live", `${formatBytes(heap.liveBytes)} in ${countOf(heap.liveBlocks, "block")}`],
+      [
+        "high-water mark",
+        formatBytes(heap.peakLiveBytes) + (own.length > 1 ? ", each memory's own added up" : ""),
+      ],
+      ["allocated", allocatedSentence(module)],
+    );
+    if (heap.collectedBlocks > 0) {
+      const gone = `${formatBytes(heap.collectedBytes)} in ${countOf(heap.collectedBlocks, "block")}`;
+      facts.push(["collected", `${gone}, with memories that the garbage collector took`]);
+    }
+  }
+  facts.push(["memory", memorySentence(module)]);
+  if (module.allocator.length > 0) facts.push(["hooked", hookedSentence(module)]);
+  page.table(
+    [{ style: dim }, { cut: "end" }],
+    facts.map(([name, text]) => [name, text]),
+  );
+  for (const text of heap ? doubts(module) : []) page.prose(text, { indent: 2, style: page.colors.yellow });
+
+  const live = module.contexts.filter((context) => context.liveBlocks > 0);
+  stackList(page, module, live, "Live at the end, by stack", "liveBytes", heap?.liveBytes ?? 0, top);
+  if (heap && heap.liveBytes * 2 < heap.peakLiveBytes) {
+    const atPeak = module.contexts
+      .filter((context) => context.peakLiveBytes > 0)
+      .sort((a, b) => b.peakLiveBytes - a.peakLiveBytes);
+    const few = Math.min(top, 3);
+    stackList(page, module, atPeak, "Live at the high-water mark", "peakLiveBytes", heap.peakLiveBytes, few);
+  }
+  growth(page, module, memory.grows, top);
+}
+
+function allocatedSentence({ heap }: ModuleReport): string {
+  const { allocations, allocatedBytes, frees, temporary } = heap!;
+  const all = `${formatBytes(allocatedBytes)} in ${countOf(allocations, "block")}; ${formatCount(frees)} freed`;
+  return temporary > 0 ? `${all}, ${formatShare(temporary, frees)} of them before the next allocation` : all;
+}
+
+function memorySentence({ memory }: ModuleReport): string {
+  const { initialBytes, peakBytes, finalBytes, grows } = memory;
+  const granted = grows.filter((grow) => grow.granted).length;
+  const denied = grows.length - granted;
+  const growth = [
+    granted === 0 ? "did not grow" : `grew ${granted === 1 ? "once" : `${formatCount(granted)} times`}`,
+    ...(denied > 0 ? [`refused ${denied === 1 ? "once" : `${formatCount(denied)} times`}`] : []),
+  ].join(", ");
+  const last = finalBytes === peakBytes ? "" : `, ${formatBytes(finalBytes)} not collected at the end`;
+  return `${formatBytes(initialBytes)} at first, ${formatBytes(peakBytes)} at most${last}; ${growth}`;
+}
+
+function hookedSentence({ allocator }: ModuleReport): string {
+  const names = [...new Set(allocator.map(({ name }) => clean(name)))];
+  const shown = names.slice(0, 4).join(", ");
+  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+}
+
+/** What makes the figures of a module less than certain. */
+function doubts({ heap }: ModuleReport): string[] {
+  const { unknownFrees, missedFrees, untracked, failed, contextsDropped } = heap!;
+  const found: string[] = [];
+  if (unknownFrees > 0) {
+    found.push(`${countOf(unknownFrees, "free")} of addresses that were not seen allocated.`);
+  }
+  if (missedFrees > 0) {
+    found.push(
+      `${countOf(missedFrees, "block")} given out again without a free that was seen: a function is not hooked.`,
+    );
+  }
+  if (untracked > 0) found.push(`${countOf(untracked, "block")} not tracked, for want of memory.`);
+  if (failed > 0) found.push(`${countOf(failed, "allocation")} failed.`);
+  if (contextsDropped > 0) {
+    found.push(
+      `${countOf(contextsDropped, "allocation")} beyond the bound of contexts: their stacks are not known.`,
+    );
+  }
+  return found;
+}
+
+function stackList(
+  page: Page,
+  module: ModuleReport,
+  contexts: readonly ContextReport[],
+  title: string,
+  figure: "liveBytes" | "peakLiveBytes",
+  whole: number,
+  top: number,
+): void {
+  if (contexts.length === 0) return;
+  page.heading(title, 2);
+  // The smallest say little and would hide the others.
+  const shown = contexts.slice(0, top).filter((context, i) => i === 0 || context[figure] * 100 >= whole);
+  shown.forEach((context, i) => {
+    if (i > 0) page.line();
+    stackEntry(page, module, context, figure, whole);
+  });
+  const rest = contexts.slice(shown.length);
+  if (rest.length > 0) {
+    const bytes = rest.reduce((sum, context) => sum + context[figure], 0);
+    const stacks = countOf(rest.length, "other stack");
+    page.line();
+    page.line(
+      `  ${page.colors.dim(`${formatBytes(bytes)} at ${stacks} (--top N, or --format json for all)`)}`,
+    );
+  }
+}
+
+function stackEntry(
+  page: Page,
+  module: ModuleReport,
+  context: ContextReport,
+  figure: "liveBytes" | "peakLiveBytes",
+  whole: number,
+): void {
+  const { bold, cyan, dim } = page.colors;
+  const share = formatShare(context[figure], whole);
+  const blocks =
+    figure === "liveBytes"
+      ? `, ${countOf(context.liveBlocks, "block")} of ${formatCount(context.allocations)} made here`
+      : `, ${countOf(context.allocations, "block")} made here in all`;
+  page.line(`  ${bold(formatBytes(context[figure]))} ${dim(share)}${blocks}`);
+  const caller = module.callers.find(({ contexts }) => contexts.includes(context.id))?.frame;
+  const rows = stackLines(context.stack, module, caller).map((line) => {
+    if ("frame" in line) {
+      const name = functionName(line.frame);
+      return [line.caller ? `> ${name}` : `  ${name}`, location(line.frame, page.directory)];
+    }
+    return line.of === "allocator"
+      ? [`  (${countOf(line.left, "frame")} of the allocator)`]
+      : [`  (${countOf(line.left, "more frame")})`];
+  });
+  if (context.stack.length === 0) rows.push(["  (stack not known)"]);
+  if (context.sampled) rows.push(["  (caller not captured)"]);
+  const nameStyle = (text: string) =>
+    text.startsWith("> ") ? bold(text) : text.startsWith("  (") ? dim(text) : text;
+  page.table(
+    [
+      { cut: "end", style: nameStyle },
+      { cut: "start", style: cyan },
+    ],
+    rows,
+    4,
+  );
+}
+
+function growth(page: Page, module: ModuleReport, grows: readonly GrowReport[], top: number): void {
+  if (grows.length === 0) return;
+  page.heading("Growth", 2);
+  const largest = [...grows]
+    .sort((a, b) => b.toBytes - b.fromBytes - (a.toBytes - a.fromBytes) || a.time - b.time)
+    .slice(0, top);
+  const shown = grows.filter((grow) => largest.includes(grow));
+  const { cyan, dim, red } = page.colors;
+  page.table(
+    [{ align: "right", style: dim }, {}, { style: red }, { cut: "end" }, { cut: "start", style: cyan }],
+    shown.map((grow) => [
+      formatDuration(grow.time),
+      `${formatBytes(grow.fromBytes)} → ${formatBytes(grow.toBytes)}`,
+      grow.granted ? "" : "refused",
+      ...askedBy(page, module, grow),
+    ]),
+  );
+  const rest = grows.length - shown.length;
+  if (rest > 0) page.line(`  ${dim(`and ${formatCount(rest)} smaller (--top N)`)}`);
+}
+
+function askedBy(page: Page, module: ModuleReport, { stack }: GrowReport): [string, string] {
+  if (stack.length === 0) return ["(noticed afterwards)", ""];
+  const caller = callerFrame(stack) ?? stack.find((frame) => !isAllocatorFrame(frame, module)) ?? stack[0]!;
+  return [functionName(caller), lineLocation(caller, page.directory)];
+}
+
+function memories(page: Page, report: Report, top: number): void {
+  if (report.memories.length === 0) return;
+  page.heading("Memories");
+  const largest = [...report.memories].sort((a, b) => b.peakBytes - a.peakBytes || a.id - b.id);
+  const { cyan, dim } = page.colors;
+  const names = new Map(report.modules.map((module) => [module.id, moduleName(module)]));
+  page.table(
+    [
+      { cut: "end" },
+      { align: "right" },
+      { align: "right" },
+      { align: "right", style: dim },
+      { style: dim },
+      { cut: "end" },
+      { cut: "start", style: cyan },
+    ],
+    [
+      ["module", "first", "last", "limit", "", "created by", ""],
+      ...largest
+        .slice(0, top)
+        .map((memory) => [
+          names.get(memory.module ?? -1) ?? "(made by JavaScript)",
+          formatBytes(memory.initialBytes),
+          formatBytes(memory.finalBytes),
+          memory.maximumBytes === null ? "none" : formatBytes(memory.maximumBytes),
+          memoryState(memory),
+          ...createdBy(page, memory),
+        ]),
+    ],
+  );
+  const rest = largest.slice(top);
+  if (rest.length > 0) {
+    const bytes = rest.reduce((sum, memory) => sum + memory.peakBytes, 0);
+    const collected = rest.filter((memory) => memory.collected !== null).length;
+    page.line(
+      `  ${dim(`and ${formatCount(rest.length)} more of ${formatBytes(bytes)} together, ${collected} collected (--top N)`)}`,
+    );
+  }
+}
+
+function memoryState(memory: MemoryReport): string {
+  return [
+    memory.shared ? "shared" : "",
+    memory.collected === null ? "" : `collected at ${formatDuration(memory.collected)}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+function createdBy(page: Page, { stack }: MemoryReport): [string, string] {
+  const frame = callerFrame(stack);
+  return frame ? [functionName(frame), lineLocation(frame, page.directory)] : ["(unknown)", ""];
+}
+
+function notRecorded(page: Page, report: Report): void {
+  const blind = report.modules.filter((module) => !module.instrumented || module.allocator.length === 0);
+  if (blind.length === 0) return;
+  page.heading("Not recorded");
+  for (const module of blind) {
+    const reason = clean(module.reason ?? "no allocator was found; only growth is recorded");
+    page.prose(`${moduleName(module)}: ${reason}`, { indent: 2, hanging: 4 });
+  }
+}
+
+function warnings(page: Page, { warnings, modules }: Report): void {
+  if (warnings.length === 0) return;
+  page.heading("Warnings");
+  for (const { message, module } of warnings) {
+    const about = modules.find(({ id }) => id === module);
+    const text = about ? `${moduleName(about)}: ${clean(message)}` : clean(message);
+    page.prose(text, { indent: 2, hanging: 4, style: page.colors.yellow });
+  }
+}
