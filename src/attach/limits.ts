@@ -1,0 +1,31 @@
+/** Every bound and budget of what runs inside the program. Times in milliseconds, sizes in bytes. */
+
+/** Frames of a stack that are kept; what lies further out is cut. */
+export const maximumStackFrames = 128;
+
+/** Milliseconds that captures of JavaScript callers may take before the share of the run time counts. */
+export const captureCredit = 100;
+
+/** Share of the elapsed run time that captures of JavaScript callers may take beyond the credit. */
+export const captureShare = 0.02;
+
+/** Snapshots are taken this often unless an option says otherwise. */
+export const defaultSnapshotInterval = 1000;
+
+/** Growth of one memory is recorded with its stack this often; later growth is only noticed at snapshots. */
+export const maximumGrowStacks = 10_000;
+
+/** Distinct code positions whose frames are remembered; the memory of them starts afresh beyond. */
+export const maximumSites = 200_000;
+
+/** Instrumented bytes kept for a module that may be compiled again. */
+export const maximumCachedBytes = 64 * 1024 * 1024;
+
+/** Modules whose instrumented bytes are kept. */
+export const maximumCachedModules = 64;
+
+/** Records that wait for the first instance with a memory; a program that makes none writes no profile. */
+export const maximumPendingRecords = 10_000;
+
+/** JavaScript callers of one memory: their numbers have 24 bits in the recorder. */
+export const maximumCallers = 0xff_fffe;

@@ -1,0 +1,253 @@
+/**
+ * The modules of this thread: instruments bytes once, and recognises modules that are instrumented already,
+ * also those that another thread compiled and sent here. An instrumented module carries two custom sections
+ * for that: `linmem` says what it is, `linmem.name` keeps the name section that the program had.
+ */
+import type { Instrumentation, OriginalPosition } from "../instrument/index.js";
+import type { ModuleRecord } from "../profile/records.js";
+import { recorderModuleName } from "../recorder/index.js";
+import { maximumCachedBytes, maximumCachedModules } from "./limits.js";
+import { appendSections, customSection } from "./marker.js";
+import type { ModuleFacts } from "./module-facts.js";
+import { emptyFacts, moduleFacts } from "./module-facts.js";
+import { customSectionsOf, exportDescriptorsOf, importsOf } from "./natives.js";
+
+type Allocator = ModuleRecord["allocator"];
+
+/** A module with a memory, as it runs in this thread. */
+export interface KnownModule {
+  /** Number in this thread, from 1. */
+  id: number;
+  name: string;
+  /** Size of the original, 0 when unknown. */
+  bytes: number;
+  toolchain: string;
+  allocator: Allocator;
+  /** Whether the original imports anything. */
+  importsAnything: boolean;
+  /** Whether it imports what linmem added. */
+  instrumented: boolean;
+  /** Why its blocks aren't recorded. */
+  reason?: string;
+  /** What whoever reads the profile should know. */
+  warnings: string[];
+  /** Facts of what the engine runs. */
+  facts: ModuleFacts;
+  toOriginal(functionIndex: number, offset: number): OriginalPosition;
+  /** Stacks of calling contexts by their hash, so that further instances need not capture them again. */
+  contextStacks: Map<bigint, number>;
+  /** Whether its record is in the profile. */
+  written: boolean;
+}
+
+/** What to hand to the engine instead of a program's bytes. */
+export interface Prepared {
+  module: KnownModule;
+  /** Undefined: the program's own. */
+  bytes?: Uint8Array;
+}
+
+export interface RegistryOptions {
+  instrument(bytes: Uint8Array): Instrumentation & { toolchain?: string };
+  /** Identifies contents; equal means equal. */
+  hash(bytes: Uint8Array): string;
+}
+
+/** What the custom section `linmem` says. */
+interface Marker {
+  name: string;
+  bytes: number;
+  toolchain: string;
+  importsAnything: boolean;
+  allocator: Allocator;
+  memories: ModuleFacts["memories"];
+  importedFunctions: number;
+  addedImports: number;
+}
+
+const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
+const noAllocator = "no allocator was found";
+const unhooked = (name: string, reason: string) => `${name || "a module"} runs as it is: ${reason}`;
+const identity = (functionIndex: number, offset: number) => ({ functionIndex, offset });
+
+export class ModuleRegistry {
+  readonly #options: RegistryOptions;
+  readonly #modules = new WeakMap<WebAssembly.Module, KnownModule | false>();
+  /** By length and hash, the one used last at the end. */
+  readonly #cache = new Map<string, Prepared>();
+  #cachedBytes = 0;
+  /** Held weakly: a host of many plugins must not keep the maps of those that are gone. */
+  readonly #known: WeakRef<KnownModule>[] = [];
+  #count = 0;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Whether bytes are a module with a memory, and not one that imports something named `linmem` itself. */
+  concerns(bytes: Uint8Array): boolean {
+    const facts = moduleFacts(bytes, recorderModuleName);
+    return facts !== undefined && facts.memories.length > 0 && !facts.importsRecorder;
+  }
+
+  /**
+   * Instruments the bytes of a module with a memory, or finds them done already.
+   * @param nameOf Gives the module a name when it has none of its own; called only then.
+   */
+  prepare(bytes: Uint8Array, nameOf: () => string): Prepared {
+    const key = `${bytes.length}:${this.#options.hash(bytes)}`;
+    const cached = this.#cache.get(key);
+    if (cached) {
+      this.#cache.delete(key);
+      this.#cache.set(key, cached);
+      return cached;
+    }
+    const prepared = this.#prepare(bytes, nameOf);
+    this.#cache.set(key, prepared);
+    this.#cachedBytes += prepared.bytes?.length ?? 0;
+    for (const [oldest, { bytes: held }] of this.#cache) {
+      if (this.#cache.size <= maximumCachedModules && this.#cachedBytes <= maximumCachedBytes) break;
+      this.#cache.delete(oldest);
+      this.#cachedBytes -= held?.length ?? 0;
+    }
+    return prepared;
+  }
+
+  #prepare(bytes: Uint8Array, nameOf: () => string): Prepared {
+    const facts = moduleFacts(bytes, recorderModuleName)!;
+    const base = { name: facts.name || nameOf(), bytes: bytes.length, importsAnything: facts.imports > 0 };
+    if (facts.memories.some((memory) => memory.shared)) {
+      return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
+    }
+    let instrumentation: ReturnType<RegistryOptions["instrument"]>;
+    try {
+      instrumentation = this.#options.instrument(bytes);
+    } catch (error) {
+      // Malformed bytes too: if the engine accepts them, the program runs as it is.
+      const reason = (error as Error).message;
+      return { module: this.#add({ ...base, facts, reason, warnings: [unhooked(base.name, reason)] }) };
+    }
+    if (instrumentation.bytes === bytes) {
+      return { module: this.#add({ ...base, facts, reason: instrumentation.notes.join("; ") || noAllocator }) };
+    }
+    const after = moduleFacts(instrumentation.bytes, "");
+    if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
+    const { toolchain = "", allocator } = instrumentation;
+    const marker: Marker = {
+      ...base,
+      toolchain,
+      allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
+      memories: facts.memories,
+      importedFunctions: after.importedFunctions,
+      addedImports: after.importedFunctions - facts.importedFunctions,
+    };
+    const sections: [string, Uint8Array][] = [
+      [recorderModuleName, utf8.encoder.encode(JSON.stringify(marker))],
+    ];
+    const names = customSection(bytes, "name");
+    if (names) sections.push([`${recorderModuleName}.name`, names]);
+    return {
+      bytes: appendSections(instrumentation.bytes, sections),
+      module: this.#add({
+        ...base,
+        toolchain,
+        allocator: marker.allocator,
+        ...(allocator.length === 0 ? { reason: instrumentation.notes.join("; ") || noAllocator } : {}),
+        facts: after,
+        instrumented: true,
+        toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
+      }),
+    };
+  }
+
+  #add(
+    facts: Partial<KnownModule> & Pick<KnownModule, "name" | "bytes" | "importsAnything" | "facts">,
+  ): KnownModule {
+    const known: KnownModule = {
+      id: ++this.#count,
+      toolchain: "",
+      allocator: [],
+      instrumented: false,
+      warnings: [],
+      toOriginal: identity,
+      contextStacks: new Map(),
+      written: false,
+      ...facts,
+    };
+    this.#known.push(new WeakRef(known));
+    return known;
+  }
+
+  /** Notes what the engine made of prepared bytes. */
+  remember(module: WebAssembly.Module, known: KnownModule): void {
+    this.#modules.set(module, known);
+  }
+
+  /** The engine refused the instrumented bytes of a module but takes the original ones. */
+  demote(prepared: Prepared, reason: string): void {
+    this.#cachedBytes -= prepared.bytes?.length ?? 0;
+    prepared.bytes = undefined;
+    prepared.module.instrumented = false;
+    prepared.module.allocator = [];
+    prepared.module.reason = reason;
+    prepared.module.warnings.push(unhooked(prepared.module.name, reason));
+    prepared.module.toOriginal = identity;
+  }
+
+  /** What is known of a module; undefined when it is to be left alone, or `module` is none. */
+  of(module: unknown): KnownModule | undefined {
+    const known = this.#modules.get(module as WebAssembly.Module);
+    if (known !== undefined) return known || undefined;
+    const sections = customSectionsOf(module, recorderModuleName);
+    if (!sections) return undefined;
+    const found = sections[0] ? this.#fromMarker(sections[0]) : this.#describe(module as WebAssembly.Module);
+    this.#modules.set(module as WebAssembly.Module, found ?? false);
+    return found;
+  }
+
+  /** A module that another thread instrumented. Its code map stayed there: offsets are unknown here. */
+  #fromMarker(section: ArrayBuffer): KnownModule {
+    const { importedFunctions, addedImports, memories, ...marker } = JSON.parse(
+      utf8.decoder.decode(section),
+    ) as Marker;
+    const original = importedFunctions - addedImports;
+    return this.#add({
+      ...marker,
+      facts: { ...emptyFacts, memories, importedFunctions, importsRecorder: true },
+      instrumented: true,
+      toOriginal: (functionIndex) => ({
+        functionIndex: functionIndex < original ? functionIndex : functionIndex - addedImports,
+        offset: 0,
+      }),
+    });
+  }
+
+  /** A module whose bytes never passed here: compiled by another thread, or before linmem came. */
+  #describe(module: WebAssembly.Module): KnownModule | undefined {
+    const unknown = { initialPages: 0, maximumPages: null, shared: false };
+    const imports = importsOf(module);
+    const memories: ModuleFacts["memories"] = imports
+      .filter(({ kind }) => kind === "memory")
+      .map(({ module, name }) => ({ import: { module, name }, ...unknown }));
+    if (memories.length === 0) {
+      if (!exportDescriptorsOf(module).some(({ kind }) => kind === "memory")) return undefined;
+      memories.push(unknown);
+    }
+    return this.#add({
+      name: "",
+      bytes: 0,
+      importsAnything: imports.length > 0,
+      facts: { ...emptyFacts, memories },
+      reason: "its bytes were not seen by this thread",
+    });
+  }
+
+  /** Modules that a stack may show, the newest first. */
+  *living(): Iterable<KnownModule> {
+    for (let i = this.#known.length - 1; i >= 0; i--) {
+      const known = this.#known[i].deref();
+      if (known) yield known;
+      else this.#known.splice(i, 1);
+    }
+  }
+}

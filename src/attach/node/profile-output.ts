@@ -1,0 +1,97 @@
+/**
+ * The profile of this process. All its threads append to one file; whichever has the first record begins it.
+ * They agree on that through memory that worker threads inherit.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import { ProfileFileWriter } from "../../profile/file-writer.js";
+import type { HeaderRecord } from "../../profile/records.js";
+import { profileVersion } from "../../profile/records.js";
+import type { RunOptions } from "./run-options.js";
+
+/** What the threads of a process share. */
+export interface ProcessState {
+  options: RunOptions;
+  /** Paths of the profile, to be tried in this order. */
+  paths: string[];
+  /** Milliseconds since 1970 at which recording began. */
+  time: number;
+  /** `[state, index of the path]`. */
+  shared: SharedArrayBuffer;
+}
+
+const state = { none: 0, beginning: 1, ready: 2, failed: 3 } as const;
+
+export function newProcessState(options: RunOptions, time: number): ProcessState {
+  return { options, paths: profilePaths(options), time, shared: new SharedArrayBuffer(8) };
+}
+
+/** Where the profile of this process goes. */
+function profilePaths({ out, folder, launcher, script }: RunOptions): string[] {
+  const { pid } = process;
+  if (out === undefined) {
+    const program = process.argv[1] ? basename(process.argv[1], extname(process.argv[1])) : "node";
+    return [join(folder, `${program}.${pid}.linmem`)];
+  }
+  const extension = extname(out);
+  const further = `${out.slice(0, out.length - extension.length)}.${pid}${extension}`;
+  if (script) return [process.ppid === launcher ? out : further];
+  return [out, further];
+}
+
+/** Opens the profile of this process, or begins it. Undefined when that is impossible. */
+export function openProfile(process_: ProcessState): ProfileFileWriter | undefined {
+  const shared = new Int32Array(process_.shared);
+  if (Atomics.compareExchange(shared, 0, state.none, state.beginning) === state.none) {
+    const writer = beginProfile(process_, shared);
+    Atomics.store(shared, 0, writer ? state.ready : state.failed);
+    Atomics.notify(shared, 0);
+    return writer;
+  }
+  // A thread can't stay in `beginning` for longer than it takes to make a file.
+  Atomics.wait(shared, 0, state.beginning, 5000);
+  if (Atomics.load(shared, 0) !== state.ready) return undefined;
+  try {
+    return ProfileFileWriter.open(process_.paths[Atomics.load(shared, 1)]);
+  } catch {
+    return undefined;
+  }
+}
+
+function beginProfile({ paths, time, options }: ProcessState, shared: Int32Array): ProfileFileWriter | undefined {
+  for (const [index, path] of paths.entries()) {
+    try {
+      const writer = ProfileFileWriter.create(path, header(time));
+      Atomics.store(shared, 1, index);
+      notify(options, "profile", path);
+      return writer;
+    } catch (error) {
+      if (index === paths.length - 1) notify(options, "failure", (error as Error).message);
+    }
+  }
+  return undefined;
+}
+
+function header(time: number): HeaderRecord {
+  const manifest = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+  return {
+    type: "header",
+    format: "linmem",
+    version: profileVersion,
+    linmem: manifest.version,
+    time,
+    pid: process.pid,
+    engine: { name: "node", version: process.version },
+    platform: `${process.platform} ${process.arch}`,
+    argv: process.argv,
+  };
+}
+
+/** Tells the launcher something about this process. */
+export function notify(options: RunOptions, subject: "profile" | "failure" | "signals", text: string): void {
+  try {
+    writeFileSync(join(options.noticeFolder, `${process.pid}.${subject}`), text);
+  } catch {
+    // The launcher is gone: nobody is left to tell.
+  }
+}

@@ -1,0 +1,10 @@
+// What NODE_OPTIONS has node load before the program. `--require` is used rather than `--import`: with the
+// latter node starts a CommonJS program through its loader of ES modules, which shows in the stacks of
+// uncaught errors. Node warns of require() of an ES module in some versions; that is no concern of the program.
+const { emitWarning } = process;
+process.emitWarning = () => {};
+try {
+  require("./start.js");
+} finally {
+  process.emitWarning = emitWarning;
+}

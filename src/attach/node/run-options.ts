@@ -1,0 +1,26 @@
+// What `linmem run` tells the processes below it, in one environment variable that they inherit.
+import type { AllocatorOverride } from "../../instrument/index.js";
+
+export const runVariable = "LINMEM_RUN";
+
+export interface RunOptions {
+  /** Absolute path of the profile that `--out` names. */
+  out?: string;
+  /** Where profiles go whose name is made up. */
+  folder: string;
+  /** Milliseconds between snapshots. */
+  interval: number;
+  allocator: AllocatorOverride[];
+  /** Process id of `linmem run`. */
+  launcher: number;
+  /** Whether `linmem run` started a script, whose process is then the one to write `out`; else any may. */
+  script: boolean;
+  /** A folder in which processes tell the launcher of themselves: `<pid>.profile`, `<pid>.signals`. */
+  noticeFolder: string;
+}
+
+/** Undefined when the process was not started by `linmem run`. */
+export function readRunOptions(environment: NodeJS.ProcessEnv): RunOptions | undefined {
+  const text = environment[runVariable];
+  return text ? (JSON.parse(text) as RunOptions) : undefined;
+}

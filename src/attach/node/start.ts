@@ -1,0 +1,97 @@
+// Attaches linmem to this process or worker thread. Loaded by register.cts, before the program.
+import { createHash } from "node:crypto";
+import { findSourceMap } from "node:module";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
+import type { AllocatorOverride, Instrumentation } from "../../instrument/index.js";
+import { instrument } from "../../instrument/index.js";
+import { ModuleRegistry } from "../module-registry.js";
+import { patchWebAssembly } from "../patch.js";
+import { Session } from "../session.js";
+import { Sites } from "../stacks.js";
+import type { ProcessState } from "./profile-output.js";
+import { newProcessState, notify, openProfile } from "./profile-output.js";
+import { readRunOptions } from "./run-options.js";
+import { watchExit, watchSignals } from "./signals.js";
+import { attachWorkers, hideRegister, stateKey } from "./workers.js";
+
+// Taken now: programs replace clocks and timers in their tests.
+const now = performance.now.bind(performance);
+const { timeOrigin } = performance;
+const clock = () => timeOrigin + now();
+const { setInterval } = globalThis;
+
+const register = fileURLToPath(new URL("register.cjs", import.meta.url));
+const ownFolder = new URL("../../", import.meta.url);
+
+function processState(): ProcessState | undefined {
+  if (!isMainThread) return getEnvironmentData(stateKey) as unknown as ProcessState | undefined;
+  const options = readRunOptions(process.env);
+  return options && newProcessState(options, clock());
+}
+
+function attach(state: ProcessState): void {
+  const { options } = state;
+  const registry = new ModuleRegistry({
+    instrument: (bytes) => instrumentWith(options.allocator, bytes),
+    hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
+  });
+  const sites = new Sites(registry, {
+    ownFiles: [ownFolder.href, fileURLToPath(ownFolder)],
+    path: filePath,
+    sourcePosition,
+  });
+  const session = new Session({
+    thread: threadId,
+    registry,
+    sites,
+    now: () => clock() - state.time,
+    interval: options.interval,
+    open: () => openProfile(state),
+  });
+  patchWebAssembly(session);
+  attachWorkers(state, register);
+  setInterval(() => session.snapshot(), options.interval).unref();
+  watchExit((code) => session.end(code));
+  if (isMainThread) {
+    watchSignals({
+      ending: (signal) => session.end(signal),
+      handledByProgram: (signals) => notify(options, "signals", signals.join(" ")),
+    });
+  } else {
+    hideRegister(register);
+  }
+}
+
+/** `--allocator` names functions of one module; others of the run don't have them. */
+function instrumentWith(allocator: readonly AllocatorOverride[], bytes: Uint8Array): Instrumentation {
+  if (allocator.length === 0) return instrument(bytes);
+  try {
+    return instrument(bytes, { allocator });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_LINMEM_USAGE") throw error;
+    const found = instrument(bytes);
+    return { ...found, notes: [...found.notes, (error as Error).message] };
+  }
+}
+
+function filePath(file: string): string {
+  if (!file.startsWith("file:")) return file;
+  try {
+    return fileURLToPath(file);
+  } catch {
+    return file;
+  }
+}
+
+/** Where a position is in the source, when node was told to use source maps (tsx does). */
+function sourcePosition(file: string, line: number, column: number) {
+  const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
+  if (!entry || !("originalSource" in entry) || !entry.originalSource) return undefined;
+  const { originalSource, originalLine, originalColumn } = entry;
+  return { file: filePath(originalSource), line: originalLine + 1, column: originalColumn + 1 };
+}
+
+const state = processState();
+if (state) attach(state);

@@ -1,0 +1,226 @@
+/**
+ * Puts linmem between a program and `WebAssembly`. Each function is wrapped in a Proxy, so that its name,
+ * length, prototype, `instanceof` and subclasses stay the engine's. Whatever is wrong with a call goes to the
+ * engine as it came: the error is the engine's own, and its stack is cut at the program's frame.
+ */
+import { recorderModuleName } from "../recorder/index.js";
+import { Linking } from "./linking.js";
+import type { KnownModule, Prepared } from "./module-registry.js";
+import { bytesOf, isObject, memoryPages, natives } from "./natives.js";
+import { observeMember, replaceClass, replaceFunction, replaceMethod } from "./proxies.js";
+import type { Replaced } from "./proxies.js";
+import type { Session } from "./session.js";
+import type { Site } from "./stacks.js";
+import { takeResponse } from "./streaming.js";
+import type { CallSite } from "./v8-stacks.js";
+import { captureCallSites } from "./v8-stacks.js";
+
+
+/** Code compiled by these is the engine's own: its HTTP parser, its lexer of CommonJS. */
+const hostDependencies = "node:internal/deps/";
+
+/** Bytes of a program that are to run instrumented. */
+interface Found {
+  prepared: Prepared;
+  /** A copy: the program may change its buffer while the engine compiles. */
+  original: Uint8Array;
+}
+
+/** Makes the global `WebAssembly` report to a session. */
+export function patchWebAssembly(session: Session): void {
+  const { registry } = session;
+
+  /** The bytes that a program compiles, instrumented; undefined when they are to be left alone. */
+  function prepare(source: unknown, from: Function): Found | undefined {
+    const bytes = bytesOf(source);
+    if (!bytes) return undefined;
+    let caller: CallSite | undefined;
+    const findCaller = () => {
+      caller ??= captureCallSites(from, 8).find((site) => !session.sites.isOwn(site));
+      return caller?.getFileName() ?? "";
+    };
+    if (!registry.concerns(bytes) || findCaller().startsWith(hostDependencies)) return undefined;
+    return { prepared: registry.prepare(bytes, () => moduleName(findCaller())), original: bytes };
+  }
+
+  function demote(prepared: Prepared, error: unknown): void {
+    registry.demote(prepared, `instrumented, the engine refuses it: ${String(error)}`);
+  }
+
+  function link(known: KnownModule, importObject: unknown, from: Function | Site[]): Linking | undefined {
+    // What the engine refuses, it has to see. An original without imports may come without an import object.
+    if (importObject === undefined ? known.importsAnything : !isObject(importObject)) return undefined;
+    return new Linking(session, known, typeof from === "function" ? session.stackOf(from) : from);
+  }
+
+  /** Compiles found bytes with an asynchronous function of the engine. */
+  async function compile({ target, self, args }: Replaced, found: Found, wrap = same): Promise<unknown> {
+    const { prepared, original } = found;
+    const attempt = (bytes: Uint8Array) => Reflect.apply(target, self, [wrap(bytes), ...args.slice(1)]);
+    let module: WebAssembly.Module;
+    if (prepared.bytes) {
+      try {
+        module = await attempt(prepared.bytes);
+      } catch (error) {
+        module = await attempt(original);
+        demote(prepared, error);
+      }
+    } else {
+      module = await attempt(original);
+    }
+    registry.remember(module, prepared.module);
+    return module;
+  }
+
+  /** Compiles and instantiates found bytes in one call of the engine. */
+  async function instantiate(call: Replaced, found: Found, linking: Linking | undefined, wrap = same) {
+    const { target, self, args } = call;
+    const { prepared, original } = found;
+    const attempt = (bytes: Uint8Array): Promise<WebAssembly.WebAssemblyInstantiatedSource> => {
+      const imports = linking ? [linking.observe(args[1])] : args.slice(1, 2);
+      return Reflect.apply(target, self, [wrap(bytes), ...imports, ...args.slice(2)]);
+    };
+    let result: WebAssembly.WebAssemblyInstantiatedSource;
+    if (prepared.bytes) {
+      try {
+        result = await attempt(prepared.bytes);
+      } catch (error) {
+        // Imports were read: so it compiled, and the error is about linking or comes from the start function.
+        if (linking?.started || !(error instanceof natives.CompileError)) throw error;
+        result = await attempt(original);
+        demote(prepared, error);
+      }
+    } else {
+      result = await attempt(original);
+    }
+    registry.remember(result.module, prepared.module);
+    linking?.done(result.module, result.instance);
+    return result;
+  }
+
+  replaceClass("Module", (target, args, newTarget, from) => {
+    const found = prepare(args[0], from);
+    const make = (bytes: unknown): WebAssembly.Module =>
+      Reflect.construct(target, args.length === 0 ? args : [bytes, ...args.slice(1)], newTarget);
+    if (!found) return make(args[0]);
+    const { prepared } = found;
+    let module: WebAssembly.Module;
+    try {
+      module = make(prepared.bytes ?? args[0]);
+    } catch (error) {
+      if (!prepared.bytes) throw error;
+      module = make(args[0]);
+      demote(prepared, error);
+    }
+    registry.remember(module, prepared.module);
+    return module;
+  });
+
+  replaceFunction("compile", (call) => {
+    const found = prepare(call.args[0], call.from);
+    return found ? compile(call, snapshot(found)) : call.forward();
+  });
+
+  replaceClass("Instance", (target, args, newTarget, from) => {
+    const known = registry.of(args[0]);
+    const linking = known && link(known, args[1], from);
+    if (!linking) return Reflect.construct(target, args, newTarget);
+    const imports = linking.observe(args[1]);
+    const instance = Reflect.construct(target, [args[0], imports, ...args.slice(2)], newTarget);
+    linking.done(args[0], instance);
+    return instance;
+  });
+
+  replaceFunction("instantiate", (call) => {
+    const { args, from } = call;
+    const known = registry.of(args[0]);
+    if (known) {
+      const linking = link(known, args[1], from);
+      return linking ? instantiateModule(call, linking) : call.forward();
+    }
+    const found = prepare(args[0], from);
+    if (!found) return call.forward();
+    return instantiate(call, snapshot(found), link(found.prepared.module, args[1], from));
+  });
+
+  async function instantiateModule({ target, self, args }: Replaced, linking: Linking) {
+    const imports = linking.observe(args[1]);
+    const instance = await Reflect.apply(target, self, [args[0], imports, ...args.slice(2)]);
+    linking.done(args[0], instance);
+    return instance;
+  }
+
+  replaceFunction("compileStreaming", async (call) => {
+    const source = await takeResponse(call.args[0]);
+    if (!source) return call.forward();
+    const found = prepare(source.bytes, call.from);
+    if (!found) return call.forward([source.respond(source.bytes), ...call.args.slice(1)]);
+    return compile(call, found, source.respond);
+  });
+
+  replaceFunction("instantiateStreaming", async (call) => {
+    const { args } = call;
+    const stack = session.stackOf(call.from);
+    const source = await takeResponse(args[0]);
+    if (!source) return call.forward();
+    const found = prepare(source.bytes, call.from);
+    if (!found) return call.forward([source.respond(source.bytes), ...args.slice(1)]);
+    return instantiate(call, found, link(found.prepared.module, args[1], stack), source.respond);
+  });
+
+  replaceClass("Memory", (target, args, newTarget, from) => {
+    const observed = observeMember(args[0], "maximum");
+    const memory = Reflect.construct(target, [observed.object, ...args.slice(1)], newTarget);
+    const maximum = observed.value();
+    const pages = typeof maximum === "number" || typeof maximum === "bigint" ? Number(maximum) : null;
+    session.track(memory, pages, session.stackId(session.stackOf(from)));
+    session.snapshotIfDue();
+    return memory;
+  });
+
+  replaceMethod(natives.Memory.prototype, "grow", ({ self, args, forward, from }) => {
+    const memory = self as WebAssembly.Memory;
+    const tracked = isObject(memory) ? session.memoryOf(memory) : undefined;
+    let old: number | bigint;
+    try {
+      old = forward() as number | bigint;
+    } catch (error) {
+      const asked = args[0];
+      if (tracked && error instanceof RangeError && typeof asked === "number") {
+        session.grew(tracked, undefined, Math.trunc(asked), from);
+      }
+      throw error;
+    }
+    if (tracked) {
+      const fromPages = Number(old);
+      session.grew(tracked, fromPages, (memoryPages(memory) ?? fromPages) - fromPages, from);
+    }
+    return old;
+  });
+
+  replaceMethod(natives.Module, "imports", ({ args, forward }) => {
+    const all = forward() as WebAssembly.ModuleImportDescriptor[];
+    if (!registry.of(args[0])?.instrumented) return all;
+    return all.filter(({ module }) => module !== recorderModuleName);
+  });
+
+  replaceMethod(natives.Module, "customSections", ({ args, forward }) => {
+    if (args.length < 2 || !registry.of(args[0])?.instrumented) return forward();
+    const name = String(args[1]);
+    if (name === recorderModuleName || name === `${recorderModuleName}.name`) return [];
+    return forward([args[0], name === "name" ? `${recorderModuleName}.name` : name]);
+  });
+}
+
+const same = (bytes: Uint8Array): unknown => bytes;
+
+function snapshot(found: Found): Found {
+  return { ...found, original: found.original.slice() };
+}
+
+/** A name for a module that has none: the package, or the script, that compiled it. */
+function moduleName(file: string): string {
+  const [, scope, name] = /.*[\\/]node_modules[\\/](@[^\\/]+[\\/])?([^\\/]+)/.exec(file) ?? [];
+  if (name) return `${scope?.replace("\\", "/") ?? ""}${name}`;
+  return /[^\\/]*$/.exec(file)?.[0] ?? "";
+}

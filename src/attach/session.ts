@@ -1,0 +1,311 @@
+/**
+ * What one thread records: its modules, instances and memories, and from time to time what changed in them.
+ * Everything is held by WeakRef, or by being reachable from the instance itself.
+ */
+import type { ModuleRecord, ProfileRecord } from "../profile/records.js";
+import { StackTable, threadId } from "../profile/writer.js";
+import type { Recorder } from "../recorder/index.js";
+import { createRecorder } from "../recorder/index.js";
+import { CaptureBudget } from "./budget.js";
+import { captureCredit, maximumCallers, maximumGrowStacks, maximumPendingRecords } from "./limits.js";
+import type { MemoryFacts } from "./module-facts.js";
+import type { KnownModule, ModuleRegistry } from "./module-registry.js";
+import { isSharedMemory, memoryPages } from "./natives.js";
+import type { Site, Sites } from "./stacks.js";
+import { isReentered, StackIds, splitStack, visible } from "./stacks.js";
+import { TrackedMemory } from "./tracked-memory.js";
+import { captureCallSites } from "./v8-stacks.js";
+
+/** Where records go. */
+export interface RecordSink {
+  write(records: readonly ProfileRecord[]): void;
+}
+
+export interface SessionOptions {
+  /** 0 for the main thread. */
+  thread: number;
+  registry: ModuleRegistry;
+  sites: Sites;
+  /** Milliseconds since the time in the profile's header. */
+  now(): number;
+  /** Milliseconds between snapshots. */
+  interval: number;
+  /** Opens the profile, once, when there is something to record; undefined when that is impossible. */
+  open(): RecordSink | undefined;
+}
+
+export class Session {
+  readonly registry: ModuleRegistry;
+  readonly sites: Sites;
+  readonly #options: SessionOptions;
+  readonly #stacks: StackIds;
+  readonly #budget: CaptureBudget;
+  readonly #memories = new Map<number, TrackedMemory>();
+  readonly #byMemory = new WeakMap<WebAssembly.Memory, TrackedMemory>();
+  readonly #collected: FinalizationRegistry<{ memory?: TrackedMemory; instance?: number }>;
+  #pending: ProfileRecord[] | undefined = [];
+  #sink: RecordSink | undefined;
+  #memoryCount = 0;
+  #instanceCount = 0;
+  #nextSnapshot: number;
+  #busy = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.registry = options.registry;
+    this.sites = options.sites;
+    this.#budget = new CaptureBudget(options.now);
+    this.#nextSnapshot = options.now() + options.interval;
+    const table = new StackTable(options.thread, (record) => this.write(record));
+    this.#stacks = new StackIds((frames) => table.idOf(frames));
+    this.#collected = new FinalizationRegistry(({ memory, instance }) => {
+      const time = this.#options.now();
+      if (memory) {
+        this.#snapshotOf(memory, time);
+        this.#memories.delete(memory.id);
+        if (memory.written) this.write({ type: "collected", time, memory: memory.id });
+      }
+      if (instance !== undefined) this.write({ type: "collected", time, instance });
+    });
+  }
+
+  /** Whether anything is in the profile. */
+  get active(): boolean {
+    return this.#sink !== undefined;
+  }
+
+  /** Milliseconds spent on capturing stacks. */
+  get captureTime(): number {
+    return this.#budget.spent;
+  }
+
+  write(...records: ProfileRecord[]): void {
+    if (this.#pending) {
+      if (this.#pending.length < maximumPendingRecords) this.#pending.push(...records);
+      return;
+    }
+    try {
+      this.#sink?.write(records);
+    } catch {
+      // The disk is full or gone: the program goes on without a profile, and `linmem run` says so.
+      this.#sink = undefined;
+    }
+  }
+
+  #activate(): void {
+    if (!this.#pending) return;
+    const records = this.#pending;
+    this.#pending = undefined;
+    this.#sink = this.#options.open();
+    this.write(...records);
+  }
+
+  /** The sites of the running stack, without linmem's own. */
+  stackOf(from: Function): Site[] {
+    return this.#budget.charge(() => this.sites.of(captureCallSites(from)));
+  }
+
+  stackId(sites: readonly Site[]): number {
+    return this.#stacks.of(visible(sites));
+  }
+
+  #moduleId(module: KnownModule): number {
+    return threadId(this.#options.thread, module.id);
+  }
+
+  /** A module is about to get an instance that has a memory: only now there is something to record. */
+  announce(module: KnownModule): void {
+    this.#activate();
+    if (module.written) return;
+    module.written = true;
+    const { name, bytes, toolchain, allocator, reason } = module;
+    const record: ModuleRecord = {
+      type: "module",
+      id: this.#moduleId(module),
+      thread: this.#options.thread,
+      name,
+      bytes,
+      toolchain,
+      allocator,
+      instrumented: allocator.length > 0,
+      ...(reason === undefined ? {} : { reason }),
+    };
+    this.write(record);
+    for (const message of module.warnings) {
+      this.write({ type: "warning", code: "not-instrumented", message, module: record.id });
+    }
+  }
+
+  /** A memory that comes to life, created by `stack`. It is in the profile from `register` on. */
+  newMemory(facts: Omit<MemoryFacts, "import">, stack: number): TrackedMemory {
+    return new TrackedMemory(threadId(this.#options.thread, ++this.#memoryCount), facts, stack);
+  }
+
+  /** The memory's tracking; begins it for one that was not seen before, created by `stack`. */
+  track(memory: WebAssembly.Memory, maximumPages: number | null, stack: number): TrackedMemory {
+    let tracked = this.#byMemory.get(memory);
+    if (!tracked) {
+      const initialPages = memoryPages(memory) ?? 0;
+      tracked = this.newMemory({ initialPages, maximumPages, shared: isSharedMemory(memory) }, stack);
+      this.register(tracked);
+      this.adopt(tracked, memory);
+    }
+    return tracked;
+  }
+
+  /** Connects a tracked memory with the object that JavaScript has of it. */
+  adopt(tracked: TrackedMemory, memory: WebAssembly.Memory): void {
+    tracked.attach(memory);
+    this.#byMemory.set(memory, tracked);
+    this.#collected.register(memory, { memory: tracked });
+  }
+
+  /** For a memory that JavaScript can't see: it lives as long as `token`. */
+  tie(tracked: TrackedMemory, token: object): void {
+    this.#collected.register(token, { memory: tracked });
+  }
+
+  /** Enters a memory in the profile. */
+  register(tracked: TrackedMemory): void {
+    tracked.written = true;
+    this.#memories.set(tracked.id, tracked);
+    this.write({
+      type: "memory",
+      id: tracked.id,
+      time: this.#options.now(),
+      thread: this.#options.thread,
+      initialPages: tracked.initialPages,
+      maximumPages: tracked.maximumPages,
+      shared: tracked.shared,
+      stack: tracked.stack,
+    });
+  }
+
+  /** An instance lives, and with it the memories that it defines. `token` lives as long as it does. */
+  instantiated(module: KnownModule, memories: readonly TrackedMemory[], stack: number, token: object): void {
+    const id = threadId(this.#options.thread, ++this.#instanceCount);
+    for (const memory of memories) {
+      if (!memory.written) this.register(memory);
+      if (memory.hasModule) continue;
+      memory.hasModule = true;
+      this.write({ type: "memory-module", memory: memory.id, module: this.#moduleId(module) });
+    }
+    this.write({
+      type: "instance",
+      id,
+      time: this.#options.now(),
+      module: this.#moduleId(module),
+      memories: memories.map((memory) => memory.id),
+      stack,
+    });
+    this.#collected.register(token, { instance: id });
+    this.snapshotIfDue();
+  }
+
+  /** The recorder of a memory, made for the first module that needs it. */
+  recorderOf(tracked: TrackedMemory, module: KnownModule): Recorder {
+    tracked.modules.add(module.id);
+    if (tracked.recorder) return tracked.recorder;
+    const { contextStacks } = module;
+    const contextSeen = (context: number, hash: bigint): void => {
+      let stack = contextStacks.get(hash);
+      if (stack === undefined) {
+        stack = this.#budget.charge(() => {
+          const sites = this.sites.ofRecorderCall(captureCallSites(contextSeen));
+          return this.#stacks.of(splitStack(sites, tracked.modules).context);
+        });
+        contextStacks.set(hash, stack);
+      }
+      tracked.contextStacks[context] = stack;
+    };
+    let eager = true;
+    const captureCaller = (): number => {
+      const left = this.#budget.left();
+      // While there is time to spare every entry asks; then only a share of them.
+      const spare = left > captureCredit / 2;
+      if (spare !== eager) recorder.setEager((eager = spare));
+      if (left <= 0 || tracked.callers.length > maximumCallers) return 0;
+      return this.#budget.charge(() => {
+        const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
+        return tracked.callerNumber(this.#stacks.of(splitStack(sites, tracked.modules).caller));
+      });
+    };
+    const isNested = (): boolean =>
+      this.#budget.charge(() =>
+        isReentered(this.sites.ofRecorderCall(captureCallSites(isNested)), tracked.modules),
+      );
+    const recorder = createRecorder({ contextSeen, captureCaller, isNested });
+    tracked.recorder = recorder;
+    return recorder;
+  }
+
+  /** A memory was asked to grow; `from` is undefined when the engine refused. */
+  grew(tracked: TrackedMemory, from: number | undefined, deltaPages: number, asked: Function): void {
+    const fromPages = from ?? tracked.pages;
+    const granted = from !== undefined;
+    if (granted) tracked.pages = fromPages + deltaPages;
+    // Asking for nothing detaches views but moves no boundary.
+    if (deltaPages === 0 || ++tracked.growStacks > maximumGrowStacks) return;
+    const record: ProfileRecord = {
+      type: "grow",
+      memory: tracked.id,
+      time: this.#options.now(),
+      fromPages,
+      deltaPages,
+      granted,
+      stack: this.stackId(this.stackOf(asked)),
+    };
+    // In a start function the memory is not in the profile yet.
+    if (!tracked.written) this.register(tracked);
+    this.write(record);
+    this.snapshotIfDue();
+  }
+
+  memoryOf(memory: WebAssembly.Memory): TrackedMemory | undefined {
+    return this.#byMemory.get(memory);
+  }
+
+  /** Programs that never return to the event loop get their snapshots from here. */
+  snapshotIfDue(): void {
+    if (this.#options.now() >= this.#nextSnapshot) this.snapshot();
+  }
+
+  /** Writes what changed since the previous snapshot. */
+  snapshot(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      const time = this.#options.now();
+      for (const tracked of this.#memories.values()) this.#snapshotOf(tracked, time);
+    } finally {
+      this.#busy = false;
+      this.#nextSnapshot = this.#options.now() + this.#options.interval;
+    }
+  }
+
+  #snapshotOf(tracked: TrackedMemory, time: number): void {
+    const pages = tracked.currentPages();
+    const records: ProfileRecord[] = [];
+    const grown = pages - tracked.pages;
+    if (grown > 0) {
+      // Noticed afterwards: by another thread, or a module that runs as it is.
+      const { id: memory, pages: fromPages } = tracked;
+      records.push({ type: "grow", memory, time, fromPages, deltaPages: grown, granted: true, stack: 0 });
+      tracked.pages = pages;
+    }
+    const { contexts, snapshot } = tracked.changes(time);
+    for (const { id, stack, caller } of contexts) {
+      records.push({ type: "context", id, memory: tracked.id, stack, caller });
+    }
+    if (snapshot) records.push(snapshot);
+    else if (grown > 0) records.push({ type: "snapshot", time, memory: tracked.id, pages, contexts: [] });
+    if (records.length > 0) this.write(...records);
+  }
+
+  /** Writes the last snapshot and, in the main thread, how the program ended. */
+  end(exit: number | string): void {
+    this.snapshot();
+    if (this.#options.thread !== 0 || this.#pending) return;
+    this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.spent });
+  }
+}

@@ -1,0 +1,95 @@
+import type { SnapshotRecord } from "../profile/records.js";
+import type { Recorder } from "../recorder/index.js";
+import type { MemoryFacts } from "./module-facts.js";
+import { isSharedMemory, memoryPages } from "./natives.js";
+
+/** A linear memory of the run, from its making until the collector takes it. Keeps the memory itself alive never. */
+export class TrackedMemory {
+  readonly initialPages: number;
+  readonly maximumPages: number | null;
+  /** Pages when last looked at. */
+  pages: number;
+  shared: boolean;
+  recorder?: Recorder;
+  /** Ids of the modules that use it. */
+  readonly modules = new Set<number>();
+  /** Stack ids by the recorder's number of a context, and of a caller. */
+  readonly contextStacks: number[] = [];
+  readonly callers: number[] = [0];
+  readonly callerNumbers = new Map<number, number>();
+  growStacks = 0;
+  /** Whether its record, and one for its module, are in the profile. */
+  written = false;
+  hasModule = false;
+  #ref?: WeakRef<WebAssembly.Memory>;
+  #snapshot = false;
+  #frees = 0;
+
+  constructor(
+    /** Id in the profile. */
+    readonly id: number,
+    facts: Omit<MemoryFacts, "import">,
+    /** Where it was created (stack id). */
+    readonly stack: number,
+  ) {
+    this.initialPages = facts.initialPages;
+    this.maximumPages = facts.maximumPages;
+    this.pages = facts.initialPages;
+    this.shared = facts.shared;
+  }
+
+  attach(memory: WebAssembly.Memory): void {
+    this.#ref = new WeakRef(memory);
+    this.shared = isSharedMemory(memory);
+  }
+
+  /** Pages now. Keeps the memory alive until the running job ends: only for snapshots. */
+  currentPages(): number {
+    return memoryPages(this.#ref?.deref()) ?? this.pages;
+  }
+
+  /** Number under which the recorder knows a caller's stack. */
+  callerNumber(stack: number): number {
+    let number = this.callerNumbers.get(stack);
+    if (number === undefined) {
+      number = this.callers.length;
+      this.callers.push(stack);
+      this.callerNumbers.set(stack, number);
+    }
+    return number;
+  }
+
+  /** Contexts and state that changed since the previous call; nothing when all is as it was. */
+  changes(time: number): { contexts: ContextPair[]; snapshot?: SnapshotRecord } {
+    const first = !this.#snapshot;
+    this.#snapshot = true;
+    const snapshot: SnapshotRecord = {
+      type: "snapshot",
+      time,
+      memory: this.id,
+      pages: this.pages,
+      contexts: [],
+    };
+    if (!this.recorder) return { contexts: [], ...(first ? { snapshot } : {}) };
+    // Totals first: reading them also settles blocks that no context has been told of.
+    const heap = this.recorder.totals();
+    const { contexts, totals } = this.recorder.takeChanges();
+    const changed = first || contexts.length > 0 || totals.length > 0 || heap.frees !== this.#frees;
+    this.#frees = heap.frees;
+    if (!changed) return { contexts: [] };
+    return {
+      contexts: contexts.map(({ id, context, caller }) => ({
+        id,
+        stack: this.contextStacks[context] ?? 0,
+        caller: this.callers[caller] ?? 0,
+      })),
+      snapshot: { ...snapshot, heap, contexts: totals },
+    };
+  }
+}
+
+interface ContextPair {
+  id: number;
+  stack: number;
+  caller: number;
+}

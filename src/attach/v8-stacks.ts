@@ -1,0 +1,79 @@
+/**
+ * Stacks as V8's structured call sites, without formatting a string. A capture costs about 6 µs for 5 frames,
+ * 19 µs for 30 and 60 µs for 100 (Node 20), whatever is read of it; asking each call site for its file and
+ * position adds a fifth.
+ */
+import { maximumStackFrames } from "./limits.js";
+
+/** What is used of V8's CallSite. */
+export interface CallSite {
+  getFileName(): string | null;
+  getScriptNameOrSourceURL(): string | null;
+  getFunctionName(): string | null;
+  getTypeName?(): string | null;
+  getLineNumber(): number | null;
+  getColumnNumber(): number | null;
+  /** Offset in the script, or in the module for a wasm frame. */
+  getPosition(): number;
+  toString(): string;
+}
+
+type Prepare = (error: unknown, sites: CallSite[]) => unknown;
+
+const ErrorConstructor = Error as unknown as {
+  prepareStackTrace?: Prepare;
+  stackTraceLimit?: number;
+  captureStackTrace(target: object, from?: Function): void;
+};
+const { captureStackTrace } = ErrorConstructor;
+const prepare: Prepare = (_error, sites) => sites;
+
+/**
+ * Call sites of the running stack, innermost first, from the caller of `from` on. Empty where the program
+ * keeps others from setting `Error.prepareStackTrace`.
+ */
+export function captureCallSites(from: Function, limit = maximumStackFrames): CallSite[] {
+  const holder: { stack?: unknown } = {};
+  const hadPrepare = Object.hasOwn(ErrorConstructor, "prepareStackTrace");
+  const hadLimit = Object.hasOwn(ErrorConstructor, "stackTraceLimit");
+  let oldPrepare: Prepare | undefined;
+  let oldLimit: number | undefined;
+  try {
+    oldPrepare = ErrorConstructor.prepareStackTrace;
+    oldLimit = ErrorConstructor.stackTraceLimit;
+    ErrorConstructor.prepareStackTrace = prepare;
+    ErrorConstructor.stackTraceLimit = limit;
+    captureStackTrace(holder, from);
+    // V8 calls `prepareStackTrace` on this access, not before.
+    return Array.isArray(holder.stack) ? holder.stack : [];
+  } catch {
+    return [];
+  } finally {
+    try {
+      if (hadPrepare) ErrorConstructor.prepareStackTrace = oldPrepare;
+      else delete ErrorConstructor.prepareStackTrace;
+      if (hadLimit) ErrorConstructor.stackTraceLimit = oldLimit;
+      else delete ErrorConstructor.stackTraceLimit;
+    } catch {
+      // It was frozen: then it was not set either.
+    }
+  }
+}
+
+/** Function index of a wasm call site, which V8 shows only in its text: `f (wasm://wasm/ab12:wasm-function[7]:0x2a)`. */
+export function wasmFunctionIndex(site: CallSite): number {
+  const match = /wasm-function\[(\d+)\]/.exec(site.toString());
+  return match ? Number(match[1]) : -1;
+}
+
+/**
+ * Makes an error look as if the engine had thrown it at the caller of `from`: without the frames between, and
+ * so with the same source line above an uncaught one.
+ */
+export function hideFrames(error: object, from: Function): void {
+  try {
+    captureStackTrace(error, from);
+  } catch {
+    // A frozen error keeps the frames that it has.
+  }
+}

@@ -1,0 +1,190 @@
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { analyze } from "../analyze/analyze.js";
+import { defaultSnapshotInterval } from "../attach/limits.js";
+import { type Launched, launch } from "../attach/node/launcher.js";
+import { UsageError } from "../errors.js";
+import type { AllocatorOverride } from "../instrument/index.js";
+import { allocatorRoles } from "../instrument/roles.js";
+import { readProfileFile } from "../profile/file.js";
+import { summary } from "../report/summary.js";
+import { demangle } from "./demangle.js";
+import { ProgramEnded } from "./outcome.js";
+import { outputWidth, systemReason, usesColor } from "./output.js";
+
+interface RunCommandOptions {
+  out?: string;
+  allocator: AllocatorOverride[];
+  interval: number;
+  force?: true;
+  quiet?: true;
+}
+
+/** `linmem run`: runs a program and leaves a profile of its WebAssembly memory. Ends as the program ended. */
+export function runCommand(): Command {
+  return new Command("run")
+    .description("run a program and record what holds its WebAssembly memory")
+    .usage("[options] [node options] <script> [arguments]\n       linmem run [options] -- <command> [arguments]")
+    .argument("[program...]", "node options, script and its arguments; after --, any command")
+    .option("-o, --out <file>", "profile to write (default: <script>.<pid>.linmem)")
+    .addOption(
+      new Option("-a, --allocator <role=function,…>", "functions to hook, by name or index")
+        .argParser(parseAllocator)
+        .default([], "found by itself"),
+    )
+    .addOption(
+      new Option("--interval <milliseconds>", "time between snapshots")
+        .argParser(parseInterval)
+        .default(defaultSnapshotInterval),
+    )
+    .option("-f, --force", "overwrite the profile if it exists")
+    .option("-q, --quiet", "print no summary at the end")
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (program: string[], options: RunCommandOptions, command: Command) => {
+      const [name, ...args] = program;
+      if (name === undefined) throw new UsageError("nothing to run: name a script, or -- and a command");
+      const isCommand = followsTerminator(command, program);
+      const script = isCommand ? undefined : findScript(program);
+      if (script !== undefined) checkScript(script);
+      const out = checkOutput(options);
+      let launched: Launched;
+      try {
+        launched = await launch({
+          command: isCommand ? name : process.execPath,
+          args: isCommand ? args : program,
+          out,
+          folder: process.cwd(),
+          interval: options.interval,
+          allocator: options.allocator,
+          script: !isCommand,
+        });
+      } catch (error) {
+        throw new UsageError(`cannot run ${name}: ${systemReason(error)}`, { cause: error });
+      }
+      await conclude(launched, options, script);
+      throw new ProgramEnded(launched.outcome);
+    });
+}
+
+/** Whether `--` stood before the program; commander takes it out of the arguments. */
+function followsTerminator(command: Command, program: readonly string[]): boolean {
+  let root = command;
+  while (root.parent) root = root.parent;
+  const { rawArgs } = root as unknown as { rawArgs: string[] };
+  return rawArgs[rawArgs.length - program.length - 1] === "--";
+}
+
+/** Options of node whose value is the next argument. Others have theirs behind `=`. */
+const optionsWithValue = new Set(
+  `-r --require --import --loader --experimental-loader -C --conditions --env-file --env-file-if-exists --title
+  --input-type --inspect-port --icu-data-dir --openssl-config --redirect-warnings --trace-event-categories
+  --trace-event-file-pattern --report-directory --report-dir --report-filename --diagnostic-dir --watch-path
+  --dns-result-order --unhandled-rejections --disable-warning --experimental-default-type --cpu-prof-dir
+  --heap-prof-dir --test-name-pattern --test-reporter --test-reporter-destination --test-concurrency
+  --localstorage-file --experimental-sea-config --build-sea --stack-trace-limit --max-http-header-size
+  --secure-heap --secure-heap-min --tls-cipher-list --tls-keylog --allow-fs-read --allow-fs-write`.split(/\s+/),
+);
+/** Options after which there need not be a script. */
+const optionsWithoutScript = /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--test|--run|-v|--version|-h|--help|-s)(=|$)/;
+
+/** The script among the arguments for node; undefined when node is asked for something else. */
+function findScript(program: readonly string[]): string | undefined {
+  for (let i = 0; i < program.length; i++) {
+    const argument = program[i];
+    if (argument === "--") return program[i + 1];
+    if (argument === "-" || optionsWithoutScript.test(argument)) return undefined;
+    if (!argument.startsWith("-")) return argument;
+    if (optionsWithValue.has(argument)) i++;
+  }
+  return undefined;
+}
+
+/** Loaders may resolve what node itself does not: only what has no file of any extension is missing. */
+function checkScript(script: string): void {
+  if (/^[a-z]{2,}:/i.test(script)) return;
+  const path = resolve(script);
+  if (existsSync(path)) return;
+  let siblings: string[] = [];
+  try {
+    siblings = readdirSync(dirname(path));
+  } catch {
+    // The folder is missing too.
+  }
+  if (!siblings.some((name) => name.startsWith(`${basename(path)}.`))) {
+    throw new UsageError(`cannot run ${script}: there is no such file`);
+  }
+}
+
+/** Makes sure that the profile can be written before the program starts. */
+function checkOutput({ out, force }: RunCommandOptions): string | undefined {
+  if (out === undefined) {
+    try {
+      accessSync(process.cwd(), constants.W_OK);
+    } catch (error) {
+      const reason = systemReason(error);
+      throw new UsageError(`cannot write a profile to ${process.cwd()}: ${reason}; name another place with --out`);
+    }
+    return undefined;
+  }
+  const path = resolve(out);
+  if (force) {
+    try {
+      rmSync(path, { force: true });
+    } catch (error) {
+      throw new UsageError(`cannot overwrite ${out}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+  try {
+    closeSync(openSync(path, "ax"));
+  } catch (error) {
+    const advice = (error as NodeJS.ErrnoException).code === "EEXIST" ? "; --force overwrites it" : "";
+    throw new UsageError(`cannot write ${out}: ${systemReason(error)}${advice}`, { cause: error });
+  }
+  // The process that has something to record makes it.
+  rmSync(path);
+  return path;
+}
+
+/** Says on standard error what the run recorded. */
+async function conclude(launched: Launched, options: RunCommandOptions, script?: string): Promise<void> {
+  const { stderr } = process;
+  for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
+  if (options.quiet) return;
+  if (launched.profiles.length === 0 && launched.failures.length === 0) {
+    stderr.write(
+      `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; no profile was written\n`,
+    );
+  }
+  for (const path of launched.profiles.sort()) {
+    const shown = join(path).startsWith(join(process.cwd(), "/")) ? path.slice(process.cwd().length + 1) : path;
+    try {
+      const report = analyze(await readProfileFile(path), { demangle });
+      const directory = process.cwd();
+      stderr.write(summary(report, { path: shown, width: outputWidth(stderr), color: usesColor(stderr), directory }));
+    } catch (error) {
+      stderr.write(`linmem: cannot summarize ${shown}: ${(error as Error).message}\n`);
+    }
+  }
+}
+
+function parseAllocator(text: string, previous: AllocatorOverride[]): AllocatorOverride[] {
+  const overrides = text.split(",").map((part): AllocatorOverride => {
+    const [, role, target] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
+    if (!role || !target) throw new InvalidArgumentError("give role=function, as in malloc=v,free=M.");
+    if (!Object.hasOwn(allocatorRoles, role)) {
+      throw new InvalidArgumentError(`there is no role ${role}; roles: ${Object.keys(allocatorRoles).join(", ")}.`);
+    }
+    return { role: role as AllocatorOverride["role"], target };
+  });
+  return [...previous, ...overrides];
+}
+
+function parseInterval(text: string): number {
+  const interval = Number(text);
+  if (!(interval >= 10 && interval <= 2 ** 31 - 1)) {
+    throw new InvalidArgumentError("give a number of milliseconds from 10 on.");
+  }
+  return interval;
+}
