@@ -1,8 +1,8 @@
 // What text and summary both say about a report.
-import type { CallerReport, FrameReport, ModuleReport, Report } from "../analyze/report.js";
-import { countOf, formatBytes, formatDuration, formatShare } from "./format.js";
+import type { CallerReport, ModuleReport, Report } from "../analyze/report.js";
+import { countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import { functionName, lineLocation, moduleName } from "./frames.js";
-import type { Column, Page } from "./page.js";
+import type { Page } from "./page.js";
 
 /** A caller and the module that its blocks are in. */
 export interface ModuleCaller {
@@ -46,7 +46,7 @@ export function liveSentence({ bytes, blocks }: LiveTotals): string {
 
 /** How the run ended, for a sentence. */
 export function ending({ run }: Report): string {
-  if (run.exit === null) return "killed before its end was recorded";
+  if (run.exit === null) return "no end recorded";
   return typeof run.exit === "number" ? `exit code ${run.exit}` : `ended by ${run.exit}`;
 }
 
@@ -64,38 +64,39 @@ export function knownSentence(report: Report, totals: LiveTotals): string {
   );
 }
 
-/** The table of callers. `atMost` is shown where it says something else than the live bytes. */
+/**
+ * The table of callers. Its last column says up to how much a caller may have made, where blocks of the same
+ * stacks have callers that were not captured.
+ */
 export function callerTable(
   page: Page,
   rows: readonly ModuleCaller[],
   totals: LiveTotals,
   names: boolean,
 ): void {
-  const { bold, cyan, dim } = page.colors;
-  const columns: Column[] = [
-    { align: "right", style: bold },
-    { align: "right", style: dim },
-    { align: "right" },
-    { cut: "end", style: bold },
-    { cut: "start", style: cyan },
-    { cut: "end", style: dim },
-    { style: dim },
-  ];
+  const { bold, cyan } = page.colors;
+  const cells = rows.map(({ module, caller }) => [
+    formatBytes(caller.liveBytes),
+    formatShare(caller.liveBytes, totals.bytes),
+    formatCount(caller.liveBlocks),
+    caller.frame ? functionName(caller.frame) : "(caller not captured)",
+    caller.frame ? lineLocation(caller.frame, page.directory) : "",
+    names ? moduleName(module) : "",
+    caller.atMostLiveBytes > caller.liveBytes * 1.01 ? formatBytes(caller.atMostLiveBytes) : "",
+  ]);
+  const head = ["bytes", "share", "blocks", "made by", "at", names ? "module" : "", ""];
+  if (cells.some((row) => row[6] !== "")) head[6] = "at most";
   page.table(
-    columns,
-    rows.map(({ module, caller }) => [
-      formatBytes(caller.liveBytes),
-      formatShare(caller.liveBytes, totals.bytes),
-      countOf(caller.liveBlocks, "block"),
-      ...callerCells(caller.frame, page.directory),
-      names ? `in ${moduleName(module)}` : "",
-      caller.atMostLiveBytes > caller.liveBytes * 1.01
-        ? `at most ${formatBytes(caller.atMostLiveBytes)}`
-        : "",
-    ]),
+    [
+      { align: "right", style: bold },
+      { align: "right" },
+      { align: "right" },
+      { cut: "end", style: bold },
+      { cut: "start", style: cyan },
+      { cut: "end" },
+      { align: "right" },
+    ],
+    cells,
+    { head },
   );
-}
-
-function callerCells(frame: FrameReport | undefined, directory: string): [string, string] {
-  return frame ? [functionName(frame), lineLocation(frame, directory)] : ["(caller not captured)", ""];
 }

@@ -3,7 +3,7 @@
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** `0 B`, `1.5 KiB`, `120 MiB`. */
+/** `0 B`, `1.5 KiB`, `64 KiB`, `120 MiB`. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${value.toFixed(unit === 0 || value >= 99.95 ? 0 : 1)} ${units[unit]}`;
+  return `${value.toFixed(value >= 99.95 ? 0 : 1).replace(/\.0$/, "")} ${units[unit]}`;
 }
 
 /** `1,234,567`, wherever the reader lives: reports are compared. */
@@ -33,8 +33,9 @@ export function formatShare(part: number, whole: number): string {
   return `${Math.round(percent)} %`;
 }
 
-/** `412 ms`, `1.24 s`, `3 min 12 s`, `2 h 5 min`. */
+/** `<1 ms`, `412 ms`, `1.24 s`, `3 min 12 s`, `2 h 5 min`. */
 export function formatDuration(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds < 1) return "<1 ms";
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   const seconds = milliseconds / 1000;
   if (seconds < 59.995) return `${seconds.toFixed(2)} s`;
@@ -47,7 +48,7 @@ export function formatDuration(milliseconds: number): string {
 /** Without escape sequences and other invisible characters, that could change what a terminal shows. */
 export function clean(text: string): string {
   return text
-    .replaceAll(/\p{Cc}\[[0-?]*[ -/]*[@-~]/gu, "")
+    .replaceAll(/(?:\p{Cc}\[|\u009b)[0-?]*[ -/]*[@-~]/gu, "")
     .replaceAll(/\p{Cc}[\]PX^_][^\p{Cc}]*(\p{Cc}\\?)?/gu, "")
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "");
 }
@@ -64,11 +65,14 @@ export function cutStart(text: string, width: number): string {
   return characters.length <= width ? text : `…${characters.slice(characters.length - width + 1).join("")}`;
 }
 
+/** A space that does not stand between a figure and its unit. */
+const breakable = / (?!(?:B|[KMGT]iB|%|ms|s|min|h)(?![A-Za-z]))/;
+
 /** Text as lines of at most `width` characters, broken between words. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  for (const word of text.split(breakable)) {
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;

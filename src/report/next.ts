@@ -1,15 +1,18 @@
 import type { ModuleReport, Report } from "../analyze/report.js";
 import { liveCallers, liveTotals } from "./facts.js";
-import { formatBytes } from "./format.js";
+import { cutEnd, cutStart, formatBytes } from "./format.js";
 import { functionName, lineLocation, moduleName } from "./frames.js";
+
+/** Names longer than this are cut, in a sentence. */
+const longest = 60;
 
 /** What the reader of a report might do next, in one paragraph. */
 export function nextStep(report: Report, directory: string): string {
   const { modules, memories } = report;
   if (memories.length === 0) {
     return (
-      "No WebAssembly memory came to life in this run. Does the program load its module in this process, " +
-      "and in this run?"
+      "see whether the program loads its module at all in such a run, and in a Node.js process below it: " +
+      "`linmem inspect module.wasm` says what a module has."
     );
   }
   const blind = modules.find((module) => !module.instrumented && module.memory.finalBytes > 0);
@@ -33,7 +36,8 @@ export function nextStep(report: Report, directory: string): string {
     return "the callers of what is live were not captured: look at the stacks in wasm, or let it run for longer.";
   }
   return (
-    `${functionName(caller.frame)} (${lineLocation(caller.frame, directory)}) made the most of it. ` +
+    `${cutEnd(functionName(caller.frame), longest)} ` +
+    `(${cutStart(lineLocation(caller.frame, directory), longest)}) made the most of it. ` +
     `If that should be gone by now, find out who gets its result and has to ${releaseCall(module)}. ` +
     "Caches and tables that live as long as the program look the same: run it with twice the work, and look " +
     "at what doubles."

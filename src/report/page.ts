@@ -25,7 +25,16 @@ export interface ProseOptions {
   style?: (line: string) => string;
 }
 
+export type Row = readonly string[];
+
+export interface TableOptions {
+  head?: Row;
+  indent?: number;
+}
+
 const proseWidth = 100;
+const columnGap = 2;
+const leastWidth = 8;
 
 /** Lines of text in the making. */
 export class Page {
@@ -59,37 +68,58 @@ export class Page {
     });
   }
 
-  /** Rows as aligned columns; when they don't fit, the columns that may be cut share what is left. */
-  table(columns: readonly Column[], rows: readonly (readonly string[])[], indent = 2): void {
-    const widths = columns.map((_, c) => Math.max(0, ...rows.map((row) => length(row[c] ?? ""))));
+  /** Names and what is said of them, the names in a column of their own. */
+  definitions(entries: readonly (readonly [name: string, text: string])[], indent = 2): void {
+    const nameWidth = Math.max(0, ...entries.map(([name]) => length(name))) + 2;
+    const indentation = " ".repeat(indent);
+    for (const [name, text] of entries) {
+      const lines = wrap(text, Math.min(this.width, proseWidth) - indent - nameWidth);
+      lines.forEach((line, i) => {
+        const label = (i === 0 ? name : "").padEnd(nameWidth);
+        this.line(indentation + (i === 0 ? this.colors.dim(label) : label) + line);
+      });
+    }
+  }
+
+  /** Rows as aligned columns, below their titles; when they don't fit, the columns that may be cut are. */
+  table(columns: readonly Column[], rows: readonly Row[], { head, indent = 2 }: TableOptions = {}): void {
+    const all = head ? [head, ...rows] : rows;
+    const widths = columns.map((_, c) => Math.max(0, ...all.map((row) => length(row[c] ?? ""))));
     // A column without any text takes no room.
     const shown = columns.map((_, c) => c).filter((c) => widths[c]! > 0);
-    const gap = 2;
-    let excess = indent + shown.reduce((sum, c) => sum + widths[c]! + gap, -gap) - this.width;
-    const flexible = shown.filter((c) => columns[c]!.cut).sort((a, b) => widths[b]! - widths[a]!);
-    const flexibleWidth = flexible.reduce((sum, c) => sum + widths[c]!, 0);
-    const fair = Math.floor((flexibleWidth - excess) / Math.max(1, flexible.length));
-    for (const c of flexible) {
-      // The widest gives first, down to an even share.
-      const less = Math.max(0, Math.min(excess, widths[c]! - Math.max(8, fair)));
-      widths[c]! -= less;
-      excess -= less;
-    }
-    for (const row of rows) {
+    const needed = indent + shown.reduce((sum, c) => sum + widths[c]! + columnGap, -columnGap);
+    narrow(
+      widths,
+      shown.filter((c) => columns[c]!.cut),
+      needed - this.width,
+    );
+    all.forEach((row, r) => {
       const cells = shown.map((c) => {
         const { align, cut, style = (text: string) => text } = columns[c]!;
-        const text = row[c] ?? "";
-        const fitted =
-          cut === "start" ? cutStart(text, widths[c]!) : cut === "end" ? cutEnd(text, widths[c]!) : text;
-        const padding = " ".repeat(Math.max(0, widths[c]! - length(fitted)));
-        return align === "right" ? padding + style(fitted) : style(fitted) + padding;
+        const width = widths[c]!;
+        const text = cut === "start" ? cutStart(row[c] ?? "", width) : cutEnd(row[c] ?? "", width);
+        const padding = " ".repeat(Math.max(0, width - length(text)));
+        const styled = row === head && r === 0 ? this.colors.dim(text) : style(text);
+        return align === "right" ? padding + styled : styled + padding;
       });
-      this.line(" ".repeat(indent) + cells.join(" ".repeat(gap)));
-    }
+      this.line(" ".repeat(indent) + cells.join(" ".repeat(columnGap)));
+    });
   }
 
   toString(): string {
     return `${this.#lines.join("\n")}\n`;
+  }
+}
+
+/** Takes `excess` from the widths of the columns `flexible`: each time from the widest, down to `leastWidth`. */
+function narrow(widths: number[], flexible: readonly number[], excess: number): void {
+  for (let left = excess; left > 0; left--) {
+    const widest = flexible.reduce<number | undefined>(
+      (best, c) => (best === undefined || widths[c]! > widths[best]! ? c : best),
+      undefined,
+    );
+    if (widest === undefined || widths[widest]! <= leastWidth) return;
+    widths[widest]!--;
   }
 }
 

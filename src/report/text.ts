@@ -37,12 +37,15 @@ function head(page: Page, report: Report): void {
   const date = `${new Date(run.startTime).toISOString().slice(0, 16).replace("T", " ")} UTC`;
   page.prose(`${date}, ${engine}, ran ${formatDuration(run.duration)}, ${ending(report)}`, { style: dim });
   if (!run.complete) {
-    page.prose("The run was killed: what it did after the last snapshot is missing.", {
-      style: page.colors.yellow,
-    });
+    const text = "The run was killed, or still runs: what it did after the last snapshot is missing.";
+    page.prose(text, { style: page.colors.yellow });
   }
   page.line();
   const totals = liveTotals(report);
+  if (report.memories.length === 0) {
+    page.prose("No WebAssembly memory came to life in this run.", { style: bold });
+    return;
+  }
   const memory = `memories held up to ${formatBytes(run.peakMemoryBytes)}`;
   if (report.modules.some(({ heap }) => heap)) {
     const highWater = `high-water mark ${formatBytes(totals.peakBytes)}`;
@@ -73,7 +76,6 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
   const { heap, memory, instances } = module;
   const own = report.memories.filter((candidate) => candidate.module === module.id);
   if (!heap && own.length === 0) return;
-  const { dim } = page.colors;
   const about = [clean(module.toolchain), countOf(instances.created, "instance")].filter(Boolean).join(", ");
   page.heading(`${moduleName(module)} (${about})`);
   const facts: [string, string][] = [];
@@ -93,10 +95,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
   }
   facts.push(["memory", memorySentence(module)]);
   if (module.allocator.length > 0) facts.push(["hooked", hookedSentence(module)]);
-  page.table(
-    [{ style: dim }, { cut: "end" }],
-    facts.map(([name, text]) => [name, text]),
-  );
+  page.definitions(facts);
   for (const text of heap ? doubts(module) : []) page.prose(text, { indent: 2, style: page.colors.yellow });
 
   const live = module.contexts.filter((context) => context.liveBlocks > 0);
@@ -122,10 +121,14 @@ function memorySentence({ memory }: ModuleReport): string {
   const granted = grows.filter((grow) => grow.granted).length;
   const denied = grows.length - granted;
   const growth = [
-    granted === 0 ? "did not grow" : `grew ${granted === 1 ? "once" : `${formatCount(granted)} times`}`,
+    granted === 0
+      ? peakBytes > initialBytes
+        ? "grew"
+        : "did not grow"
+      : `grew ${granted === 1 ? "once" : `${formatCount(granted)} times`}`,
     ...(denied > 0 ? [`refused ${denied === 1 ? "once" : `${formatCount(denied)} times`}`] : []),
   ].join(", ");
-  const last = finalBytes === peakBytes ? "" : `, ${formatBytes(finalBytes)} not collected at the end`;
+  const last = finalBytes === peakBytes ? "" : `, ${formatBytes(finalBytes)} left at the end`;
   return `${formatBytes(initialBytes)} at first, ${formatBytes(peakBytes)} at most${last}; ${growth}`;
 }
 
@@ -196,9 +199,9 @@ function stackEntry(
   const share = formatShare(context[figure], whole);
   const blocks =
     figure === "liveBytes"
-      ? `, ${countOf(context.liveBlocks, "block")} of ${formatCount(context.allocations)} made here`
-      : `, ${countOf(context.allocations, "block")} made here in all`;
-  page.line(`  ${bold(formatBytes(context[figure]))} ${dim(share)}${blocks}`);
+      ? ` in ${countOf(context.liveBlocks, "block")}, of ${formatCount(context.allocations)} made here`
+      : `, of ${countOf(context.allocations, "block")} made here in all`;
+  page.line(`  ${bold(formatBytes(context[figure]))} (${share})${blocks}`);
   const caller = module.callers.find(({ contexts }) => contexts.includes(context.id))?.frame;
   const rows = stackLines(context.stack, module, caller).map((line) => {
     if ("frame" in line) {
@@ -219,7 +222,7 @@ function stackEntry(
       { cut: "start", style: cyan },
     ],
     rows,
-    4,
+    { indent: 4 },
   );
 }
 
@@ -245,7 +248,7 @@ function growth(page: Page, module: ModuleReport, grows: readonly GrowReport[], 
 }
 
 function askedBy(page: Page, module: ModuleReport, { stack }: GrowReport): [string, string] {
-  if (stack.length === 0) return ["(noticed afterwards)", ""];
+  if (stack.length === 0) return ["(noticed later)", ""];
   const caller = callerFrame(stack) ?? stack.find((frame) => !isAllocatorFrame(frame, module)) ?? stack[0]!;
   return [functionName(caller), lineLocation(caller, page.directory)];
 }
@@ -254,31 +257,30 @@ function memories(page: Page, report: Report, top: number): void {
   if (report.memories.length === 0) return;
   page.heading("Memories");
   const largest = [...report.memories].sort((a, b) => b.peakBytes - a.peakBytes || a.id - b.id);
-  const { cyan, dim } = page.colors;
+  const { dim } = page.colors;
   const names = new Map(report.modules.map((module) => [module.id, moduleName(module)]));
   page.table(
     [
       { cut: "end" },
       { align: "right" },
       { align: "right" },
-      { align: "right", style: dim },
-      { style: dim },
-      { cut: "end" },
-      { cut: "start", style: cyan },
+      { align: "right" },
+      {},
+      { cut: "start", style: page.colors.cyan },
     ],
-    [
-      ["module", "first", "last", "limit", "", "created by", ""],
-      ...largest
-        .slice(0, top)
-        .map((memory) => [
-          names.get(memory.module ?? -1) ?? "(made by JavaScript)",
-          formatBytes(memory.initialBytes),
-          formatBytes(memory.finalBytes),
-          memory.maximumBytes === null ? "none" : formatBytes(memory.maximumBytes),
-          memoryState(memory),
-          ...createdBy(page, memory),
-        ]),
-    ],
+    largest
+      .slice(0, top)
+      .map((memory) => [
+        names.get(memory.module ?? -1) ?? "(made by JavaScript)",
+        formatBytes(memory.initialBytes),
+        formatBytes(memory.finalBytes),
+        memory.maximumBytes === null ? "none" : formatBytes(memory.maximumBytes),
+        [...(memory.shared ? ["shared"] : []), ...(memory.collected === null ? [] : ["collected"])].join(
+          ", ",
+        ),
+        createdAt(page, memory),
+      ]),
+    { head: ["module", "first", "last", "limit", "", "created at"] },
   );
   const rest = largest.slice(top);
   if (rest.length > 0) {
@@ -290,18 +292,9 @@ function memories(page: Page, report: Report, top: number): void {
   }
 }
 
-function memoryState(memory: MemoryReport): string {
-  return [
-    memory.shared ? "shared" : "",
-    memory.collected === null ? "" : `collected at ${formatDuration(memory.collected)}`,
-  ]
-    .filter(Boolean)
-    .join(", ");
-}
-
-function createdBy(page: Page, { stack }: MemoryReport): [string, string] {
+function createdAt(page: Page, { stack }: MemoryReport): string {
   const frame = callerFrame(stack);
-  return frame ? [functionName(frame), lineLocation(frame, page.directory)] : ["(unknown)", ""];
+  return frame ? lineLocation(frame, page.directory) : "(unknown)";
 }
 
 function notRecorded(page: Page, report: Report): void {
