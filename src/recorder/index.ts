@@ -137,6 +137,7 @@ export function createRecorder(host: RecorderHost): Recorder {
     },
 
     takeChanges() {
+      wasm.sync();
       const view = new DataView(wasm.memory.buffer);
       const start = wasm.recordsAddress();
       const count = wasm.recordCount();

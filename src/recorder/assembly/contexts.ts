@@ -6,6 +6,8 @@
 import { contextSeen } from "./host";
 import { moveBlocks } from "./blocks";
 import {
+  CACHE,
+  CACHE_MASK,
   DYNAMIC,
   MAX_PAIRS,
   MAX_RECORDS,
@@ -40,8 +42,6 @@ export let dropped: u64 = 0;
 /** Counts new high-water marks. A record whose epoch is older was not touched since the last one. */
 let epoch: u32 = 1;
 
-let lastHash: u64 = 0;
-let lastRecord: u32 = 0;
 
 @inline
 export function recordAt(index: u32): usize {
@@ -107,6 +107,14 @@ export function releaseFrom(record: usize, bytes: u32): void {
   store<u32>(record, load<u32>(record, RECORD_LIVE_BLOCKS) - 1, RECORD_LIVE_BLOCKS);
 }
 
+/** Counts an allocation whose block is dead already. */
+@inline
+export function addDead(record: usize, bytes: u32): void {
+  store<u8>(record, 1, RECORD_DIRTY);
+  store<u64>(record, load<u64>(record, RECORD_ALLOCATIONS) + 1, RECORD_ALLOCATIONS);
+  store<u64>(record, load<u64>(record, RECORD_ALLOCATED_BYTES) + bytes, RECORD_ALLOCATED_BYTES);
+}
+
 /** Moves a live block from the base record to the pair that made it. */
 export function move(from: usize, to: usize, bytes: u32): void {
   releaseFrom(from, bytes);
@@ -118,11 +126,12 @@ export function move(from: usize, to: usize, bytes: u32): void {
 /** Record of a calling context, made and announced to the host when it is new. */
 @inline
 export function contextRecord(hash: u64): u32 {
-  if (hash == lastHash) return lastRecord;
-  return search(hash);
+  // the lowest bit is the in-allocator state, clear here
+  const cached = CACHE + ((<usize>(<u32>hash >> 1) & CACHE_MASK) << 4);
+  return load<u64>(cached) == hash && load<u32>(cached, 8) ? load<u32>(cached, 8) : search(hash, cached);
 }
 
-function search(hash: u64): u32 {
+function search(hash: u64, cached: usize): u32 {
   let index = find(hash);
   if (!index) {
     if (count < MAX_RECORDS) index = append(hash, 0, 0);
@@ -132,8 +141,8 @@ function search(hash: u64): u32 {
     }
     contextSeen(index, hash);
   }
-  lastHash = hash;
-  lastRecord = index;
+  store<u64>(cached, hash);
+  store<u32>(cached, index, 8);
   return index;
 }
 

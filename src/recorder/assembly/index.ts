@@ -2,11 +2,12 @@
  * The recorder: what hooks call. It keeps the live blocks of one linear memory and totals for each calling
  * context and JavaScript caller. JavaScript reads it at snapshots and is called only when something is new.
  *
- * Every hook returns how many blocks wait in the nursery, plus `HAS_CALLER` once the entry's caller is known:
- * the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
+ * Every hook returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
+ * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
  */
 import { addBlock, findBlock, initBlocks, lost, removeBlock } from "./blocks";
 import {
+  addDead,
   addTo,
   contextRecord,
   dropped,
@@ -21,13 +22,16 @@ import {
 } from "./contexts";
 import { captureCaller, isNested } from "./host";
 import {
+  ENTRY_ADDRESS,
+  ENTRY_BYTES,
+  ENTRY_RECORD,
+  ENTRY_STATE,
   HISTOGRAM,
   MEMO,
   MEMO_BITS,
   RECORD_BASE,
   RECORD_SURVIVAL,
   RECORD_TEMPORARY,
-  SLOT_ADDRESS,
   SLOT_BYTES,
   SLOT_RECORD,
   SPREAD,
@@ -44,6 +48,8 @@ let frees: u64 = 0;
 let allocatedBytes: u64 = 0;
 let liveBytes: u64 = 0;
 let peakLiveBytes: u64 = 0;
+/** Live bytes above which the contexts' shares are remembered anew: a 64th above the last time. */
+let nextPeak: u64 = 0;
 let temporary: u64 = 0;
 let unknownFrees: u64 = 0;
 let missedFrees: u64 = 0;
@@ -51,13 +57,13 @@ let failed: u64 = 0;
 let outlived: u64 = 0;
 let captured: u64 = 0;
 
-/** The block allocated last. It enters the nursery when the next one comes: temporary blocks never do. */
+/** First entry of the nursery that its context doesn't know of. */
+let unsettled: u32 = 1;
 let lastAddress: u32 = 0;
-let lastBytes: u32 = 0;
-let lastRecord: u32 = 0;
-
-/** Caller of the running entry: -1 not asked for yet, 0 not captured. */
-let entryCaller: i32 = -1;
+/** What hooks return: live blocks in the nursery, and `HAS_CALLER`. */
+let pending: i32 = 0;
+/** Caller of the running entry, once `HAS_CALLER` is set; 0 not captured. */
+let entryCaller: u32 = 0;
 /** While the host has time to spare every entry that leaves blocks is captured. */
 let eager: bool = true;
 let random: u32 = 0x2545f491;
@@ -66,11 +72,6 @@ let carried: u64 = 0;
 
 initBlocks(initContexts());
 
-@inline
-function state(): i32 {
-  return <i32>nursery.population + <i32>(lastAddress != 0) + (entryCaller >= 0 ? HAS_CALLER : 0);
-}
-
 /**
  * A block was allocated. `address` 0 is a failed allocation.
  * @param context hash of the calling context
@@ -78,42 +79,71 @@ function state(): i32 {
 export function alloc(address: u32, bytes: u32, context: u64): i32 {
   if (!address) {
     failed++;
-    return state();
+    return pending;
   }
-  if (lastAddress) shelve();
-  allocations++;
-  allocatedBytes += bytes;
-  liveBytes += bytes;
-  const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
-  store<u64>(bucket, load<u64>(bucket) + 1);
   const record = contextRecord(context + carried);
-  addTo(recordAt(record), bytes);
+  if (nursery.isFull()) promote(callerOfEntry());
+  const known = nursery.search(address);
+  if (known) missed(known, address);
+  nursery.put(address, bytes, record);
+  lastAddress = address;
+  pending++;
+  liveBytes += bytes;
   if (liveBytes > peakLiveBytes) {
     peakLiveBytes = liveBytes;
-    markPeak();
+    if (liveBytes > nextPeak) rememberPeak();
   }
-  lastAddress = address;
-  lastBytes = bytes;
-  lastRecord = record;
-  return state();
+  return pending;
 }
 
 /** A block was freed. Null is no block. */
 export function free(address: u32): i32 {
-  if (!address) return state();
-  if (address == lastAddress) {
-    const record = recordAt(lastRecord);
-    temporary++;
-    store<u32>(record, load<u32>(record, RECORD_TEMPORARY) + 1, RECORD_TEMPORARY);
-    frees++;
-    liveBytes -= lastBytes;
-    releaseFrom(record, lastBytes);
-    lastAddress = 0;
-    return state();
+  const entry = nursery.search(address);
+  if (entry) {
+    const bytes = load<u32>(entry, ENTRY_BYTES);
+    liveBytes -= bytes;
+    pending--;
+    if (address == lastAddress) temporaryIn(load<u32>(entry, ENTRY_RECORD));
+    if (load<u16>(entry, ENTRY_STATE) == nursery.FRESH) {
+      nursery.retire(entry, address, nursery.DEAD);
+    } else {
+      releaseFrom(recordAt(load<u32>(entry, ENTRY_RECORD)), bytes);
+      frees++;
+      nursery.retire(entry, address, nursery.GONE);
+    }
+  } else if (address) {
+    freeOld(address);
   }
-  if (forget(address)) frees++;
-  else unknownFrees++;
-  return state();
+  return pending;
+}
+
+/** Frees a block that outlived its entry. */
+function freeOld(address: u32): void {
+  const slot = findBlock(address);
+  if (!slot) {
+    unknownFrees++;
+    return;
+  }
+  const bytes = load<u32>(slot, SLOT_BYTES);
+  const index = load<u32>(slot, SLOT_RECORD);
+  const record = recordAt(index);
+  if (address == lastAddress) temporaryIn(index);
+  liveBytes -= bytes;
+  frees++;
+  releaseFrom(record, bytes);
+  removeBlock(slot);
+  const base = recordAt(load<u32>(record, RECORD_BASE) & BASE_MASK);
+  const survival = load<u8>(base, RECORD_SURVIVAL);
+  store<u8>(base, survival - ((survival + 1) >> 1), RECORD_SURVIVAL);
+}
+
+/** The block allocated last was freed before the next allocation. */
+@inline
+function temporaryIn(record: u32): void {
+  temporary++;
+  lastAddress = 0;
+  const at = recordAt(record);
+  store<u32>(at, load<u32>(at, RECORD_TEMPORARY) + 1, RECORD_TEMPORARY);
 }
 
 /**
@@ -122,69 +152,80 @@ export function free(address: u32): i32 {
  */
 export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   if (to) {
-    if (from) free(from);
+    // the old block was in use until now: it is not a temporary one
+    lastAddress = 0;
+    free(from);
     return alloc(to, bytes, context);
   }
   if (bytes == 0 && from) return free(from);
   failed++;
-  return state();
+  return pending;
 }
 
-/** Moves the last block to the nursery. */
-@inline
-function shelve(): void {
-  if (nursery.isFull()) promote(callerOfEntry());
-  const known = nursery.search(lastAddress);
-  if (known) {
-    // its free was not seen
-    missed(known);
-    nursery.remove(known);
-    if (nursery.isFull()) promote(callerOfEntry());
-  }
-  nursery.put(lastAddress, lastBytes, lastRecord);
-  lastAddress = 0;
+/** A block was allocated where another one should still be: the free of that one was not seen. */
+function missed(entry: usize, address: u32): void {
+  const bytes = load<u32>(entry, ENTRY_BYTES);
+  settle();
+  missedFrees++;
+  liveBytes -= bytes;
+  pending--;
+  releaseFrom(recordAt(load<u32>(entry, ENTRY_RECORD)), bytes);
+  nursery.retire(entry, address, nursery.GONE);
 }
 
-@inline
-function missed(slot: usize): void {
+/** The same for a block that outlived its entry. */
+function missedOld(slot: usize): void {
   const bytes = load<u32>(slot, SLOT_BYTES);
   missedFrees++;
   liveBytes -= bytes;
   releaseFrom(recordAt(load<u32>(slot, SLOT_RECORD)), bytes);
-}
-
-/** Removes a block from where it is; false when it is nowhere. */
-function forget(address: u32): bool {
-  let slot = nursery.search(address);
-  if (slot) {
-    const bytes = load<u32>(slot, SLOT_BYTES);
-    liveBytes -= bytes;
-    releaseFrom(recordAt(load<u32>(slot, SLOT_RECORD)), bytes);
-    nursery.remove(slot);
-    return true;
-  }
-  slot = findBlock(address);
-  if (!slot) return false;
-  const bytes = load<u32>(slot, SLOT_BYTES);
-  const record = recordAt(load<u32>(slot, SLOT_RECORD));
-  liveBytes -= bytes;
-  releaseFrom(record, bytes);
   removeBlock(slot);
-  const base = recordAt(load<u32>(record, RECORD_BASE) & BASE_MASK);
-  const survival = load<u8>(base, RECORD_SURVIVAL);
-  store<u8>(base, survival - ((survival + 1) >> 1), RECORD_SURVIVAL);
-  return true;
 }
 
-/** Moves what is in the nursery to the table of blocks, under a caller where one is known. */
+function rememberPeak(): void {
+  settle();
+  markPeak();
+  nextPeak = liveBytes + (liveBytes >> 6);
+}
+
+/** Brings the totals up to date with the nursery. */
+function settle(): void {
+  const end = nursery.next;
+  for (let index = unsettled; index < end; index++) {
+    const entry = nursery.entryAt(index);
+    const bytes = load<u32>(entry, ENTRY_BYTES);
+    const record = recordAt(load<u32>(entry, ENTRY_RECORD));
+    count(bytes);
+    if (load<u16>(entry, ENTRY_STATE) == nursery.FRESH) {
+      addTo(record, bytes);
+      store<u16>(entry, nursery.SETTLED, ENTRY_STATE);
+    } else {
+      addDead(record, bytes);
+      frees++;
+      store<u16>(entry, nursery.GONE, ENTRY_STATE);
+    }
+  }
+  unsettled = end;
+}
+
+@inline
+function count(bytes: u32): void {
+  allocations++;
+  allocatedBytes += bytes;
+  const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
+  store<u64>(bucket, load<u64>(bucket) + 1);
+}
+
+/** Empties the nursery into the table of blocks, its blocks under a caller where one is known. */
 function promote(caller: u32): void {
-  const taken = nursery.taken;
-  for (let k: u32 = 0; k < taken; k++) {
-    const slot = nursery.logged(k);
-    if (!nursery.isLive(slot)) continue;
-    const address = load<u32>(slot, SLOT_ADDRESS);
-    const bytes = load<u32>(slot, SLOT_BYTES);
-    let record = load<u32>(slot, SLOT_RECORD);
+  settle();
+  const end = pending & ~HAS_CALLER ? nursery.next : 1;
+  for (let index: u32 = 1; index < end; index++) {
+    const entry = nursery.entryAt(index);
+    if (load<u16>(entry, ENTRY_STATE) != nursery.SETTLED) continue;
+    const address = load<u32>(entry, ENTRY_ADDRESS);
+    const bytes = load<u32>(entry, ENTRY_BYTES);
+    let record = load<u32>(entry, ENTRY_RECORD);
     const base = recordAt(record);
     const survival = load<u8>(base, RECORD_SURVIVAL);
     store<u8>(base, survival + ((255 - survival + 7) >> 3), RECORD_SURVIVAL);
@@ -196,22 +237,22 @@ function promote(caller: u32): void {
     }
     outlived++;
     const known = findBlock(address);
-    if (known) {
-      missed(known);
-      removeBlock(known);
-    }
+    if (known) missedOld(known);
     addBlock(address, bytes, record);
   }
   nursery.empty();
+  unsettled = 1;
+  pending &= HAS_CALLER;
 }
 
+/** Caller of the running entry, captured if it was not and is worth it. */
 function callerOfEntry(): u32 {
-  if (entryCaller < 0 && nursery.population) {
-    // negative is an error of the host: not captured
-    const caller = eager || worthCapturing() ? captureCaller() : 0;
-    entryCaller = caller < 0 ? 0 : caller;
+  if (!pending) return 0;
+  if (!(pending & HAS_CALLER)) {
+    entryCaller = eager || worthCapturing() ? <u32>max(captureCaller(), 0) : 0;
+    pending |= HAS_CALLER;
   }
-  return entryCaller > 0 ? <u32>entryCaller : 0;
+  return entryCaller;
 }
 
 /**
@@ -221,11 +262,11 @@ function callerOfEntry(): u32 {
  */
 function worthCapturing(): bool {
   let survival: u32 = 0;
-  const taken = min(nursery.taken, 64);
-  for (let k: u32 = 0; k < taken; k++) {
-    const slot = nursery.logged(k);
-    if (nursery.isLive(slot)) {
-      survival = max(survival, load<u8>(recordAt(load<u32>(slot, SLOT_RECORD)), RECORD_SURVIVAL));
+  const end = min(nursery.next, 64);
+  for (let index: u32 = 1; index < end; index++) {
+    const entry = nursery.entryAt(index);
+    if (load<u16>(entry, ENTRY_STATE) < nursery.DEAD) {
+      survival = max(survival, load<u8>(recordAt(load<u32>(entry, ENTRY_RECORD)), RECORD_SURVIVAL));
     }
   }
   // xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003)
@@ -237,16 +278,14 @@ function worthCapturing(): bool {
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
 export function leave(): void {
-  if (lastAddress) shelve();
   promote(callerOfEntry());
-  entryCaller = -1;
+  pending = 0;
 }
 
 /** Blocks were allocated outside every known entry, or by one that a trap or an exception ended. */
 export function abandon(): void {
-  if (lastAddress) shelve();
   promote(0);
-  entryCaller = -1;
+  pending = 0;
 }
 
 /**
@@ -297,8 +336,9 @@ export function peakShare(record: u32): f64 {
   return peakShareOf(record);
 }
 
-/** Writes the totals where the host reads them; returns their address. */
+/** Brings all totals up to date and writes the sums where the host reads them; returns their address. */
 export function sync(): usize {
+  settle();
   store<f64>(TOTALS, <f64>allocations, 0);
   store<f64>(TOTALS, <f64>frees, 8);
   store<f64>(TOTALS, <f64>allocatedBytes, 16);

@@ -3,16 +3,9 @@
  * grows: a copy at memory speed, now and then, instead of an indirection on every access.
  *
  * ```
- *  0       1 KiB     4 KiB           28 KiB         30 KiB         38 KiB
- *  | unused | totals  | nursery slots | nursery log  | nested memo  | heads | records | blocks …
- *                       2048 × 12       1024 × 2       512 × 16       4 × n   60 × n    12 × n
- * ```
- *
- * A slot of the nursery and a block of the table have the same form:
- *
- * ```
- *  0         4        8          12
- *  | address | size   | record   |     address 0: free slot; 1: removed (nursery only)
+ *  0       1 KiB     4 KiB             20 KiB          24 KiB          32 KiB
+ *  | unused | totals  | nursery entries | nursery heads | context cache | nested memo | heads | records | blocks …
+ *                       1024 × 16         2048 × 2        512 × 16        512 × 16     4 × n   60 × n    12 × n
  * ```
  */
 
@@ -20,17 +13,46 @@
 export const TOTALS: usize = 0x400;
 export const HISTOGRAM: usize = TOTALS + 16 * 8;
 
+/**
+ * An entry of the nursery: a block allocated by the running entry from JavaScript.
+ *
+ * ```
+ *  0         4       8        12     14     16
+ *  | address | bytes | record | next | state |
+ * ```
+ */
 export const NURSERY: usize = 0x1000;
-export const NURSERY_BITS: u32 = 11;
-export const NURSERY_LOG: usize = NURSERY + (12 << NURSERY_BITS);
-/** Insertions until the nursery is emptied: half its slots. */
-export const NURSERY_LIMIT: u32 = 1024;
+/** Entries, the first of which is not used: index 0 ends a chain. */
+export const NURSERY_SIZE: u32 = 1024;
+export const ENTRY_SHIFT: usize = 4;
+export const ENTRY_ADDRESS: usize = 0;
+export const ENTRY_BYTES: usize = 4;
+export const ENTRY_RECORD: usize = 8;
+/** Entry allocated before in the same chain, 0 at its end. */
+export const ENTRY_NEXT: usize = 12;
+export const ENTRY_STATE: usize = 14;
 
-export const MEMO: usize = NURSERY_LOG + 2 * NURSERY_LIMIT;
+export const NURSERY_HEADS: usize = NURSERY + (<usize>NURSERY_SIZE << ENTRY_SHIFT);
+export const NURSERY_HEAD_BITS: u32 = 11;
+
+/** Contexts seen lately: hash (8 bytes), record (4), unused (4). */
+export const CACHE: usize = NURSERY_HEADS + (2 << NURSERY_HEAD_BITS);
+export const CACHE_MASK: u32 = 511;
+
+/** Contexts of nested entries: hash (8 bytes), times seen (4), unused (4). */
+export const MEMO: usize = CACHE + (16 * (CACHE_MASK + 1));
 export const MEMO_BITS: u32 = 9;
 
 export const DYNAMIC: usize = MEMO + (16 << MEMO_BITS);
 
+/**
+ * A slot of the table of blocks; address 0: free.
+ *
+ * ```
+ *  0         4       8        12
+ *  | address | bytes | record |
+ * ```
+ */
 export const SLOT_SIZE: usize = 12;
 export const SLOT_ADDRESS: usize = 0;
 export const SLOT_BYTES: usize = 4;

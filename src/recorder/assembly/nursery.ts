@@ -1,89 +1,89 @@
 /**
  * Blocks allocated by the entry from JavaScript that is running. Most blocks die before their entry returns;
- * they never reach the large table. What is still here when the entry returns has outlived it, and is what the
- * JavaScript caller has to be known for.
+ * they never reach the large table, and their context's totals are brought up to date in batches. What is still
+ * here when the entry returns has outlived it, and is what the JavaScript caller has to be known for.
  *
- * A small open-addressed table that fits the first-level cache. Slots are not reused until it is emptied; a log
- * of the slots taken makes emptying cost no more than what was put in.
+ * Entries in the order of allocation, and chains through them by address, the newest first: a block that is
+ * freed is usually the head of its chain and leaves it, so that an address used again and again costs no more
+ * each time.
  */
 import {
+  ENTRY_ADDRESS,
+  ENTRY_BYTES,
+  ENTRY_NEXT,
+  ENTRY_RECORD,
+  ENTRY_SHIFT,
+  ENTRY_STATE,
   NURSERY,
-  NURSERY_BITS,
-  NURSERY_LIMIT,
-  NURSERY_LOG,
-  SLOT_ADDRESS,
-  SLOT_BYTES,
-  SLOT_RECORD,
-  SLOT_SIZE,
+  NURSERY_HEAD_BITS,
+  NURSERY_HEADS,
+  NURSERY_SIZE,
   SPREAD,
 } from "./layout";
 
-const REMOVED: u32 = 1;
-const END: usize = NURSERY + (SLOT_SIZE << NURSERY_BITS);
+/** The block is live and its context doesn't know it yet. */
+export const FRESH: u16 = 0;
+/** The block is live and counted in its context. */
+export const SETTLED: u16 = 1;
+/** The block was freed before its context knew of it. */
+export const DEAD: u16 = 2;
+/** Nothing is left to do. */
+export const GONE: u16 = 3;
 
-/** Slots taken since it was last emptied. */
-export let taken: u32 = 0;
-/** Live blocks in it. */
-export let population: u32 = 0;
+/** Index of the next entry. */
+export let next: u32 = 1;
 
 @inline
-function first(address: u32): usize {
-  return NURSERY + <usize>((address * SPREAD) >> (32 - NURSERY_BITS)) * SLOT_SIZE;
+function head(address: u32): usize {
+  return NURSERY_HEADS + (<usize>((address * SPREAD) >> (32 - NURSERY_HEAD_BITS)) << 1);
+}
+
+@inline
+export function entryAt(index: u32): usize {
+  return NURSERY + (<usize>index << ENTRY_SHIFT);
 }
 
 @inline
 export function isFull(): bool {
-  return taken == NURSERY_LIMIT;
+  return next == NURSERY_SIZE;
 }
 
-/** Adds a block that is not in the nursery; the nursery is not full. */
+/** Adds a block. The nursery is not full. */
 @inline
 export function put(address: u32, bytes: u32, record: u32): void {
-  let at = first(address);
-  while (load<u32>(at, SLOT_ADDRESS)) {
-    at += SLOT_SIZE;
-    if (at == END) at = NURSERY;
-  }
-  store<u32>(at, address, SLOT_ADDRESS);
-  store<u32>(at, bytes, SLOT_BYTES);
-  store<u32>(at, record, SLOT_RECORD);
-  store<u16>(NURSERY_LOG + (taken << 1), <u16>((at - NURSERY) / SLOT_SIZE));
-  taken++;
-  population++;
+  const entry = entryAt(next);
+  const at = head(address);
+  store<u32>(entry, address, ENTRY_ADDRESS);
+  store<u32>(entry, bytes, ENTRY_BYTES);
+  store<u32>(entry, record, ENTRY_RECORD);
+  // next, and the state FRESH behind it
+  store<u32>(entry, load<u16>(at), ENTRY_NEXT);
+  store<u16>(at, <u16>next);
+  next++;
 }
 
-/** Slot of the block at `address`, or 0. */
+/** Entry of the live block at `address`, or 0. */
 @inline
 export function search(address: u32): usize {
-  let at = first(address);
-  while (true) {
-    const found = load<u32>(at, SLOT_ADDRESS);
-    if (found == address) return at;
-    if (!found) return 0;
-    at += SLOT_SIZE;
-    if (at == END) at = NURSERY;
+  let index: u32 = load<u16>(head(address));
+  while (index) {
+    const entry = entryAt(index);
+    if (load<u32>(entry, ENTRY_ADDRESS) == address) return entry;
+    index = load<u16>(entry, ENTRY_NEXT);
   }
+  return 0;
 }
 
+/** Takes the entry of a live block out of its chain, and leaves it in `state`. */
 @inline
-export function remove(at: usize): void {
-  store<u32>(at, REMOVED, SLOT_ADDRESS);
-  if (!--population && taken > 64) empty();
-}
-
-/** Slot of the k-th insertion; its address may be a removed one. */
-@inline
-export function logged(k: u32): usize {
-  return NURSERY + <usize>load<u16>(NURSERY_LOG + (k << 1)) * SLOT_SIZE;
-}
-
-@inline
-export function isLive(at: usize): bool {
-  return load<u32>(at, SLOT_ADDRESS) > REMOVED;
+export function retire(entry: usize, address: u32, state: u16): void {
+  const at = head(address);
+  store<u16>(entry, state, ENTRY_STATE);
+  if (entryAt(load<u16>(at)) == entry) store<u16>(at, load<u16>(entry, ENTRY_NEXT));
+  else store<u32>(entry, 0, ENTRY_ADDRESS);
 }
 
 export function empty(): void {
-  for (let k: u32 = 0; k < taken; k++) store<u32>(logged(k), 0, SLOT_ADDRESS);
-  taken = 0;
-  population = 0;
+  memory.fill(NURSERY_HEADS, 0, 2 << NURSERY_HEAD_BITS);
+  next = 1;
 }
