@@ -99,7 +99,7 @@ export class Page {
         const width = widths[c]!;
         const text = cut === "start" ? cutStart(row[c] ?? "", width) : cutEnd(row[c] ?? "", width);
         const padding = " ".repeat(Math.max(0, width - length(text)));
-        const styled = row === head && r === 0 ? this.colors.dim(text) : style(text);
+        const styled = text === "" ? "" : head && r === 0 ? this.colors.dim(text) : style(text);
         return align === "right" ? padding + styled : styled + padding;
       });
       this.line(" ".repeat(indent) + cells.join(" ".repeat(columnGap)));

@@ -23,11 +23,13 @@ export function summary(report: Report, { path, ...options }: SummaryOptions): s
   else if (!recorded) page.line(bold(`linmem: no blocks were recorded; ${memory}`));
   else {
     const highWater = `high-water mark ${formatBytes(totals.peakBytes)}`;
-    page.prose(`linmem: ${liveSentence(totals)}; ${highWater}; ${memory}`, { hanging: 2, style: bold });
+    page.prose(`linmem: ${lowerFirst(liveSentence(totals))}; ${highWater}; ${memory}`, {
+      hanging: 2,
+      style: bold,
+    });
   }
   const callers = liveCallers(report);
   if (callers.length > 0) {
-    page.line("  made at");
     const several = report.modules.filter(({ heap }) => heap).length > 1;
     callerTable(page, callers.slice(0, callersShown), totals, several);
     const rest = callers.length - callersShown;
@@ -49,6 +51,10 @@ export function summary(report: Report, { path, ...options }: SummaryOptions): s
   }
   if (path !== "") page.line(`  ${dim("more:")} linmem report ${clean(path)}`);
   return page.toString();
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 function blindSentence(module: ModuleReport): string {
