@@ -57,7 +57,7 @@ export class StackReader {
 
 /** Without the hashes by which Rust keeps versions of a crate apart: `::h0123456789abcdef`, `core[0123abcd]`. */
 function withoutHash(name: string): string {
-  return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::|$)/g, "");
+  return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::)/g, "");
 }
 
 /**

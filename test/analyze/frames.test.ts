@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { callerFrame, StackReader, wasmPart } from "../../src/analyze/frames.js";
+import type { FrameReport } from "../../src/analyze/report.js";
+import { emptyProfile } from "../../src/profile/state.js";
+
+const js = (name: string, file: string): FrameReport => ({
+  kind: "js",
+  function: name,
+  file,
+  line: 1,
+  column: 1,
+});
+const wasm = (name: string, file = "m.wasm"): FrameReport => ({ ...js(name, file), kind: "wasm" });
+const callerOf = (...stack: FrameReport[]) => callerFrame(stack)?.function;
+
+describe("the caller of a stack", () => {
+  test("is the program's own innermost line", () => {
+    assert.equal(
+      callerOf(
+        wasm("f"),
+        js("glue", "/a/node_modules/p/p.js"),
+        js("leak", "/a/app.mjs"),
+        js("main", "/a/app.mjs"),
+      ),
+      "leak",
+    );
+  });
+
+  test("is not glue code beside the module, wherever that lies", () => {
+    assert.equal(
+      callerOf(wasm("f", "/a/pkg/photon_bg.wasm"), js("f", "/a/pkg/photon.js"), js("leak", "/a/app.mjs")),
+      "leak",
+    );
+  });
+
+  test("is not the engine's own code", () => {
+    assert.equal(callerOf(wasm("f"), js("emit", "node:events"), js("leak", "file:///a/app.mjs")), "leak");
+  });
+
+  test("in a program that is itself a package, is the first outside the one that calls the module", () => {
+    assert.equal(
+      callerOf(wasm("f"), js("glue", "/a/node_modules/lib/l.js"), js("tool", "/a/node_modules/@t/tool/t.js")),
+      "tool",
+    );
+  });
+
+  test("is the innermost frame where there is only glue", () => {
+    assert.equal(
+      callerOf(wasm("f"), js("a", "/n/node_modules/p/a.js"), js("b", "/n/node_modules/p/b.js")),
+      "a",
+    );
+    assert.equal(callerOf(wasm("f"), js("tick", "node:internal/timers")), "tick");
+  });
+
+  test("is none without JavaScript", () => {
+    assert.equal(callerOf(wasm("f")), undefined);
+  });
+});
+
+test("the wasm part keeps JavaScript between wasm frames, not beyond them", () => {
+  const stack = [wasm("a"), js("callback", "x.js"), wasm("b"), js("main", "x.js")];
+  assert.deepEqual(
+    wasmPart(stack).map((frame) => frame.function),
+    ["a", "callback", "b"],
+  );
+  assert.deepEqual(wasmPart([js("main", "x.js")]), []);
+});
+
+test("Rust's hashes are hidden, other brackets stay", () => {
+  const profile = emptyProfile({
+    type: "header",
+    format: "linmem",
+    version: 1,
+    linmem: "0",
+    time: 0,
+    pid: 0,
+    engine: { name: "", version: "" },
+    platform: "",
+    argv: [],
+  });
+  const names = {
+    "core::fmt::Formatter::pad::h0123456789abcdef": "core::fmt::Formatter::pad",
+    "__rustc[5224e6b81cd82a8f]::__rust_alloc": "__rustc::__rust_alloc",
+    "Vec::operator[](int)": "Vec::operator[](int)",
+    "wasm-function[1234567]": "wasm-function[1234567]",
+    "a::head": "a::head",
+  };
+  profile.stacks.set(
+    1,
+    Object.keys(names).map((name) => wasm(name)),
+  );
+  const frames = new StackReader(profile, (name) => name).frames(1);
+  assert.deepEqual(
+    frames.map((frame) => frame.function),
+    Object.values(names),
+  );
+});
