@@ -11,6 +11,8 @@ import type { Session } from "./session.js";
 import type { Site } from "./stacks.js";
 import type { TrackedMemory } from "./tracked-memory.js";
 
+type Members = Record<string | symbol, unknown>;
+
 /** One attempt to make an instance. */
 export class Linking {
   /** Whether the engine came to read imports. */
@@ -43,8 +45,10 @@ export class Linking {
         get: (_target, key) => {
           this.started = true;
           if (key === recorderModuleName && this.#module.instrumented) return this.#imports();
-          const inner = importObject === undefined ? undefined : Reflect.get(importObject, key, importObject);
-          return modules.has(key as string) && isObject(inner) ? this.#observeModule(key as string, inner) : inner;
+          const inner = importObject === undefined ? undefined : (importObject as Members)[key];
+          return modules.has(key as string) && isObject(inner)
+            ? this.#observeModule(key as string, inner)
+            : inner;
         },
       },
     );
@@ -55,7 +59,7 @@ export class Linking {
       {},
       {
         get: (_target, name) => {
-          const value = Reflect.get(inner, name, inner);
+          const value = (inner as Members)[name];
           this.#module.facts.memories.forEach((facts, index) => {
             if (facts.import?.module !== module || facts.import.name !== name) return;
             // Another import may have the same name: it is taken only if it is a memory.

@@ -7,10 +7,7 @@ export function appendSections(bytes: Uint8Array, sections: [name: string, data:
   for (const [name, data] of sections) {
     const text = utf8.encoder.encode(name);
     const head = leb128(text.length);
-    parts.push(
-      Uint8Array.of(0, ...leb128(head.length + text.length + data.length), ...head, ...text),
-      data,
-    );
+    parts.push(Uint8Array.of(0, ...leb128(head.length + text.length + data.length), ...head, ...text), data);
   }
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -38,7 +35,8 @@ export function customSection(bytes: Uint8Array, name: string): Uint8Array | und
     const end = at + size;
     if (id === 0) {
       const length = number();
-      if (utf8.decoder.decode(bytes.subarray(at, at + length)) === name) return bytes.subarray(at + length, end);
+      if (utf8.decoder.decode(bytes.subarray(at, at + length)) === name)
+        return bytes.subarray(at + length, end);
     }
     at = end;
   }

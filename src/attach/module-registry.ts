@@ -128,7 +128,9 @@ export class ModuleRegistry {
       return { module: this.#add({ ...base, facts, reason, warnings: [unhooked(base.name, reason)] }) };
     }
     if (instrumentation.bytes === bytes) {
-      return { module: this.#add({ ...base, facts, reason: instrumentation.notes.join("; ") || noAllocator }) };
+      return {
+        module: this.#add({ ...base, facts, reason: instrumentation.notes.join("; ") || noAllocator }),
+      };
     }
     const after = moduleFacts(instrumentation.bytes, "");
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };

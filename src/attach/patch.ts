@@ -7,14 +7,13 @@ import { recorderModuleName } from "../recorder/index.js";
 import { Linking } from "./linking.js";
 import type { KnownModule, Prepared } from "./module-registry.js";
 import { bytesOf, isObject, memoryPages, natives } from "./natives.js";
-import { observeMember, replaceClass, replaceFunction, replaceMethod } from "./proxies.js";
 import type { Replaced } from "./proxies.js";
+import { observeMember, replaceClass, replaceFunction, replaceMethod } from "./proxies.js";
 import type { Session } from "./session.js";
 import type { Site } from "./stacks.js";
 import { takeResponse } from "./streaming.js";
-import type { CallSite } from "./v8-stacks.js";
+import type { AnyFunction, CallSite } from "./v8-stacks.js";
 import { captureCallSites } from "./v8-stacks.js";
-
 
 /** Code compiled by these is the engine's own: its HTTP parser, its lexer of CommonJS. */
 const hostDependencies = "node:internal/deps/";
@@ -31,7 +30,7 @@ export function patchWebAssembly(session: Session): void {
   const { registry } = session;
 
   /** The bytes that a program compiles, instrumented; undefined when they are to be left alone. */
-  function prepare(source: unknown, from: Function): Found | undefined {
+  function prepare(source: unknown, from: AnyFunction): Found | undefined {
     const bytes = bytesOf(source);
     if (!bytes) return undefined;
     let caller: CallSite | undefined;
@@ -47,16 +46,16 @@ export function patchWebAssembly(session: Session): void {
     registry.demote(prepared, `instrumented, the engine refuses it: ${String(error)}`);
   }
 
-  function link(known: KnownModule, importObject: unknown, from: Function | Site[]): Linking | undefined {
+  function link(known: KnownModule, importObject: unknown, from: AnyFunction | Site[]): Linking | undefined {
     // What the engine refuses, it has to see. An original without imports may come without an import object.
     if (importObject === undefined ? known.importsAnything : !isObject(importObject)) return undefined;
     return new Linking(session, known, typeof from === "function" ? session.stackOf(from) : from);
   }
 
   /** Compiles found bytes with an asynchronous function of the engine. */
-  async function compile({ target, self, args }: Replaced, found: Found, wrap = same): Promise<unknown> {
+  async function compile({ args, forward }: Replaced, found: Found, wrap = same): Promise<unknown> {
     const { prepared, original } = found;
-    const attempt = (bytes: Uint8Array) => Reflect.apply(target, self, [wrap(bytes), ...args.slice(1)]);
+    const attempt = (bytes: Uint8Array) => forward([wrap(bytes), ...args.slice(1)]);
     let module: WebAssembly.Module;
     if (prepared.bytes) {
       try {
@@ -74,11 +73,11 @@ export function patchWebAssembly(session: Session): void {
 
   /** Compiles and instantiates found bytes in one call of the engine. */
   async function instantiate(call: Replaced, found: Found, linking: Linking | undefined, wrap = same) {
-    const { target, self, args } = call;
+    const { args, forward } = call;
     const { prepared, original } = found;
     const attempt = (bytes: Uint8Array): Promise<WebAssembly.WebAssemblyInstantiatedSource> => {
       const imports = linking ? [linking.observe(args[1])] : args.slice(1, 2);
-      return Reflect.apply(target, self, [wrap(bytes), ...imports, ...args.slice(2)]);
+      return forward([wrap(bytes), ...imports, ...args.slice(2)]);
     };
     let result: WebAssembly.WebAssemblyInstantiatedSource;
     if (prepared.bytes) {
@@ -98,10 +97,10 @@ export function patchWebAssembly(session: Session): void {
     return result;
   }
 
-  replaceClass("Module", (target, args, newTarget, from) => {
+  replaceClass("Module", (construct, args, from) => {
     const found = prepare(args[0], from);
     const make = (bytes: unknown): WebAssembly.Module =>
-      Reflect.construct(target, args.length === 0 ? args : [bytes, ...args.slice(1)], newTarget);
+      construct(args.length === 0 ? args : [bytes, ...args.slice(1)]);
     if (!found) return make(args[0]);
     const { prepared } = found;
     let module: WebAssembly.Module;
@@ -121,12 +120,12 @@ export function patchWebAssembly(session: Session): void {
     return found ? compile(call, snapshot(found)) : call.forward();
   });
 
-  replaceClass("Instance", (target, args, newTarget, from) => {
+  replaceClass("Instance", (construct, args, from) => {
     const known = registry.of(args[0]);
     const linking = known && link(known, args[1], from);
-    if (!linking) return Reflect.construct(target, args, newTarget);
+    if (!linking) return construct(args);
     const imports = linking.observe(args[1]);
-    const instance = Reflect.construct(target, [args[0], imports, ...args.slice(2)], newTarget);
+    const instance = construct([args[0], imports, ...args.slice(2)]);
     linking.done(args[0], instance);
     return instance;
   });
@@ -143,9 +142,9 @@ export function patchWebAssembly(session: Session): void {
     return instantiate(call, snapshot(found), link(found.prepared.module, args[1], from));
   });
 
-  async function instantiateModule({ target, self, args }: Replaced, linking: Linking) {
+  async function instantiateModule({ args, forward }: Replaced, linking: Linking) {
     const imports = linking.observe(args[1]);
-    const instance = await Reflect.apply(target, self, [args[0], imports, ...args.slice(2)]);
+    const instance = await forward([args[0], imports, ...args.slice(2)]);
     linking.done(args[0], instance);
     return instance;
   }
@@ -168,9 +167,9 @@ export function patchWebAssembly(session: Session): void {
     return instantiate(call, found, link(found.prepared.module, args[1], stack), source.respond);
   });
 
-  replaceClass("Memory", (target, args, newTarget, from) => {
+  replaceClass("Memory", (construct, args, from) => {
     const observed = observeMember(args[0], "maximum");
-    const memory = Reflect.construct(target, [observed.object, ...args.slice(1)], newTarget);
+    const memory = construct(args.length === 0 ? args : [observed.object, ...args.slice(1)]);
     const maximum = observed.value();
     const pages = typeof maximum === "number" || typeof maximum === "bigint" ? Number(maximum) : null;
     session.track(memory, pages, session.stackId(session.stackOf(from)));
@@ -183,7 +182,7 @@ export function patchWebAssembly(session: Session): void {
     const tracked = isObject(memory) ? session.memoryOf(memory) : undefined;
     let old: number | bigint;
     try {
-      old = forward() as number | bigint;
+      old = forward();
     } catch (error) {
       const asked = args[0];
       if (tracked && error instanceof RangeError && typeof asked === "number") {
@@ -199,7 +198,7 @@ export function patchWebAssembly(session: Session): void {
   });
 
   replaceMethod(natives.Module, "imports", ({ args, forward }) => {
-    const all = forward() as WebAssembly.ModuleImportDescriptor[];
+    const all: WebAssembly.ModuleImportDescriptor[] = forward();
     if (!registry.of(args[0])?.instrumented) return all;
     return all.filter(({ module }) => module !== recorderModuleName);
   });

@@ -3,25 +3,35 @@
  * engine throws gets its stack cut at the program's call, so that nothing shows that linmem is in between.
  */
 import { isObject } from "./natives.js";
-import { hideFrames } from "./v8-stacks.js";
+import type { AnyFunction } from "./v8-stacks.js";
+import { frameHolder, hideFrames, replaceOwnFrames } from "./v8-stacks.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: arguments pass through untouched.
 export type Arguments = any[];
 
 /** A call of a function that was replaced. */
 export interface Replaced {
-  target: Function;
   self: unknown;
   args: Arguments;
   /** Marks where the program's part of the stack begins. */
-  from: Function;
+  from: AnyFunction;
   /** Calls the engine's function, with these arguments or the program's. */
-  forward(args?: Arguments): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever it returns.
+  forward(args?: Arguments): any;
 }
 
-/** Replaces a function of `WebAssembly`, if the engine has it. */
-export function replaceFunction(name: keyof typeof WebAssembly, run: (call: Replaced) => unknown): void {
-  replaceMethod(WebAssembly, name, run);
+/** Replaces a function of `WebAssembly` that returns a promise, if the engine has it. */
+export function replaceFunction(
+  name: "compile" | "instantiate" | "compileStreaming" | "instantiateStreaming",
+  run: (call: Replaced) => unknown,
+): void {
+  replaceMethod(WebAssembly, name, (call) => {
+    const here = frameHolder(call.from);
+    return (run(call) as Promise<unknown>).then(undefined, (error) => {
+      if (isEngineError(error)) replaceOwnFrames(error, here);
+      throw error;
+    });
+  });
 }
 
 export function replaceMethod<T extends object>(
@@ -30,27 +40,34 @@ export function replaceMethod<T extends object>(
   run: (call: Replaced) => unknown,
 ): void {
   const native: unknown = holder[name];
-  if (typeof native !== "function") return;
-  const apply = (target: Function, self: unknown, args: Arguments): unknown =>
+  if (!isFunction(native)) return;
+  const apply = (target: AnyFunction, self: unknown, args: Arguments): unknown =>
     asEngine(() => {
       const forward = (changed = args) => Reflect.apply(target, self, changed);
-      return run({ target, self, args, from: apply, forward });
+      return run({ self, args, from: apply, forward });
     }, apply);
-  redefine(holder, name, new Proxy(native, { apply }));
+  redefine(holder, name, new Proxy(native, { apply, get: nativeText(native) }));
 }
 
 /** Replaces a class of `WebAssembly`; called without `new` the engine's throws as before. */
 export function replaceClass(
   name: "Module" | "Instance" | "Memory",
   // biome-ignore lint/suspicious/noExplicitAny: whatever the class makes.
-  run: (target: Function, args: Arguments, newTarget: Function, from: Function) => any,
+  run: (make: (args: Arguments) => any, args: Arguments, from: AnyFunction) => any,
 ): void {
-  const native = WebAssembly[name];
-  const construct = (target: Function, args: Arguments, newTarget: Function): object =>
-    asEngine(() => run(target, args, newTarget, construct), construct);
-  const proxy = new Proxy(native, { construct });
+  const native = WebAssembly[name] as unknown as AnyFunction & { prototype: object };
+  const construct = (target: AnyFunction, args: Arguments, newTarget: unknown): object =>
+    asEngine(() => {
+      const make = (changed: Arguments) => Reflect.construct(target, changed, newTarget as AnyFunction);
+      return run(make, args, construct);
+    }, construct);
+  const proxy = new Proxy(native, { construct, get: nativeText(native) });
   redefine(WebAssembly, name, proxy);
   redefine(native.prototype, "constructor", proxy);
+}
+
+function isFunction(value: unknown): value is AnyFunction {
+  return typeof value === "function";
 }
 
 function redefine(holder: object, name: string, value: unknown): void {
@@ -58,15 +75,32 @@ function redefine(holder: object, name: string, value: unknown): void {
 }
 
 /** Runs a function of the engine. What the engine itself throws looks as if thrown at the program's call. */
-function asEngine<T>(call: () => T, from: Function): T {
+function asEngine<T>(call: () => T, from: AnyFunction): T {
   try {
     return call();
   } catch (error) {
-    // Errors of code that the engine ran (getters, a start function) keep their stack.
-    if (error instanceof Error && /^WebAssembly\b/.test(error.message)) hideFrames(error, from);
+    if (isEngineError(error)) hideFrames(error, from);
     throw error;
   }
 }
+
+/** Errors of code that the engine runs (getters, a start function) are not the engine's; they keep their stack. */
+function isEngineError(error: unknown): error is Error {
+  return error instanceof Error && /^WebAssembly\b/.test(error.message);
+}
+
+/** The text of the function is still the engine's: of a Proxy alone it would lack the name. */
+function nativeText(
+  native: AnyFunction,
+): (target: AnyFunction, key: string | symbol, receiver: unknown) => unknown {
+  const text = functionText.call(native);
+  const named = new Proxy(functionText, { apply: () => text });
+  return (target, key, receiver) => {
+    const value = Reflect.get(target, key, receiver);
+    return key === "toString" && value === functionText ? named : value;
+  };
+}
+const { toString: functionText } = Function.prototype;
 
 /**
  * An object to hand to the engine in place of one of the program's. It reads each member once, as the engine
@@ -79,7 +113,7 @@ export function observeMember(object: unknown, member: string): { object: unknow
     {},
     {
       get(_target, key) {
-        const value = Reflect.get(object, key, object);
+        const value = (object as Record<string | symbol, unknown>)[key];
         if (key === member) seen = value;
         return value;
       },

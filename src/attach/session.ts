@@ -14,7 +14,7 @@ import { isSharedMemory, memoryPages } from "./natives.js";
 import type { Site, Sites } from "./stacks.js";
 import { isReentered, StackIds, splitStack, visible } from "./stacks.js";
 import { TrackedMemory } from "./tracked-memory.js";
-import { captureCallSites } from "./v8-stacks.js";
+import { type AnyFunction, captureCallSites } from "./v8-stacks.js";
 
 /** Where records go. */
 export interface RecordSink {
@@ -101,7 +101,7 @@ export class Session {
   }
 
   /** The sites of the running stack, without linmem's own. */
-  stackOf(from: Function): Site[] {
+  stackOf(from: AnyFunction): Site[] {
     return this.#budget.charge(() => this.sites.of(captureCallSites(from)));
   }
 
@@ -240,7 +240,7 @@ export class Session {
   }
 
   /** A memory was asked to grow; `from` is undefined when the engine refused. */
-  grew(tracked: TrackedMemory, from: number | undefined, deltaPages: number, asked: Function): void {
+  grew(tracked: TrackedMemory, from: number | undefined, deltaPages: number, asked: AnyFunction): void {
     const fromPages = from ?? tracked.pages;
     const granted = from !== undefined;
     if (granted) tracked.pages = fromPages + deltaPages;

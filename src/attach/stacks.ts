@@ -27,7 +27,11 @@ export interface SitesOptions {
   /** File URL to path, for people. */
   path(file: string): string;
   /** Position in the source that a script was compiled from; undefined where there is no source map. */
-  sourcePosition?(file: string, line: number, column: number): Pick<Frame, "file" | "line" | "column"> | undefined;
+  sourcePosition?(
+    file: string,
+    line: number,
+    column: number,
+  ): Pick<Frame, "file" | "line" | "column"> | undefined;
 }
 
 const wasmScheme = "wasm://";
@@ -150,7 +154,10 @@ export function splitStack(sites: readonly Site[], modules: ReadonlySet<number>)
     last = i;
   });
   // What lies above the first frame of the program's module is the recorder.
-  return { context: visible(sites.slice(Math.max(first, 0), last + 1)), caller: visible(sites.slice(last + 1)) };
+  return {
+    context: visible(sites.slice(Math.max(first, 0), last + 1)),
+    caller: visible(sites.slice(last + 1)),
+  };
 }
 
 /** Whether the modules were entered again from JavaScript that they called. */

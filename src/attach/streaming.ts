@@ -13,7 +13,8 @@ export async function takeResponse(source: unknown): Promise<TakenResponse | und
   const response = await source;
   if (typeof Response !== "function" || !(response instanceof Response)) return undefined;
   const type = response.headers.get("Content-Type");
-  if (!response.ok || response.bodyUsed || type?.trim().toLowerCase() !== "application/wasm") return undefined;
+  if (!response.ok || response.bodyUsed || type?.trim().toLowerCase() !== "application/wasm")
+    return undefined;
   const { status, statusText, headers, url } = response;
   return {
     bytes: new Uint8Array(await response.arrayBuffer()),

@@ -5,6 +5,9 @@
  */
 import { maximumStackFrames } from "./limits.js";
 
+/** A function of which nothing more has to be known. */
+export type AnyFunction = (...args: never) => unknown;
+
 /** What is used of V8's CallSite. */
 export interface CallSite {
   getFileName(): string | null;
@@ -23,7 +26,7 @@ type Prepare = (error: unknown, sites: CallSite[]) => unknown;
 const ErrorConstructor = Error as unknown as {
   prepareStackTrace?: Prepare;
   stackTraceLimit?: number;
-  captureStackTrace(target: object, from?: Function): void;
+  captureStackTrace(target: object, from?: AnyFunction): void;
 };
 const { captureStackTrace } = ErrorConstructor;
 const prepare: Prepare = (_error, sites) => sites;
@@ -32,7 +35,7 @@ const prepare: Prepare = (_error, sites) => sites;
  * Call sites of the running stack, innermost first, from the caller of `from` on. Empty where the program
  * keeps others from setting `Error.prepareStackTrace`.
  */
-export function captureCallSites(from: Function, limit = maximumStackFrames): CallSite[] {
+export function captureCallSites(from: AnyFunction, limit = maximumStackFrames): CallSite[] {
   const holder: { stack?: unknown } = {};
   const hadPrepare = Object.hasOwn(ErrorConstructor, "prepareStackTrace");
   const hadLimit = Object.hasOwn(ErrorConstructor, "stackTraceLimit");
@@ -70,10 +73,29 @@ export function wasmFunctionIndex(site: CallSite): number {
  * Makes an error look as if the engine had thrown it at the caller of `from`: without the frames between, and
  * so with the same source line above an uncaught one.
  */
-export function hideFrames(error: object, from: Function): void {
+export function hideFrames(error: object, from: AnyFunction): void {
   try {
     captureStackTrace(error, from);
   } catch {
     // A frozen error keeps the frames that it has.
   }
+}
+
+/** Keeps the running stack from the caller of `from` on, without formatting it. */
+export function frameHolder(from: AnyFunction): { stack?: unknown } {
+  const holder = {};
+  captureStackTrace(holder, from);
+  return holder;
+}
+
+const ownFolder = new URL(".", import.meta.url).href;
+const firstFrame = "\n    at ";
+
+/** Gives an error whose stack shows linmem the frames of `holder` instead. */
+export function replaceOwnFrames(error: Error, holder: { stack?: unknown }): void {
+  const [stack, here] = [error.stack, holder.stack];
+  if (typeof stack !== "string" || typeof here !== "string" || !stack.includes(ownFolder)) return;
+  const [message] = stack.split(firstFrame, 1);
+  const frames = here.indexOf(firstFrame);
+  error.stack = frames < 0 ? message : message + here.slice(frames);
 }

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { LinmemError } from "../errors.js";
 import { ProgramEnded } from "./outcome.js";
 import { reportCommand } from "./report.js";
+import { runCommand } from "./run.js";
 
 const exitFailure = 2;
 const exitFault = 70;
@@ -25,7 +26,7 @@ const program = new Command("linmem")
   .enablePositionalOptions()
   .addHelpText("after", "\nlinmem <command> --help says more about a command.");
 
-for (const command of [reportCommand()]) {
+for (const command of [runCommand(), reportCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -25,7 +25,9 @@ interface RunCommandOptions {
 export function runCommand(): Command {
   return new Command("run")
     .description("run a program and record what holds its WebAssembly memory")
-    .usage("[options] [node options] <script> [arguments]\n       linmem run [options] -- <command> [arguments]")
+    .usage(
+      "[options] [node options] <script> [arguments]\n       linmem run [options] -- <command> [arguments]",
+    )
     .argument("[program...]", "node options, script and its arguments; after --, any command")
     .option("-o, --out <file>", "profile to write (default: <script>.<pid>.linmem)")
     .addOption(
@@ -84,10 +86,13 @@ const optionsWithValue = new Set(
   --dns-result-order --unhandled-rejections --disable-warning --experimental-default-type --cpu-prof-dir
   --heap-prof-dir --test-name-pattern --test-reporter --test-reporter-destination --test-concurrency
   --localstorage-file --experimental-sea-config --build-sea --stack-trace-limit --max-http-header-size
-  --secure-heap --secure-heap-min --tls-cipher-list --tls-keylog --allow-fs-read --allow-fs-write`.split(/\s+/),
+  --secure-heap --secure-heap-min --tls-cipher-list --tls-keylog --allow-fs-read --allow-fs-write`.split(
+    /\s+/,
+  ),
 );
 /** Options after which there need not be a script. */
-const optionsWithoutScript = /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--test|--run|-v|--version|-h|--help|-s)(=|$)/;
+const optionsWithoutScript =
+  /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--test|--run|-v|--version|-h|--help|-s)(=|$)/;
 
 /** The script among the arguments for node; undefined when node is asked for something else. */
 function findScript(program: readonly string[]): string | undefined {
@@ -124,7 +129,9 @@ function checkOutput({ out, force }: RunCommandOptions): string | undefined {
       accessSync(process.cwd(), constants.W_OK);
     } catch (error) {
       const reason = systemReason(error);
-      throw new UsageError(`cannot write a profile to ${process.cwd()}: ${reason}; name another place with --out`);
+      throw new UsageError(
+        `cannot write a profile to ${process.cwd()}: ${reason}; name another place with --out`,
+      );
     }
     return undefined;
   }
@@ -158,11 +165,15 @@ async function conclude(launched: Launched, options: RunCommandOptions, script?:
     );
   }
   for (const path of launched.profiles.sort()) {
-    const shown = join(path).startsWith(join(process.cwd(), "/")) ? path.slice(process.cwd().length + 1) : path;
+    const shown = join(path).startsWith(join(process.cwd(), "/"))
+      ? path.slice(process.cwd().length + 1)
+      : path;
     try {
       const report = analyze(await readProfileFile(path), { demangle });
       const directory = process.cwd();
-      stderr.write(summary(report, { path: shown, width: outputWidth(stderr), color: usesColor(stderr), directory }));
+      stderr.write(
+        summary(report, { path: shown, width: outputWidth(stderr), color: usesColor(stderr), directory }),
+      );
     } catch (error) {
       stderr.write(`linmem: cannot summarize ${shown}: ${(error as Error).message}\n`);
     }
@@ -174,7 +185,9 @@ function parseAllocator(text: string, previous: AllocatorOverride[]): AllocatorO
     const [, role, target] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
     if (!role || !target) throw new InvalidArgumentError("give role=function, as in malloc=v,free=M.");
     if (!Object.hasOwn(allocatorRoles, role)) {
-      throw new InvalidArgumentError(`there is no role ${role}; roles: ${Object.keys(allocatorRoles).join(", ")}.`);
+      throw new InvalidArgumentError(
+        `there is no role ${role}; roles: ${Object.keys(allocatorRoles).join(", ")}.`,
+      );
     }
     return { role: role as AllocatorOverride["role"], target };
   });

@@ -35,7 +35,11 @@ export async function launch({ command, args, ...options }: LaunchOptions): Prom
     const run: RunOptions = { ...options, launcher: process.pid, noticeFolder };
     const env = { ...process.env, NODE_OPTIONS: nodeOptions(), [runVariable]: JSON.stringify(run) };
     const outcome = await runProgram(command, args, env, noticeFolder);
-    return { outcome, profiles: notices(noticeFolder, "profile"), failures: notices(noticeFolder, "failure") };
+    return {
+      outcome,
+      profiles: notices(noticeFolder, "profile"),
+      failures: notices(noticeFolder, "failure"),
+    };
   } finally {
     rmSync(noticeFolder, { recursive: true, force: true });
   }
@@ -93,7 +97,9 @@ function isTerminal(): boolean {
 /** Whether our own listener in that process waits for the signal; not so where linmem isn't attached. */
 function listensFor(noticeFolder: string, pid: number, signal: NodeJS.Signals): boolean {
   try {
-    return !readFileSync(join(noticeFolder, `${pid}.signals`), "utf8").split(" ").includes(signal);
+    return !readFileSync(join(noticeFolder, `${pid}.signals`), "utf8")
+      .split(" ")
+      .includes(signal);
   } catch {
     return false;
   }
@@ -104,4 +110,3 @@ function notices(folder: string, subject: string): string[] {
     .filter((name) => name.endsWith(`.${subject}`))
     .map((name) => readFileSync(join(folder, name), "utf8"));
 }
-

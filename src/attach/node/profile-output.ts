@@ -58,7 +58,10 @@ export function openProfile(process_: ProcessState): ProfileFileWriter | undefin
   }
 }
 
-function beginProfile({ paths, time, options }: ProcessState, shared: Int32Array): ProfileFileWriter | undefined {
+function beginProfile(
+  { paths, time, options }: ProcessState,
+  shared: Int32Array,
+): ProfileFileWriter | undefined {
   for (const [index, path] of paths.entries()) {
     try {
       const writer = ProfileFileWriter.create(path, header(time));

@@ -4,6 +4,8 @@
  * that handles a signal decides itself what it means. A handled signal no longer ends a process that never
  * returns to its event loop; `linmem run` sees to that (see launcher.ts), and so is told which signals are ours.
  */
+import type { EventEmitter } from "node:events";
+
 export const watchedSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export interface SignalWatch {
@@ -46,7 +48,8 @@ export function watchSignals(watch: SignalWatch): void {
     ours.add(signal);
     process.on(signal, end);
   }
-  process.on("newListener", give);
+  // Before node's own listener: that one opens the signal again when ours was the last to close it.
+  (process as EventEmitter).prependListener("newListener", give);
   process.on("removeListener", take);
   report();
 }

@@ -4,7 +4,7 @@
  */
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import type { WorkerOptions } from "node:worker_threads";
-import { setEnvironmentData, SHARE_ENV } from "node:worker_threads";
+import { SHARE_ENV, setEnvironmentData } from "node:worker_threads";
 import type { ProcessState } from "./profile-output.js";
 
 export const stateKey = "linmem";
@@ -16,7 +16,11 @@ export function attachWorkers(state: ProcessState, register: string): void {
   workerThreads.Worker = new Proxy(workerThreads.Worker, {
     construct(target, [file, options, ...rest], newTarget) {
       const changed = withRegister(options, register);
-      return Reflect.construct(target, changed ? [file, changed, ...rest] : [file, options, ...rest], newTarget);
+      return Reflect.construct(
+        target,
+        changed ? [file, changed, ...rest] : [file, options, ...rest],
+        newTarget,
+      );
     },
   });
   syncBuiltinESMExports();
