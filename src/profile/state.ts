@@ -45,7 +45,7 @@ export interface MemoryState extends Omit<MemoryRecord, "type"> {
   collected?: number;
 }
 
-export interface ContextState {
+interface ContextState {
   /** Stack ids; 0 when unknown. */
   stack: number;
   caller: number;
@@ -53,7 +53,7 @@ export interface ContextState {
   totals?: ContextTotals;
 }
 
-export interface InstanceState extends Omit<InstanceRecord, "type"> {
+interface InstanceState extends Omit<InstanceRecord, "type"> {
   collected?: number;
 }
 

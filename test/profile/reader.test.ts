@@ -168,3 +168,11 @@ describe("what is no profile", () => {
     await assert.rejects(readProfileFile(folder), /^ProfileError: cannot read .*: it is a directory$/);
   });
 });
+
+test("the example of docs/profile-format.md is a profile", () => {
+  const page = readFileSync(new URL("../../docs/profile-format.md", import.meta.url), "utf8");
+  const profile = readProfile(/```\n(\{"type":"header".*?)```/s.exec(page)![1]!);
+  assert.equal(profile.damagedLines, 0);
+  assert.equal(profile.memories.get(1)?.heap?.liveBlocks, 2);
+  assert.equal(profile.end?.exit, 0);
+});
