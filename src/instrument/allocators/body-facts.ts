@@ -1,0 +1,105 @@
+/**
+ * What a function body tells about itself without running it: its constants, the static addresses it uses, its
+ * calls. Collected only for the few functions whose type and size fit an allocator's.
+ */
+import { instructionEnd, op, u32At } from "../../wasm/instructions.js";
+import type { Module } from "../../wasm/module.js";
+import { decodeLocals } from "../../wasm/sections/code.js";
+
+export interface BodyFacts {
+  instructions: number;
+  /** Values of `i32.const`, signed, and of `i64.const` as far as a number holds them exactly. */
+  constants: ReadonlySet<number>;
+  /** Constants, and offsets of loads and stores, that may be static addresses. */
+  addresses: ReadonlySet<number>;
+  callees: ReadonlySet<number>;
+  multiplies: boolean;
+  /** Whether it contains a call through a table or a reference. */
+  callsIndirectly: boolean;
+}
+
+/** Below lies the null page: what is smaller is a number. So is what lies next to a power of two. */
+const lowestAddress = 1024;
+const besidePower = 4;
+
+function mayBeAddress(value: number): boolean {
+  if (value < lowestAddress) return false;
+  const power = 2 ** Math.round(Math.log2(value));
+  return Math.abs(value - power) > besidePower;
+}
+
+export function bodyFacts(module: Module, index: number): BodyFacts {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body];
+  const constants = new Set<number>();
+  const addresses = new Set<number>();
+  const callees = new Set<number>();
+  const facts = { instructions: 0, constants, addresses, callees, multiplies: false, callsIndirectly: false };
+  let pos = decodeLocals(bytes, bodies.start[body], end).end;
+  while (pos < end) {
+    const opcode = bytes[pos];
+    facts.instructions++;
+    if (opcode === op.i32Const || opcode === op.i64Const) {
+      const value = signedAt(bytes, pos + 1);
+      constants.add(value);
+      if (mayBeAddress(value)) addresses.add(value);
+    } else if (opcode >= op.i32Load && opcode < op.memorySize) {
+      const offset = u32At(bytes, memargOffset(bytes, pos + 1));
+      if (mayBeAddress(offset)) addresses.add(offset);
+    } else if (opcode === op.call || opcode === op.returnCall) {
+      callees.add(u32At(bytes, pos + 1));
+    } else if (opcode === op.i32Mul || opcode === op.i64Mul) {
+      facts.multiplies = true;
+    } else if (opcode === op.callIndirect || opcode === op.returnCallIndirect) {
+      facts.callsIndirectly = true;
+    }
+    pos = instructionEnd(bytes, pos);
+  }
+  return facts;
+}
+
+/**
+ * Locals that are passed as they are in the last arguments of the calls of `callee`: for each call, the indices of
+ * the `local.get`s that stand directly in front of it.
+ */
+export function passedLocals(module: Module, index: number, callee: number): number[][] {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body];
+  const calls: number[][] = [];
+  let run: number[] = [];
+  let pos = decodeLocals(bytes, bodies.start[body], end).end;
+  while (pos < end) {
+    const opcode = bytes[pos];
+    if (opcode === op.localGet) {
+      run.push(u32At(bytes, pos + 1));
+    } else {
+      if ((opcode === op.call || opcode === op.returnCall) && u32At(bytes, pos + 1) === callee)
+        calls.push(run);
+      run = [];
+    }
+    pos = instructionEnd(bytes, pos);
+  }
+  return calls;
+}
+
+/** Where the offset of a load's or store's immediates is: behind the alignment and, with bit 6, the memory. */
+function memargOffset(bytes: Uint8Array, pos: number): number {
+  return pos + (bytes[pos] & 0x40 ? 2 : 1);
+}
+
+/** Value of a signed LEB128 of at most 64 bits; beyond 2^53 rounded. */
+export function signedAt(bytes: Uint8Array, pos: number): number {
+  let value = 0;
+  let scale = 1;
+  for (;;) {
+    const byte = bytes[pos++];
+    if (byte & 0x80) {
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+    } else {
+      return value + (byte & 0x40 ? byte - 128 : byte) * scale;
+    }
+  }
+}

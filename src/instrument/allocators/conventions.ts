@@ -1,0 +1,190 @@
+/**
+ * Names under which toolchains' allocator functions are known, and the role that each name stands for. A name
+ * alone decides nothing: the function's type has to fit (`fitsConvention`).
+ */
+import { type FunctionType, type ValueType, valueType } from "../../wasm/types.js";
+import { fitsRole } from "../hooks.js";
+import { type AllocatorRole, allocatorRoles } from "../roles.js";
+
+export type Family = "C" | "C++" | "Rust" | "AssemblyScript" | "Zig" | "boundary";
+
+export interface Convention {
+  role: AllocatorRole;
+  family: Family;
+  /** How many parameters the function may have. */
+  parameters: readonly [min: number, max: number];
+}
+
+/** What a function of this name is expected to be; several where the number of parameters decides. */
+export function conventionsOf(name: string): readonly Convention[] {
+  const c = cNames.get(name);
+  if (c) return [c];
+  return patterns.flatMap(([pattern, conventions]) => {
+    const match = pattern.exec(name);
+    return match ? conventions(match) : [];
+  });
+}
+
+/** Whether a function of this type can be what the convention says. `pointer` is the type of addresses. */
+export function fitsConvention(convention: Convention, type: FunctionType, pointer: ValueType): boolean {
+  const { role, parameters } = convention;
+  const [min, max] = parameters;
+  if (type.params.length < min || type.params.length > max || !fitsRole(role, type)) return false;
+  const { params, returns } = allocatorRoles[role];
+  if (params.some((meaning, i) => meaning !== "alignment" && type.params[i] !== pointer)) return false;
+  if (returns === "block") return type.results[0] === pointer;
+  return returns === "error" ? type.results[0] === valueType.i32 : type.results.length === 0;
+}
+
+function convention(
+  family: Family,
+  role: AllocatorRole,
+  min: number = allocatorRoles[role].params.length,
+  max = min,
+): Convention {
+  return { family, role, parameters: [min, max] };
+}
+
+const cNames = new Map<string, Convention>();
+
+/** The C functions under the prefixes that libraries give them. */
+const cPrefixes = ["", "__", "__libc_", "dl", "emscripten_builtin_", "emmalloc_", "mi_", "je_"];
+const cFunctions: readonly (readonly [string, AllocatorRole])[] = [
+  ["malloc", "malloc"],
+  ["zalloc", "malloc"],
+  ["valloc", "malloc"],
+  ["pvalloc", "malloc"],
+  ["calloc", "calloc"],
+  ["realloc", "realloc"],
+  ["free", "free"],
+  ["memalign", "memalign"],
+  ["aligned_alloc", "memalign"],
+  ["posix_memalign", "posix_memalign"],
+  ["malloc_aligned", "alloc_aligned"],
+];
+for (const prefix of cPrefixes) {
+  for (const [name, role] of cFunctions) {
+    // without a prefix of a library these two are anybody's names
+    if (prefix === "" && (name === "zalloc" || name === "malloc_aligned")) continue;
+    cNames.set(prefix + name, convention("C", role));
+  }
+}
+cNames.set("internal_memalign", convention("C", "memalign"));
+for (const [name, role, parameters] of [
+  ["mi_zalloc_aligned", "alloc_aligned", 2],
+  ["mi_malloc_small", "malloc", 1],
+  ["mi_zalloc_small", "malloc", 1],
+  ["mi_free_size", "free", 2],
+  ["mi_free_aligned", "free", 2],
+  ["mi_free_size_aligned", "free", 3],
+] as const) {
+  cNames.set(name, convention("C", role, parameters));
+}
+
+const rustAllocator: Record<string, Convention> = {
+  alloc: convention("Rust", "alloc_aligned"),
+  alloc_zeroed: convention("Rust", "alloc_aligned"),
+  // size and alignment, which the default allocator doesn't use, may have been optimised away
+  dealloc: convention("Rust", "free", 1, 3),
+  realloc: convention("Rust", "rust_realloc"),
+};
+
+/** `dlmalloc::dlmalloc::Dlmalloc`: without `self` where the optimiser found that there is only one. */
+const dlmallocInner: Record<string, readonly Convention[]> = {
+  malloc: [convention("Rust", "malloc"), convention("Rust", "malloc_method")],
+  calloc: [convention("Rust", "malloc"), convention("Rust", "malloc_method")],
+  free: [convention("Rust", "free"), convention("Rust", "free_method")],
+  realloc: [convention("Rust", "realloc"), convention("Rust", "realloc_method")],
+  memalign: [convention("Rust", "memalign"), convention("Rust", "memalign_method")],
+};
+
+/** `dlmalloc::Dlmalloc`, the public one, takes alignments. */
+const dlmallocOuter: Record<string, readonly Convention[]> = {
+  malloc: [convention("Rust", "alloc_aligned"), convention("Rust", "malloc_method", 3)],
+  calloc: [convention("Rust", "alloc_aligned"), convention("Rust", "malloc_method", 3)],
+  free: [convention("Rust", "free", 3), convention("Rust", "free_method", 4)],
+  realloc: [convention("Rust", "rust_realloc")],
+};
+
+const assemblyScript: Record<string, Convention> = {
+  __alloc: convention("AssemblyScript", "malloc", 1, 2),
+  __realloc: convention("AssemblyScript", "realloc"),
+  __free: convention("AssemblyScript", "free"),
+  allocateBlock: convention("AssemblyScript", "malloc_method", 2, 3),
+  reallocateBlock: convention("AssemblyScript", "realloc_method"),
+  freeBlock: convention("AssemblyScript", "free_method"),
+};
+
+type Pattern = readonly [RegExp, (match: RegExpExecArray) => readonly Convention[]];
+
+const patterns: readonly Pattern[] = [
+  [
+    /^operator new(?:\[\])?\((?:unsigned (?:int|long(?: long)?)|size_t)(, std::align_val_t)?(, std::nothrow_t const&)?\)$/,
+    ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
+  ],
+  [
+    /^_Zn[wa][jmy](St11align_val_t)?(RKSt9nothrow_t)?$/,
+    ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
+  ],
+  [
+    /^operator delete(?:\[\])?\(void\*(?:, (?:unsigned (?:int|long(?: long)?)|size_t))?(?:, std::align_val_t)?(?:, std::nothrow_t const&)?\)$/,
+    () => [convention("C++", "free", 1, 4)],
+  ],
+  [/^_Zd[la]Pv[jmy]?(?:St11align_val_t)?(?:RKSt9nothrow_t)?$/, () => [convention("C++", "free", 1, 4)]],
+  [
+    /^(?:__rustc(?:\[[0-9a-f]+\])?::)?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)(?:::h[0-9a-f]{16})?$/,
+    ([, name]) => [rustAllocator[name]],
+  ],
+  [
+    /^_RNvC\w*7___rustc\d+_?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)$/,
+    ([, name]) => [rustAllocator[name]],
+  ],
+  [
+    /(dlmalloc::)?dlmalloc::Dlmalloc(?:<.*>)?>?::(malloc|calloc|free|realloc|memalign)(?:::h[0-9a-f]{16})?$/,
+    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  ],
+  [
+    /^_ZN8dlmalloc(8dlmalloc)?\d+Dlmalloc(?:\$LT\$\w+\$GT\$)?\d(malloc|calloc|free|realloc|memalign)17h[0-9a-f]{16}E$/,
+    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  ],
+  [
+    /^_R.*8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
+    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  ],
+  [
+    /^~lib\/rt\/(?:tlsf|stub)\/(__alloc|__realloc|__free|\w+Block)$/,
+    ([, name]) => pick(assemblyScript, name),
+  ],
+  [/^(__alloc|__realloc|__free)$/, ([, name]) => pick(assemblyScript, name)],
+  // context, length, log2 of the alignment, return address; free: context, address, length, …
+  [/^heap\.\w+Allocator\.alloc$/, () => [convention("Zig", "malloc_method", 4)]],
+  [/^heap\.\w+Allocator\.free$/, () => [convention("Zig", "free_method", 5)]],
+  [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned", 1, 2)]],
+  [/^__wbindgen_realloc$/, () => [convention("boundary", "wbindgen_realloc", 3, 4)]],
+  [/^__wbindgen_free$/, () => [convention("boundary", "free", 2, 3)]],
+  [/^(?:cabi|canonical_abi)_realloc$/, () => [convention("boundary", "cabi_realloc")]],
+  [/^canonical_abi_free$/, () => [convention("boundary", "free", 3)]],
+  [/^napi_wasm_malloc$/, () => [convention("boundary", "malloc")]],
+];
+
+function pick(table: Record<string, Convention>, name: string): readonly Convention[] {
+  return Object.hasOwn(table, name) ? [table[name]] : [];
+}
+
+function operatorNew(aligned: string | undefined, nothrow: string | undefined): Convention {
+  if (!aligned) return convention("C++", "malloc", nothrow ? 2 : 1);
+  return convention("C++", "alloc_aligned", nothrow ? 3 : 2);
+}
+
+/** Exports of newer wasm-bindgen, whose names tell nothing but that they are wasm-bindgen's. */
+export const numberedBindgenExport = /^__wbindgen_export(?:_?\d+)?$/;
+
+/** Names of allocation functions of guests whose collector releases: there is nothing to pair them with. */
+export const collectedAllocation = /^(?:runtime\.(?:alloc|mallocgc|newobject)|~lib\/rt\/itcms\/__new)$/;
+
+/** A name from the name section as people know it: without the hash of old Rust mangling. */
+export function readableName(name: string): string {
+  const rustc =
+    /^_RNvC\w*7___rustc\d+_?(__(?:rust|rdl|rg)_\w+)$/.exec(name) ?? /^__rustc(?:\[\w+\])?::(\w+)$/.exec(name);
+  return rustc ? rustc[1] : name.replace(/::h[0-9a-f]{16}$/, "");
+}

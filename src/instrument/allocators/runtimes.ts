@@ -1,0 +1,74 @@
+/** AssemblyScript and Zig: runtimes whose functions have names in debug builds, at several levels. */
+import type { Module } from "../../wasm/module.js";
+import type { CallGraph } from "../call-graph.js";
+import { bodyFacts } from "./body-facts.js";
+import { stateAddresses } from "./cores.js";
+import type { NamedFunction } from "./named.js";
+
+interface Choice {
+  functions: NamedFunction[];
+  notes: string[];
+}
+
+/**
+ * AssemblyScript's `__alloc` hands out the address behind the header of the block that `allocateBlock` made, so
+ * the two levels must not be mixed. The upper one serves when all calls go through it; older collectors release
+ * with `freeBlock` directly. `__new` of the collector's level adds a header of its own: it is never hooked.
+ */
+export function chooseAssemblyScript(
+  _: Module,
+  graph: CallGraph,
+  functions: readonly NamedFunction[],
+): Choice {
+  const { own, others } = split(functions, "AssemblyScript");
+  if (own.length === 0) return { functions: others, notes: [] };
+  const isBlockLevel = ({ role }: NamedFunction) => role.endsWith("_method");
+  const blocks = own.filter(isBlockLevel);
+  const upper = own.filter((member) => !isBlockLevel(member));
+  const inside = new Set(own.map(({ index }) => index));
+  const bypassed = blocks.some(({ index }) => graph.callers(index).some((caller) => !inside.has(caller)));
+  const chosen = bypassed || !isPair(upper) ? blocks : upper;
+  if (isPair(chosen)) return { functions: [...others, ...chosen], notes: [] };
+  return {
+    functions: others,
+    notes: [
+      "AssemblyScript: no pair of functions that allocate and release has a name: blocks are not tracked",
+    ],
+  };
+}
+
+/**
+ * Zig's allocators are called through tables of functions, and release builds put pieces of them into their
+ * callers. They are hooked only when no other function works on their state.
+ */
+export function chooseZig(module: Module, _: CallGraph, functions: readonly NamedFunction[]): Choice {
+  const { own, others } = split(functions, "Zig");
+  if (own.length === 0) return { functions: others, notes: [] };
+  const state = new Set(own.flatMap(({ index }) => [...stateAddresses(bodyFacts(module, index))]));
+  const inside = new Set(functions.map(({ index }) => index));
+  const { importedFunctionCount, functionCount } = module;
+  for (let index = importedFunctionCount; index < functionCount; index++) {
+    if (inside.has(index) || /^heap\./.test(module.functionName(index) ?? "")) continue;
+    const { addresses } = bodyFacts(module, index);
+    if ([...addresses].some((address) => state.has(address))) {
+      const label = module.functionName(index) ?? `function ${index}`;
+      const note = `Zig's ${own[0].name} is not hooked: a part of the allocator is in ${label} too, its blocks are not tracked`;
+      return { functions: others, notes: [note] };
+    }
+  }
+  return isPair(own) ? { functions: [...others, ...own], notes: [] } : { functions: others, notes: [] };
+}
+
+function split(functions: readonly NamedFunction[], family: string) {
+  return {
+    own: functions.filter((member) => member.family === family),
+    others: functions.filter((member) => member.family !== family),
+  };
+}
+
+function isPair(functions: readonly NamedFunction[]): boolean {
+  return (
+    functions.some(({ role }) => role.startsWith("malloc")) &&
+    functions.some(({ role }) => role.startsWith("free"))
+  );
+}

@@ -1,0 +1,78 @@
+/**
+ * Who calls whom, and who makes the memory grow. It is built from the sites that the one walk over the bodies
+ * found, so that looking for the allocator costs no second walk.
+ */
+import { op } from "../wasm/instructions.js";
+import type { Module } from "../wasm/module.js";
+import type { Sites } from "./scan.js";
+
+/** Functions are numbered as in the module, imports first. */
+export interface CallGraph {
+  /** Direct calls of each function, counted by call site. */
+  readonly callCount: Uint32Array;
+  /** Defined functions that contain `memory.grow`. */
+  readonly growing: ReadonlySet<number>;
+  /** Functions that `index` calls directly, each once, in the order of their first call. */
+  callees(index: number): number[];
+  /** Functions that call `index` directly, each once. */
+  callers(index: number): number[];
+  /** Whether `index` is one of `targets`, or reaches one by at most `depth` direct calls. */
+  reaches(index: number, targets: ReadonlySet<number>, depth: number): boolean;
+}
+
+export function buildCallGraph(module: Module, sites: Sites): CallGraph {
+  const imported = module.importedFunctionCount;
+  const { functionCount, bodies } = module;
+  const callCount = new Uint32Array(functionCount);
+  const growing = new Set<number>();
+  const isCall = (site: number) => sites.opcode[site] === op.call || sites.opcode[site] === op.returnCall;
+
+  for (let body = 0; body < bodies.count; body++) {
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      if (isCall(site)) callCount[sites.target[site]]++;
+      else if (sites.opcode[site] === op.memoryGrow) growing.add(imported + body);
+    }
+  }
+  // callers of a function are needed for few functions, so they are sorted by callee only when first asked for
+  let callerStart: Uint32Array | undefined;
+  let callerList: Uint32Array | undefined;
+
+  function callees(index: number): number[] {
+    const body = index - imported;
+    if (body < 0 || body >= bodies.count) return [];
+    const found = new Set<number>();
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      if (isCall(site)) found.add(sites.target[site]);
+    }
+    return [...found];
+  }
+
+  function callers(index: number): number[] {
+    if (!callerStart || !callerList) {
+      callerStart = new Uint32Array(functionCount + 1);
+      for (let i = 0; i < functionCount; i++) callerStart[i + 1] = callerStart[i] + callCount[i];
+      callerList = new Uint32Array(callerStart[functionCount]);
+      const next = callerStart.slice();
+      for (let body = 0; body < bodies.count; body++) {
+        for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+          const target = sites.target[site];
+          if (isCall(site) && target < functionCount) callerList[next[target]++] = imported + body;
+        }
+      }
+    }
+    return [...new Set(callerList.subarray(callerStart[index], callerStart[index + 1]))];
+  }
+
+  function reaches(index: number, targets: ReadonlySet<number>, depth: number): boolean {
+    const seen = new Set([index]);
+    let level = [index];
+    for (let distance = 0; level.length > 0; distance++) {
+      if (level.some((member) => targets.has(member))) return true;
+      if (distance === depth) return false;
+      level = level.flatMap(callees).filter((callee) => !seen.has(callee) && seen.add(callee));
+    }
+    return false;
+  }
+
+  return { callCount, growing, callees, callers, reaches };
+}

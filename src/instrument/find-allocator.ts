@@ -1,0 +1,189 @@
+/**
+ * Finds the functions that allocate and release a module's memory, in this order: as the user says, by names and
+ * exports, by the constants of known allocators (cores.ts), and behind the exports that a toolchain makes for the
+ * host (boundary.ts). What isn't certain is left out and named in a note: a wrong hook lies in every figure,
+ * a missing one is seen.
+ */
+import type { Module } from "../wasm/module.js";
+import { externalKind } from "../wasm/types.js";
+import { followBoundary } from "./allocators/boundary.js";
+import { collectedAllocation } from "./allocators/conventions.js";
+import { type CoreFunction, findCores } from "./allocators/cores.js";
+import { findNamed, functionLabel, type NamedFunction } from "./allocators/named.js";
+import { resolveOverride } from "./allocators/overrides.js";
+import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
+import { buildCallGraph, type CallGraph } from "./call-graph.js";
+import type { AllocatorOverride } from "./index.js";
+import { type AllocatorFunction, allocatorRoles } from "./roles.js";
+import { type Sites, scanBodies } from "./scan.js";
+
+export interface FoundAllocator {
+  /** In the order of their indices, each function once. */
+  functions: AllocatorFunction[];
+  /** For people: what was left out and why, and what the figures therefore don't show. */
+  notes: string[];
+}
+
+/**
+ * @param overrides with a function that allocates and one that releases among them they replace what would be
+ *   found, otherwise they add to it
+ * @param sites from `scanBodies`, where it was done already
+ * @throws UsageError when an override names a role or function that there isn't, or one that doesn't fit
+ */
+export function findAllocator(
+  module: Module,
+  overrides: readonly AllocatorOverride[] = [],
+  sites: Sites = scanBodies(module),
+): FoundAllocator {
+  const told = overrides.map((override) => resolveOverride(module, override));
+  const graph = buildCallGraph(module, sites);
+  const found = search(module, graph);
+  if (told.length === 0) return paired(module, found);
+  const replaces = told.some(allocates) && told.some(releases);
+  // what was found around the very functions that the user names is right as well
+  const agrees = told.every(({ index }) => found.functions.some((member) => member.index === index));
+  if (replaces && !agrees) return { functions: merge(told, []), notes: missingRealloc(told) };
+  return paired(module, { functions: merge(told, found.functions), notes: found.notes });
+}
+
+function search(module: Module, graph: CallGraph): FoundAllocator {
+  const named = findNamed(module);
+  const notes = [...named.notes, ...collectorNotes(module)];
+  let functions: NamedFunction[] = named.functions;
+  for (const choose of [chooseAssemblyScript, chooseZig]) {
+    const choice = choose(module, graph, functions);
+    functions = choice.functions;
+    notes.push(...choice.notes);
+  }
+  const known = functions.filter(({ family }) => family === "C" || family === "Rust");
+  // Go's own functions all look alike by their types, and none of them is a core
+  const cores = isGo(module) ? { functions: [], notes: [] } : findCores(module, graph, known);
+  notes.push(...cores.notes);
+  const inner = cores.functions.map((core) => describe(module, graph, core, named.boundary));
+  let all = merge(functions, inner);
+  all = merge(all, behindWrappers(module, graph, all));
+  if (!all.some(allocates) || !all.some(releases)) {
+    all = merge(all, followBoundary(module, graph, named.boundary));
+  }
+  if (named.boundary.length > 0 && !(all.some(allocates) && all.some(releases))) {
+    const names = named.boundary.map(({ name }) => name).join(", ");
+    notes.push(`the functions behind ${names} could not be told apart`);
+  }
+  return { functions: all, notes };
+}
+
+function describe(
+  module: Module,
+  graph: CallGraph,
+  { role, index, evidence }: CoreFunction,
+  boundary: readonly NamedFunction[],
+): AllocatorFunction {
+  const outer = boundary.find((item) => item.index === index);
+  if (outer && role === "rust_realloc") role = outer.role;
+  const caller = boundary.find((item) => graph.callees(item.index).includes(index));
+  const called = caller ? `, callee of ${caller.evidence}` : "";
+  return { role, index, name: functionLabel(module, index), evidence: `${evidence}${called}` };
+}
+
+/** `malloc` may only pass its arguments on to `dlmalloc`, which others then call directly. */
+function behindWrappers(
+  module: Module,
+  graph: CallGraph,
+  functions: readonly AllocatorFunction[],
+): AllocatorFunction[] {
+  const found: AllocatorFunction[] = [];
+  const work = functions.filter(({ role }) => role !== "calloc" && role !== "posix_memalign");
+  for (let outer = work.pop(); outer; outer = work.pop()) {
+    const { role, index, name } = outer;
+    const callees = graph.callees(index);
+    const [inner] = callees;
+    if (callees.length !== 1 || inner < module.importedFunctionCount || inner >= module.functionCount)
+      continue;
+    if ([...functions, ...found].some((member) => member.index === inner)) continue;
+    if (module.functionTypeIndex(inner) !== module.functionTypeIndex(index)) continue;
+    const body = index - module.importedFunctionCount;
+    const { start, end } = module.bodies;
+    const parameters = module.functionType(index).params.length;
+    // no locals, local.get for each parameter, call, end
+    if (end[body] - start[body] > 2 * parameters + 8) continue;
+    const next = {
+      role,
+      index: inner,
+      name: functionLabel(module, inner),
+      evidence: `all that ${name} calls`,
+    };
+    found.push(next);
+    work.push(next);
+  }
+  return found;
+}
+
+/** The functions of both lists; where one is in both, as the first has it. */
+function merge(
+  first: readonly AllocatorFunction[],
+  second: readonly AllocatorFunction[],
+): AllocatorFunction[] {
+  const byIndex = new Map<number, AllocatorFunction>();
+  for (const { role, index, name, evidence } of [...first, ...second]) {
+    const had = byIndex.get(index);
+    if (!had) byIndex.set(index, { role, index, name, evidence });
+  }
+  return [...byIndex.values()].sort((a, b) => a.index - b.index);
+}
+
+/** Half an allocator is worse than none: blocks that only come or only go make every figure wrong. */
+function paired(module: Module, { functions, notes }: FoundAllocator): FoundAllocator {
+  const unique = [...new Set(notes)];
+  const allocating = functions.some(allocates);
+  if (functions.length > 0 && allocating !== functions.some(releases)) {
+    const names = functions.map(({ name }) => name).join(", ");
+    const missing = allocating ? "releases" : "allocates";
+    return {
+      functions: [],
+      notes: [...unique, `only ${names} found, but no function that ${missing} blocks: not hooked`],
+    };
+  }
+  if (functions.length === 0) {
+    if (unique.length === 0 && module.functions.length > 0) unique.push("no allocator was found");
+    return { functions, notes: unique };
+  }
+  return { functions, notes: [...new Set([...unique, ...missingRealloc(functions)])] };
+}
+
+function missingRealloc(functions: readonly AllocatorFunction[]): string[] {
+  if (functions.some(({ role }) => /realloc/.test(role))) return [];
+  return [
+    "no function that resizes blocks was found: if there is one, blocks resized in place keep their first size",
+  ];
+}
+
+function allocates({ role }: AllocatorFunction): boolean {
+  return allocatorRoles[role].returns !== "nothing";
+}
+
+function releases({ role }: AllocatorFunction): boolean {
+  return allocatorRoles[role].returns === "nothing";
+}
+
+/** Guests whose collector releases blocks have nothing to hook at a release. */
+function collectorNotes(module: Module): string[] {
+  const names = [...(module.names.functions?.values() ?? [])];
+  const collected = names.find((name) => collectedAllocation.test(name));
+  if (
+    collected?.startsWith("runtime.") ||
+    module.imports.some(({ module: from }) => /^go(?:js)?$/.test(from))
+  ) {
+    return ["a garbage-collected guest (Go): blocks are not tracked, growth of its memory is"];
+  }
+  const exported = new Set(
+    module.exports.flatMap(({ kind, name }) => (kind === externalKind.function ? [name] : [])),
+  );
+  if (!collected && exported.has("__new") && exported.has("__collect")) {
+    return ["AssemblyScript's runtime without names: blocks are not tracked, growth of its memory is"];
+  }
+  return [];
+}
+
+function isGo(module: Module): boolean {
+  return module.imports.some(({ module: from }) => /^go(?:js)?$/.test(from));
+}
