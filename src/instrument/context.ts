@@ -38,7 +38,12 @@ export interface EntryTargets {
  * @param target index of the function itself
  * @param value `siteValue` of this entry
  */
-export function entryBody(type: FunctionType, target: number, value: number, targets: EntryTargets): Uint8Array {
+export function entryBody(
+  type: FunctionType,
+  target: number,
+  value: number,
+  targets: EntryTargets,
+): Uint8Array {
   const code = new CodeWriter(96);
   const saved = type.params.length;
   const { context, pending } = targets;

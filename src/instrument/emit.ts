@@ -3,7 +3,7 @@ import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
 
 /** Block type of a block without parameters and results. */
-const noResult = 0x40;
+export const noResult = 0x40;
 
 /** A `Writer` that knows the instructions which hooks and entries are made of. */
 export class CodeWriter extends Writer {

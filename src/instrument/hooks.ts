@@ -1,15 +1,16 @@
 /**
- * Hooks: what stands in the place of an allocator function. The function's own body moves to a new index and the
- * hook takes its old one, so every way to the function leads through it: calls, tables, references, exports.
+ * Hooks: instructions at the beginning and the end of an allocator function, inside its own body, so that every
+ * way to it leads through them (calls, tables, references, exports) and no call is added. The body becomes a
+ * block, and every `return` in it a branch to the end of that block.
  *
  * Allocator functions call each other and only the outermost call counts. That state is the lowest bit of the
- * calling context (context.ts): the hook sets it for the time of the call. A function that runs outside of the
+ * calling context (context.ts): a hook sets it for the time of the call. A function that runs outside of the
  * allocator has the bit clear in the copy of the context that it took on entry, and writes it back before its
  * next call; so a trap, an exception or a `longjmp` out of the allocator needs no tidying up.
  */
 import { op } from "../wasm/instructions.js";
 import { type FunctionType, type ValueType, valueType } from "../wasm/types.js";
-import { CodeWriter } from "./emit.js";
+import type { CodeWriter } from "./emit.js";
 import { type AllocatorRole, type ArgumentMeaning, allocatorRoles } from "./roles.js";
 
 /** Indices, in the instrumented module, of what hooks use. */
@@ -19,6 +20,23 @@ export interface HookTargets {
   alloc: number;
   free: number;
   realloc: number;
+}
+
+/** How an allocator function stands to the others. What isn't so costs nothing. */
+export interface HookRelations {
+  /** It can lead to a call of another allocator function, or of itself. */
+  callsAllocator: boolean;
+  /** It can be called by another allocator function. */
+  calledByAllocator: boolean;
+}
+
+/** What is put around the body of an allocator function. */
+export interface Hook {
+  /** Locals that it needs, the first of which has the index given to `before` and `after`. */
+  locals: ValueType[];
+  before(code: CodeWriter, firstLocal: number): void;
+  /** The function's result, if any, is on the stack, and has to be there afterwards. */
+  after(code: CodeWriter, firstLocal: number): void;
 }
 
 /** Whether a function of this type can have this role; hooks rely on it. */
@@ -33,92 +51,160 @@ function isInteger(type: ValueType): boolean {
   return type === valueType.i32 || type === valueType.i64;
 }
 
-/**
- * Body of the hook for an allocator function, its declaration of locals included.
- * @param original index of the function with the original body
- */
-export function hookBody(
+export function makeHook(
   role: AllocatorRole,
   type: FunctionType,
-  original: number,
   targets: HookTargets,
-): Uint8Array {
-  const code = new CodeWriter(160);
-  const { context, pending } = targets;
-  const shape = allocatorRoles[role];
-  const parameterCount = type.params.length;
-  const saved = parameterCount;
-  const result = parameterCount + 1;
-  const argument = (meaning: ArgumentMeaning) =>
-    (shape.params as readonly ArgumentMeaning[]).indexOf(meaning);
-  const isWide = (index: number) => type.params[index] === valueType.i64;
-
-  const address = (index: number, wide: boolean) => {
-    code.localGet(index);
-    if (!wide) return;
-    // an address above 4 GiB keeps its upper part in the low bits, which alignment leaves free
-    code.op(op.i32WrapI64).localGet(index).i64Const(32).op(op.i64ShrU, op.i32WrapI64, op.i32Or);
+  relations: HookRelations,
+): Hook {
+  const argument = (meaning: ArgumentMeaning) => {
+    const index = (allocatorRoles[role].params as readonly ArgumentMeaning[]).indexOf(meaning);
+    return { index, wide: type.params[index] === valueType.i64 };
   };
-  const size = () => {
-    const at = argument("size");
-    const count = argument("count");
-    const wide = isWide(at);
-    code.localGet(at);
-    if (count >= 0) code.localGet(count).op(wide ? op.i64Mul : op.i32Mul);
-    if (!wide) return;
-    // the recorder counts in 32 bits: a larger block is shown as 4 GiB
-    code.localSet(result + 1).i32Const(-1).localGet(result + 1).op(op.i32WrapI64);
-    code.localGet(result + 1).i64Const(0xffffffff).op(op.i64GtU, op.select);
+  return allocatorRoles[role].returns === "nothing"
+    ? releaseHook(argument("block"), targets, relations)
+    : allocationHook(role, type, argument, targets, relations);
+}
+
+interface Argument {
+  index: number;
+  /** It is an i64. */
+  wide: boolean;
+}
+
+/** Releases are recorded on the way in: the address is still good for something. */
+function releaseHook(block: Argument, targets: HookTargets, relations: HookRelations): Hook {
+  const saved = 0;
+  return {
+    locals: needsSaved(relations) ? [valueType.i64] : [],
+    before(code, first) {
+      if (needsSaved(relations)) code.globalGet(targets.context).localSet(first + saved);
+      const record = () => {
+        address(code, block);
+        code.call(targets.free).globalSet(targets.pending);
+      };
+      ifOutermost(code, first + saved, relations, record);
+      enterAllocator(code, first + saved, targets, relations);
+    },
+    after: (code, first) => leaveAllocator(code, first + saved, targets, relations),
   };
+}
 
-  const locals: [number, ValueType][] = [[1, valueType.i64]];
-  if (shape.returns !== "nothing") {
-    locals.push([1, type.results[0]]);
-    if (isWide(argument("size"))) locals.push([1, valueType.i64]);
-  }
-  code.u32(locals.length);
-  for (const [count, localType] of locals) {
-    code.u32(count);
-    code.byte(localType as number);
-  }
+function allocationHook(
+  role: AllocatorRole,
+  type: FunctionType,
+  argument: (meaning: ArgumentMeaning) => Argument,
+  targets: HookTargets,
+  relations: HookRelations,
+): Hook {
+  const returnsError = allocatorRoles[role].returns === "error";
+  // where the result is not the block, or the block was one before
+  const subject = argument(returnsError ? "out" : "block");
+  const result: Argument = { index: 3, wide: type.results[0] === valueType.i64 };
+  const [size, saved, block] = [0, 1, 2];
+  const outIsWide = returnsError && subject.wide;
+  return {
+    locals: [valueType.i32, valueType.i64, outIsWide ? valueType.i64 : valueType.i32, type.results[0]],
 
-  code.globalGet(context).localTee(saved).op(op.i32WrapI64).i32Const(1).op(op.i32And);
-  code.if().params(parameterCount).returnCall(original).end();
-
-  if (shape.returns === "nothing") {
-    const block = argument("block");
-    address(block, isWide(block));
-    code.call(targets.free).globalSet(pending);
-  }
-  code.localGet(saved).i64Const(1).op(op.i64Or).globalSet(context);
-  code.params(parameterCount).call(original);
-
-  if (shape.returns !== "nothing") {
-    code.localSet(result);
-    const wideResult = type.results[0] === valueType.i64;
-    if (shape.returns === "error") {
-      // nothing was allocated unless the call returned 0
-      const out = argument("out");
-      code.localGet(result);
-      code.op(wideResult ? op.i64Eqz : op.i32Eqz).if();
-      code.localGet(out);
-      if (isWide(out)) {
-        code.load(op.i64Load).op(op.i32WrapI64);
-        code.localGet(out).load(op.i64Load).i64Const(32).op(op.i64ShrU, op.i32WrapI64, op.i32Or);
-      } else {
-        code.load(op.i32Load);
+    before(code, first) {
+      // parameters are variables of the body: keep what is needed at the end
+      sizeInBytes(code, argument("size"), argument("count"));
+      code.localSet(first + size);
+      if (subject.index >= 0) {
+        if (returnsError) code.localGet(subject.index);
+        else address(code, subject);
+        code.localSet(first + block);
       }
-      size();
-      code.localGet(saved).call(targets.alloc).globalSet(pending).end();
-    } else {
-      const block = argument("block");
-      if (block >= 0) address(block, isWide(block));
-      address(result, wideResult);
-      size();
-      code.localGet(saved).call(block >= 0 ? targets.realloc : targets.alloc).globalSet(pending);
-    }
-    code.localGet(result);
+      code.globalGet(targets.context).localSet(first + saved);
+      enterAllocator(code, first + saved, targets, relations);
+    },
+
+    after(code, first) {
+      code.localSet(first + result.index);
+      ifOutermost(code, first + saved, relations, () => {
+        if (returnsError) {
+          code
+            .localGet(first + result.index)
+            .op(result.wide ? op.i64Eqz : op.i32Eqz)
+            .if();
+          loadAddress(code, first + block, outIsWide);
+        } else {
+          if (subject.index >= 0) code.localGet(first + block);
+          address(code, { index: first + result.index, wide: result.wide });
+        }
+        code.localGet(first + size).localGet(first + saved);
+        code.call(subject.index >= 0 && !returnsError ? targets.realloc : targets.alloc);
+        code.globalSet(targets.pending);
+        if (returnsError) code.end();
+      });
+      leaveAllocator(code, first + saved, targets, relations);
+      code.localGet(first + result.index);
+    },
+  };
+}
+
+function needsSaved({ callsAllocator, calledByAllocator }: HookRelations): boolean {
+  return callsAllocator || calledByAllocator;
+}
+
+function ifOutermost(code: CodeWriter, saved: number, relations: HookRelations, record: () => void): void {
+  if (relations.calledByAllocator) {
+    code.localGet(saved).op(op.i32WrapI64).i32Const(1).op(op.i32And, op.i32Eqz).if();
+    record();
+    code.end();
+  } else {
+    record();
   }
-  code.localGet(saved).globalSet(context).end();
-  return code.finish();
+}
+
+function enterAllocator(
+  code: CodeWriter,
+  saved: number,
+  targets: HookTargets,
+  relations: HookRelations,
+): void {
+  if (relations.callsAllocator) code.localGet(saved).i64Const(1).op(op.i64Or).globalSet(targets.context);
+}
+
+function leaveAllocator(
+  code: CodeWriter,
+  saved: number,
+  targets: HookTargets,
+  relations: HookRelations,
+): void {
+  if (relations.callsAllocator) code.localGet(saved).globalSet(targets.context);
+}
+
+/** An address in 32 bits. Above 4 GiB its upper part goes into the low bits, which alignment leaves free. */
+function address(code: CodeWriter, { index, wide }: Argument): void {
+  code.localGet(index);
+  if (wide) code.op(op.i32WrapI64).localGet(index).i64Const(32).op(op.i64ShrU, op.i32WrapI64, op.i32Or);
+}
+
+/** The address stored at the address in a local. */
+function loadAddress(code: CodeWriter, out: number, wide: boolean): void {
+  code.localGet(out);
+  if (!wide) {
+    code.load(op.i32Load);
+    return;
+  }
+  code.load(op.i64Load).op(op.i32WrapI64);
+  code.localGet(out).load(op.i64Load).i64Const(32).op(op.i64ShrU, op.i32WrapI64, op.i32Or);
+}
+
+/** A size in 32 bits: the recorder shows a larger block as one of 4 GiB. */
+function sizeInBytes(code: CodeWriter, size: Argument, count: Argument): void {
+  const product = () => {
+    code.localGet(size.index);
+    if (count.index >= 0) code.localGet(count.index).op(size.wide ? op.i64Mul : op.i32Mul);
+  };
+  if (!size.wide) {
+    product();
+    return;
+  }
+  code.i32Const(-1);
+  product();
+  code.op(op.i32WrapI64);
+  product();
+  code.i64Const(0xffffffff).op(op.i64GtU, op.select);
 }

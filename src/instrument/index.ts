@@ -21,10 +21,10 @@ import {
   valueType,
 } from "../wasm/types.js";
 import { mapRefFunc } from "./constant-expressions.js";
-import { entryBody, type EntryTargets, tableEntryBody } from "./context.js";
+import { type EntryTargets, entryBody, tableEntryBody } from "./context.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
-import { fitsRole, hookBody, type HookTargets } from "./hooks.js";
+import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
 import { allMemories, makePlan, type Plan, recorderFunctionType } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
@@ -89,6 +89,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     called: plan.called,
     referenced: plan.referenced,
     grow: (memory) => plan.growHelpers.get(memory),
+    hook: hooksOf(module, plan),
     contextSites: plan.contextSites,
     context: plan.context,
   });
@@ -166,7 +167,6 @@ function importSection(module: Module, plan: Plan, types: TypeTable): RawSection
 /** Type index of every defined function, in the order in which `writeCode` writes their bodies. */
 function functionsSection(module: Module, plan: Plan, types: TypeTable): RawSection {
   const added = [
-    ...plan.hooked.map(({ index }) => module.functionTypeIndex(index)),
     ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
     ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
   ];
@@ -193,36 +193,24 @@ interface WrittenCode {
 }
 
 function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: TypeTable): WrittenCode {
-  const { bodies, importedFunctionCount } = module;
-  const hookOf = new Map(plan.hooked.map(({ index }, i) => [index - importedFunctionCount, i]));
-  const added = plan.hooked.length + plan.entries.length + plan.growHelpers.size;
+  const { bodies } = module;
+  const added = plan.entries.length + plan.growHelpers.size;
   const codeSize = module.section(sectionId.code)?.bytes.length ?? 0;
-  const writer = new Writer(codeSize + (codeSize >> 2) + 65536);
+  const writer = new CodeWriter(codeSize + (codeSize >> 2) + 65536);
   const starts = new Uint32Array(bodies.count);
-  const targets = hookTargets(plan);
+  const targets = recorderTargets(plan);
   writer.u32(bodies.count + added);
-
-  const writeOriginal = (body: number) => {
+  for (let body = 0; body < bodies.count; body++) {
     const sizeAt = writer.length;
     writer.paddedU32(0);
     starts[body] = writer.length;
     rewriter.write(writer, body);
     writer.patchU32(sizeAt, writer.length - starts[body]);
-  };
+  }
   const writeAdded = (body: Uint8Array) => {
     writer.u32(body.length);
     writer.bytes(body);
   };
-  for (let body = 0; body < bodies.count; body++) {
-    const hook = hookOf.get(body);
-    if (hook === undefined) {
-      writeOriginal(body);
-    } else {
-      const { role, index } = plan.hooked[hook];
-      writeAdded(hookBody(role, module.functionType(index), plan.original(hook), targets));
-    }
-  }
-  for (const { index } of plan.hooked) writeOriginal(index - importedFunctionCount);
   for (const { target, value, tableOnly } of plan.entries) {
     const write = tableOnly ? tableEntryBody : entryBody;
     writeAdded(write(module.functionType(target), plan.called(target), value, targets));
@@ -236,7 +224,18 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
   return { section, starts };
 }
 
-function hookTargets(plan: Plan): HookTargets & EntryTargets {
+function hooksOf(module: Module, plan: Plan): (body: number) => Hook | undefined {
+  const targets = recorderTargets(plan);
+  const hooks = new Map(
+    plan.hooked.map(({ role, index }, i) => [
+      index - module.importedFunctionCount,
+      makeHook(role, module.functionType(index), targets, plan.relations[i]),
+    ]),
+  );
+  return (body) => hooks.get(body);
+}
+
+function recorderTargets(plan: Plan): HookTargets & EntryTargets {
   return {
     context: plan.context,
     pending: plan.pending,
@@ -330,7 +329,6 @@ function addedNames(module: Module, plan: Plan): Map<number, string> {
     const name = module.functionName(original);
     if (name !== undefined) added.set(index, name);
   };
-  plan.hooked.forEach(({ index }, i) => add(plan.original(i), index));
   for (const { index, target } of plan.entries) add(index, target);
   return added;
 }
@@ -351,19 +349,15 @@ function positionMap(
   const positions = new PositionMap(module, rewriter, starts);
   const imported = module.importedFunctionCount;
   const firstDefined = imported + plan.imports.length;
-  const firstOriginal = plan.original(0);
-  const firstEntry = firstOriginal + plan.hooked.length;
-  const hooks = new Set(plan.hooked.map(({ index }) => index));
+  const firstEntry = module.functionCount + plan.imports.length;
 
   return (functionIndex, offset) => {
     if (functionIndex < firstDefined) return { functionIndex, offset: 0 };
-    let original = functionIndex - plan.imports.length;
     if (functionIndex >= firstEntry) {
       const target = plan.entries[functionIndex - firstEntry]?.target ?? -1;
       return { functionIndex: target, offset: 0, added: "entry" };
     }
-    if (functionIndex >= firstOriginal) original = plan.hooked[functionIndex - firstOriginal].index;
-    else if (hooks.has(original)) return { functionIndex: original, offset: 0, added: "hook" };
+    const original = functionIndex - plan.imports.length;
     return { functionIndex: original, offset: positions.toOriginal(original - imported, offset) };
   };
 }

@@ -3,16 +3,18 @@
  * module defines; everything else is added behind what is there.
  *
  * ```
- *  functions:  imports | recorder's imports | the module's own, hooks in place of allocator functions |
- *              originals of hooked functions | entries | growth helpers
+ *  functions:  imports | recorder's imports | the module's own | entries | growth helpers
  *  globals:    imports | the module's own | context (i64) | pending (i32)
  * ```
  */
 import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
+import { importsThatCallBack } from "./call-backs.js";
 import { siteValue } from "./context.js";
+import type { HookRelations } from "./hooks.js";
 import type { Callers } from "./reachability.js";
+import { contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction } from "./roles.js";
 import type { Sites } from "./scan.js";
 
@@ -58,12 +60,12 @@ export interface Plan {
   imports: readonly RecorderFunction[];
   /** Index of an imported recorder function. */
   importIndex(name: RecorderFunction): number;
-  /** Where a function of the original module is called: the function itself, or its hook. */
+  /** Where a function of the original module is called. */
   called(index: number): number;
   /** What references to it become: its entry where it has one. */
   referenced(index: number): number;
-  /** Index of the original body of `hooked[i]`. */
-  original(i: number): number;
+  /** How the hooked functions stand to each other. */
+  relations: readonly HookRelations[];
   entries: readonly Entry[];
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
@@ -94,9 +96,6 @@ export function makePlan(
   const called = (index: number) => (index < importedFunctions ? index : index + shift);
 
   let next = module.functionCount + shift;
-  const firstOriginal = next;
-  next += hooked.length;
-
   const { contextSites, entered } = findContextSites(module, sites, callers, hooked);
   const entries: Entry[] = [];
   const entryOf = new Map<number, number>();
@@ -113,7 +112,7 @@ export function makePlan(
     importIndex: (name) => importedFunctions + imports.indexOf(name),
     called,
     referenced: (index) => entryOf.get(index) ?? called(index),
-    original: (i) => firstOriginal + i,
+    relations: relate(module, sites, callers, hooked),
     entries,
     growHelpers,
     contextSites,
@@ -134,8 +133,10 @@ function growingMemories(module: Module, sites: Sites): number[] {
 }
 
 /**
- * Sites that need a context: those from which an allocation can be reached, and all calls of imports, since
- * JavaScript may call back. Entries: all functions that JavaScript can call and that reach the allocator.
+ * Sites that need a context: those from which an allocation can be reached, and calls of imports that may call
+ * back. A function that reaches such an import and no allocation gets no context from its callers, or nearly
+ * every call of some modules would have to set one; what its import calls back begins at that call.
+ * Entries: all functions that JavaScript can call and that reach the allocator.
  */
 function findContextSites(
   module: Module,
@@ -149,18 +150,20 @@ function findContextSites(
   const imported = module.importedFunctionCount;
   const allocator = new Set(hooked.map(({ index }) => index));
   const allocating = hooked.filter(({ role }) => !role.startsWith("free")).map(({ index }) => index);
-  const importIndices = Array.from({ length: imported }, (_, index) => index);
-  const mayAllocate = callers.reaching([...allocating, ...importIndices], allocator);
-  const mayUse = callers.reaching([...allocator, ...importIndices], allocator);
+  const callBacks = importsThatCallBack(module, sites);
+  const mayAllocate = callers.reaching(allocating, allocator);
+  const mayUse = callers.reaching([...allocator, ...callBacks], allocator);
   const tableIsOpen = module.importedTableCount > 0;
 
   for (let body = 0; body < module.bodies.count; body++) {
     // the allocator's own calls keep the context that its hook sets
     if (allocator.has(imported + body)) continue;
     // after a caught exception the context may still be the allocator's: the next call has to say otherwise
-    const all = sites.catches[body] === 1 || callsImport(module, sites, body);
+    const all = sites.catches[body] === 1 || callsOneOf(callBacks, sites, body);
+    const kind = mayAllocate[imported + body] === 1 ? contextKind.chained : contextKind.root;
+    if (kind === contextKind.root && !all) continue;
     for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-      contextSites[site] = reaches(site, all) ? 1 : 0;
+      if (reaches(site, all)) contextSites[site] = kind;
     }
   }
 
@@ -181,7 +184,9 @@ function findContextSites(
   }
 
   const entered = new Map<number, { target: number; tableOnly: boolean }>();
-  const exported = module.exports.flatMap((item) => (item.kind === externalKind.function ? [item.index] : []));
+  const exported = module.exports.flatMap((item) =>
+    item.kind === externalKind.function ? [item.index] : [],
+  );
   if (module.start !== undefined) exported.push(module.start);
   for (const target of exported) {
     if (target >= imported && mayUse[target]) entered.set(target, { target, tableOnly: false });
@@ -197,13 +202,46 @@ function findContextSites(
   return { contextSites, entered: [...entered.values()] };
 }
 
-/**
- * Imports may call back and catch what that throws, as Emscripten's `invoke_*` do under whatever name the
- * minifier gave them.
- */
-function callsImport(module: Module, sites: Sites, body: number): boolean {
+function relate(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  hooked: readonly AllocatorFunction[],
+): HookRelations[] {
+  const imported = module.importedFunctionCount;
+  /** Whether a call in `from` can lead to one of the functions that `reached` was made for. */
+  const leadsInto = (from: number, reached: Uint8Array) => {
+    const body = from - imported;
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      const target = sites.target[site];
+      switch (sites.opcode[site]) {
+        case op.call:
+        case op.returnCall:
+          if (reached[target]) return true;
+          break;
+        case op.refFunc:
+        case op.memoryGrow:
+          break;
+        default:
+          if (reached[module.functionCount + callers.shapes[target]]) return true;
+      }
+    }
+    return false;
+  };
+  const reachingAny = callers.reaching(hooked.map(({ index }) => index));
+  return hooked.map(({ index }) => {
+    const reaching = callers.reaching([index]);
+    return {
+      callsAllocator: leadsInto(index, reachingAny),
+      calledByAllocator: hooked.some((other) => leadsInto(other.index, reaching)),
+    };
+  });
+}
+
+/** Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws. */
+function callsOneOf(imports: readonly number[], sites: Sites, body: number): boolean {
   for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-    if (sites.opcode[site] === op.call && sites.target[site] < module.importedFunctionCount) return true;
+    if (sites.opcode[site] === op.call && imports.includes(sites.target[site])) return true;
   }
   return false;
 }

@@ -2,8 +2,8 @@
  * The way back: where an instruction of the instrumented module was in the original. Nothing is stored for it but
  * where each body went; a body that appears in a stack is rewritten once more, and this time watched.
  */
-import { Writer } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
+import { CodeWriter } from "./emit.js";
 import type { BodyRewriter } from "./rewrite-bodies.js";
 
 /** Where a frame of the instrumented module was in the original. */
@@ -11,8 +11,8 @@ export interface OriginalPosition {
   functionIndex: number;
   /** Byte offset in the original module; 0 when unknown. */
   offset: number;
-  /** `hook` and `entry` functions were added by linmem and are no part of the program's stack. */
-  added?: "hook" | "entry";
+  /** The function was added by linmem and is no part of the program's stack. */
+  added?: "entry";
 }
 
 /** Pairs of offsets, ascending: in the written body, and in the original module. */
@@ -53,7 +53,7 @@ export class PositionMap {
     let map = this.#maps.get(body);
     if (!map) {
       const made: BodyMap = { written: [], original: [] };
-      this.#rewriter.write(new Writer(4096), body, (written, original) => {
+      this.#rewriter.write(new CodeWriter(4096), body, (written, original) => {
         made.written.push(written);
         made.original.push(original);
       });

@@ -1,13 +1,26 @@
 /**
  * Function bodies from bytes to bytes: the spans between sites are copied, and only sites are written anew.
  */
-import { op, skipLeb } from "../wasm/instructions.js";
-import { Writer } from "../wasm/leb128.js";
+import { instructionEnd, op, skipLeb } from "../wasm/instructions.js";
+import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { decodeLocals, type Locals } from "../wasm/sections/code.js";
-import { limits } from "../wasm/limits.js";
+import { type ValueType, valueType } from "../wasm/types.js";
 import { contextFactor, siteValue } from "./context.js";
+import { type CodeWriter, noResult } from "./emit.js";
+import { type Exit, findExits } from "./exits.js";
+import type { Hook } from "./hooks.js";
 import type { Sites } from "./scan.js";
+
+/** How the calling context is set before a call. */
+export const contextKind = {
+  /** Not at all. */
+  none: 0,
+  /** From the context in which the function was called. */
+  chained: 1,
+  /** To that of the call alone: nobody sets one for the function, because no allocation is reached through it. */
+  root: 2,
+} as const;
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
 export interface BodyChanges {
@@ -17,7 +30,9 @@ export interface BodyChanges {
   referenced(index: number): number;
   /** Function to call instead of `memory.grow`, or undefined to leave it. */
   grow(memory: number): number | undefined;
-  /** 1 for sites before which the calling context is set. */
+  /** What to put around the i-th defined function's body. */
+  hook(body: number): Hook | undefined;
+  /** One of `contextKind` for each site. */
   contextSites: Uint8Array;
   /** Global that holds the calling context. */
   context: number;
@@ -25,8 +40,6 @@ export interface BodyChanges {
 
 /** Told for each site where its instruction went: offset in the output, offset in the original module. */
 export type SiteListener = (written: number, original: number) => void;
-
-const i64 = 0x7e;
 
 export class BodyRewriter {
   readonly #module: Module;
@@ -40,71 +53,118 @@ export class BodyRewriter {
   }
 
   /** Appends the i-th defined function's body, without its size. */
-  write(writer: Writer, body: number, listener?: SiteListener): void {
+  write(writer: CodeWriter, body: number, listener?: SiteListener): void {
+    const hook = this.#changes.hook(body);
+    if (hook) this.#writeHooked(writer, body, hook, listener);
+    else this.#writePlain(writer, body, listener);
+  }
+
+  #writePlain(writer: CodeWriter, body: number, listener?: SiteListener): void {
     const { bytes, bodies } = this.#module;
-    const { position, opcode, first } = this.#sites;
-    const { contextSites } = this.#changes;
+    const { position, first } = this.#sites;
+    const { contextSites, context } = this.#changes;
     let copied = bodies.start[body];
     let base = 0;
-    if (contextSites.subarray(first[body], first[body + 1]).includes(1)) {
+    if (contextSites.subarray(first[body], first[body + 1]).includes(contextKind.chained)) {
       const locals = decodeLocals(bytes, copied, bodies.end[body]);
-      base = this.#writePrologue(writer, body, locals);
+      base = this.#writeLocals(writer, body, locals, [valueType.i64]);
+      writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
       copied = locals.end;
     }
     for (let site = first[body]; site < first[body + 1]; site++) {
       const pos = position[site];
       writer.copy(bytes, copied, pos);
-      if (contextSites[site] === 1) this.#writeContext(writer, base, site);
+      if (contextSites[site] !== contextKind.none) this.#writeContext(writer, base, site);
       listener?.(writer.length, pos);
-      copied = this.#writeSite(writer, site, opcode[site], pos);
+      copied = this.#writeSite(writer, site, pos);
     }
     writer.copy(bytes, copied, bodies.end[body]);
   }
 
-  /** Declares one more local and fills it; returns its index. */
-  #writePrologue(writer: Writer, body: number, locals: Locals): number {
+  /** The body as a block between what the hook does first and last; exits lead to the end of the block. */
+  #writeHooked(writer: CodeWriter, body: number, hook: Hook, listener?: SiteListener): void {
     const { bytes, bodies, importedFunctionCount } = this.#module;
-    const base = this.#module.functionType(importedFunctionCount + body).params.length + locals.count;
-    writer.u32(locals.groups.length + 1);
-    writer.copy(bytes, skipLeb(bytes, bodies.start[body]), locals.end);
-    writer.byte(1);
-    writer.byte(i64);
-    writer.byte(op.globalGet);
-    writer.u32(this.#changes.context);
-    writer.byte(op.i64Const);
-    writer.s33(contextFactor);
-    writer.byte(op.i64Mul);
-    writer.byte(op.localSet);
-    writer.u32(base);
-    return base;
+    const { position, first } = this.#sites;
+    const end = bodies.end[body];
+    const locals = decodeLocals(bytes, bodies.start[body], end);
+    const firstLocal = this.#writeLocals(writer, body, locals, hook.locals);
+    const { results } = this.#module.functionType(importedFunctionCount + body);
+    hook.before(writer, firstLocal);
+    writer.op(op.block, results.length === 0 ? noResult : (results[0] as number));
+
+    let copied = locals.end;
+    let site = first[body];
+    const writeSitesUpTo = (limit: number) => {
+      for (; site < first[body + 1] && position[site] < limit; site++) {
+        writer.copy(bytes, copied, position[site]);
+        listener?.(writer.length, position[site]);
+        copied = this.#writeSite(writer, site, position[site]);
+      }
+    };
+    for (const exit of findExits(bytes, locals.end, end)) {
+      writeSitesUpTo(exit.position);
+      writer.copy(bytes, copied, exit.position);
+      copied = instructionEnd(bytes, exit.position);
+      if (exit.opcode !== op.return) {
+        listener?.(writer.length, exit.position);
+        this.#writeTailCall(writer, exit, site++, copied);
+      }
+      writer.op(op.br);
+      writer.u32(exit.depth);
+    }
+    writeSitesUpTo(end);
+    // the function's own end becomes that of the block
+    writer.copy(bytes, copied, end);
+    hook.after(writer, firstLocal);
+    writer.end();
   }
 
-  #writeContext(writer: Writer, base: number, site: number): void {
-    writer.byte(op.localGet);
-    writer.u32(base);
-    writer.byte(op.i64Const);
+  /** A tail call as an ordinary one: something is left to do after it. */
+  #writeTailCall(writer: CodeWriter, { position, opcode }: Exit, site: number, end: number): void {
+    if (opcode === op.returnCall) {
+      writer.call(this.#changes.called(this.#sites.target[site]));
+    } else {
+      writer.op(opcode === op.returnCallRef ? op.callRef : op.callIndirect);
+      writer.copy(this.#module.bytes, position + 1, end);
+    }
+  }
+
+  /** Declares more locals behind those that are there; returns the index of the first. */
+  #writeLocals(writer: CodeWriter, body: number, locals: Locals, more: readonly ValueType[]): number {
+    const { bytes, bodies, importedFunctionCount } = this.#module;
+    writer.u32(locals.groups.length + more.length);
+    writer.copy(bytes, skipLeb(bytes, bodies.start[body]), locals.end);
+    for (const type of more) writer.op(1, type as number);
+    return this.#module.functionType(importedFunctionCount + body).params.length + locals.count;
+  }
+
+  #writeContext(writer: CodeWriter, base: number, site: number): void {
+    const chained = this.#changes.contextSites[site] === contextKind.chained;
+    if (chained) writer.localGet(base);
+    writer.op(op.i64Const);
     writePositive(writer, siteValue(site));
-    writer.byte(op.i64Add);
-    writer.byte(op.globalSet);
-    writer.u32(this.#changes.context);
+    if (chained) writer.op(op.i64Add);
+    writer.globalSet(this.#changes.context);
   }
 
   /** Writes the instruction of a site; returns where the original goes on. */
-  #writeSite(writer: Writer, site: number, opcode: number, pos: number): number {
+  #writeSite(writer: CodeWriter, site: number, pos: number): number {
     const { bytes } = this.#module;
-    const target = this.#sites.target[site];
-    switch (opcode) {
+    const { opcode, target } = this.#sites;
+    switch (opcode[site]) {
       case op.call:
       case op.returnCall:
+        writer.op(opcode[site]);
+        writer.u32(this.#changes.called(target[site]));
+        return skipLeb(bytes, pos + 1);
       case op.refFunc:
-        writer.byte(opcode);
-        writer.u32(opcode === op.refFunc ? this.#changes.referenced(target) : this.#changes.called(target));
+        writer.op(op.refFunc);
+        writer.u32(this.#changes.referenced(target[site]));
         return skipLeb(bytes, pos + 1);
       case op.memoryGrow: {
-        const helper = this.#changes.grow(target);
+        const helper = this.#changes.grow(target[site]);
         if (helper === undefined) return pos;
-        writer.byte(op.call);
-        writer.u32(helper);
+        writer.call(helper);
         return skipLeb(bytes, pos + 1);
       }
       default:
@@ -114,16 +174,16 @@ export class BodyRewriter {
   }
 }
 
-/** Whether a body can take one more local. */
-export function canTakeLocal(module: Module, body: number): boolean {
+/** Whether the i-th defined function can take `more` locals. */
+export function canTakeLocals(module: Module, body: number, more: number): boolean {
   const { bytes, bodies } = module;
   const { count } = decodeLocals(bytes, bodies.start[body], bodies.end[body]);
   const { params } = module.functionType(module.importedFunctionCount + body);
-  return count + params.length < limits.locals;
+  return count + params.length + more <= limits.locals;
 }
 
 /** A signed LEB128 of a number ≥ 0 below 2^31. */
-function writePositive(writer: Writer, value: number): void {
+function writePositive(writer: CodeWriter, value: number): void {
   while (value > 0x3f) {
     writer.byte((value & 0x7f) | 0x80);
     value >>>= 7;

@@ -78,6 +78,13 @@ const record = {
   base: 56,
 } as const;
 
+/**
+ * Values of `dirty`; the recorder itself writes only 1. A record that is left alone still takes another share in
+ * the high-water mark when a new one is reached: what it has live then. Until that has come it is looked at.
+ */
+const clean = 0;
+const shareMayChange = 2;
+
 /** `sync` writes this many numbers, then the histogram behind 16 places. */
 const totalNames = [
   "allocations",
@@ -152,16 +159,20 @@ export function createRecorder(host: RecorderHost): Recorder {
             caller: view.getUint32(at + record.caller, true) & 0xffffff,
           });
         }
-        if (view.getUint8(at + record.dirty) === 0) continue;
-        view.setUint8(at + record.dirty, 0);
+        const state = view.getUint8(at + record.dirty);
+        if (state === clean) continue;
+        const liveBytes = Number(view.getBigUint64(at + record.liveBytes, true));
+        const peakLiveBytes = wasm.peakShare(id);
+        if (state === shareMayChange && peakLiveBytes !== liveBytes) continue;
+        view.setUint8(at + record.dirty, peakLiveBytes === liveBytes ? clean : shareMayChange);
         const allocations = Number(view.getBigUint64(at + record.allocations, true));
         totals.push([
           id,
           allocations,
           allocations - view.getUint32(at + record.liveBlocks, true),
           Number(view.getBigUint64(at + record.allocatedBytes, true)),
-          Number(view.getBigUint64(at + record.liveBytes, true)),
-          wasm.peakShare(id),
+          liveBytes,
+          peakLiveBytes,
           view.getUint32(at + record.temporary, true),
         ]);
       }

@@ -23,6 +23,7 @@ export const op = {
   returnCallIndirect: 0x13,
   callRef: 0x14,
   returnCallRef: 0x15,
+  delegate: 0x18,
   drop: 0x1a,
   tryTable: 0x1f,
   localGet: 0x20,

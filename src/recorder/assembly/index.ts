@@ -83,9 +83,10 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
   }
   const record = contextRecord(context + carried);
   if (nursery.isFull()) promote(callerOfEntry());
-  const known = nursery.search(address);
-  if (known) missed(known, address);
-  nursery.put(address, bytes, record);
+  const at = nursery.head(address);
+  const known = nursery.find(at, address);
+  if (known) missed(known, at);
+  nursery.put(at, address, bytes, record);
   lastAddress = address;
   pending++;
   liveBytes += bytes;
@@ -98,18 +99,19 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
 
 /** A block was freed. Null is no block. */
 export function free(address: u32): i32 {
-  const entry = nursery.search(address);
+  const at = nursery.head(address);
+  const entry = nursery.find(at, address);
   if (entry) {
     const bytes = load<u32>(entry, ENTRY_BYTES);
     liveBytes -= bytes;
     pending--;
     if (address == lastAddress) temporaryIn(load<u32>(entry, ENTRY_RECORD));
     if (load<u16>(entry, ENTRY_STATE) == nursery.FRESH) {
-      nursery.retire(entry, address, nursery.DEAD);
+      nursery.retire(entry, at, nursery.DEAD);
     } else {
       releaseFrom(recordAt(load<u32>(entry, ENTRY_RECORD)), bytes);
       frees++;
-      nursery.retire(entry, address, nursery.GONE);
+      nursery.retire(entry, at, nursery.GONE);
     }
   } else if (address) {
     freeOld(address);
@@ -163,14 +165,14 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
 }
 
 /** A block was allocated where another one should still be: the free of that one was not seen. */
-function missed(entry: usize, address: u32): void {
+function missed(entry: usize, at: usize): void {
   const bytes = load<u32>(entry, ENTRY_BYTES);
   settle();
   missedFrees++;
   liveBytes -= bytes;
   pending--;
   releaseFrom(recordAt(load<u32>(entry, ENTRY_RECORD)), bytes);
-  nursery.retire(entry, address, nursery.GONE);
+  nursery.retire(entry, at, nursery.GONE);
 }
 
 /** The same for a block that outlived its entry. */
@@ -191,29 +193,28 @@ function rememberPeak(): void {
 /** Brings the totals up to date with the nursery. */
 function settle(): void {
   const end = nursery.next;
+  let bytesAdded: u64 = 0;
+  let dead: u32 = 0;
   for (let index = unsettled; index < end; index++) {
     const entry = nursery.entryAt(index);
     const bytes = load<u32>(entry, ENTRY_BYTES);
     const record = recordAt(load<u32>(entry, ENTRY_RECORD));
-    count(bytes);
+    const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
+    store<u64>(bucket, load<u64>(bucket) + 1);
+    bytesAdded += bytes;
     if (load<u16>(entry, ENTRY_STATE) == nursery.FRESH) {
       addTo(record, bytes);
       store<u16>(entry, nursery.SETTLED, ENTRY_STATE);
     } else {
       addDead(record, bytes);
-      frees++;
+      dead++;
       store<u16>(entry, nursery.GONE, ENTRY_STATE);
     }
   }
+  allocations += end - unsettled;
+  allocatedBytes += bytesAdded;
+  frees += dead;
   unsettled = end;
-}
-
-@inline
-function count(bytes: u32): void {
-  allocations++;
-  allocatedBytes += bytes;
-  const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
-  store<u64>(bucket, load<u64>(bucket) + 1);
 }
 
 /** Empties the nursery into the table of blocks, its blocks under a caller where one is known. */

@@ -33,8 +33,9 @@ export const GONE: u16 = 3;
 /** Index of the next entry. */
 export let next: u32 = 1;
 
+/** Where the chain of an address begins. */
 @inline
-function head(address: u32): usize {
+export function head(address: u32): usize {
   return NURSERY_HEADS + (<usize>((address * SPREAD) >> (32 - NURSERY_HEAD_BITS)) << 1);
 }
 
@@ -48,11 +49,10 @@ export function isFull(): bool {
   return next == NURSERY_SIZE;
 }
 
-/** Adds a block. The nursery is not full. */
+/** Adds a block to the chain that begins at `at`. The nursery is not full. */
 @inline
-export function put(address: u32, bytes: u32, record: u32): void {
+export function put(at: usize, address: u32, bytes: u32, record: u32): void {
   const entry = entryAt(next);
-  const at = head(address);
   store<u32>(entry, address, ENTRY_ADDRESS);
   store<u32>(entry, bytes, ENTRY_BYTES);
   store<u32>(entry, record, ENTRY_RECORD);
@@ -62,10 +62,10 @@ export function put(address: u32, bytes: u32, record: u32): void {
   next++;
 }
 
-/** Entry of the live block at `address`, or 0. */
+/** Entry of the live block at `address`, whose chain begins at `at`, or 0. */
 @inline
-export function search(address: u32): usize {
-  let index: u32 = load<u16>(head(address));
+export function find(at: usize, address: u32): usize {
+  let index: u32 = load<u16>(at);
   while (index) {
     const entry = entryAt(index);
     if (load<u32>(entry, ENTRY_ADDRESS) == address) return entry;
@@ -76,8 +76,7 @@ export function search(address: u32): usize {
 
 /** Takes the entry of a live block out of its chain, and leaves it in `state`. */
 @inline
-export function retire(entry: usize, address: u32, state: u16): void {
-  const at = head(address);
+export function retire(entry: usize, at: usize, state: u16): void {
   store<u16>(entry, state, ENTRY_STATE);
   if (entryAt(load<u16>(at)) == entry) store<u16>(at, load<u16>(entry, ENTRY_NEXT));
   else store<u32>(entry, 0, ENTRY_ADDRESS);
