@@ -1,5 +1,6 @@
 import type { Frame } from "../profile/records.js";
 import type { Profile } from "../profile/state.js";
+import { threadOf } from "../profile/writer.js";
 import type { FrameReport } from "./report.js";
 
 /** Turns a mangled function name into a readable one, and returns any other as it is. */
@@ -9,6 +10,7 @@ export type Demangle = (name: string) => string;
 export class StackReader {
   readonly #profile: Profile;
   readonly #demangle: Demangle;
+  readonly #oneThread: boolean;
   readonly #names = new Map<string, string>();
   readonly #frames = new Map<number, FrameReport[]>();
   readonly #keys = new Map<number, number>();
@@ -17,6 +19,7 @@ export class StackReader {
   constructor(profile: Profile, demangle: Demangle) {
     this.#profile = profile;
     this.#demangle = demangle;
+    this.#oneThread = new Set([...profile.stacks.keys()].map(threadOf)).size <= 1;
   }
 
   /** Frames of a stack, innermost first; none for id 0 and for a stack whose line was lost. */
@@ -31,6 +34,8 @@ export class StackReader {
 
   /** The same number for stacks with the same frames, whichever thread wrote them. */
   key(id: number): number {
+    // One thread writes a stack once; comparing what 100,000 of them say takes as long as reading them.
+    if (this.#oneThread) return id;
     let key = this.#keys.get(id);
     if (key === undefined) {
       const text = JSON.stringify(this.frames(id));

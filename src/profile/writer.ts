@@ -16,6 +16,11 @@ export function threadId(thread: number, number: number): number {
   return thread * idsPerThread + number;
 }
 
+/** The worker thread that gave an id, 0 for the main thread. */
+export function threadOf(id: number): number {
+  return Math.floor(id / idsPerThread);
+}
+
 /** Gives every stack one id, and has it written the first time it is seen. */
 export class StackTable {
   readonly #thread: number;

@@ -14,6 +14,8 @@ export interface TextReportOptions extends TextOptions {
 }
 
 const defaultTop = 8;
+/** So many stacks are shown even if each is below one in a hundred. */
+const alwaysShown = 3;
 
 /** The report as text. */
 export function textReport(report: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
@@ -104,7 +106,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
     const atPeak = module.contexts
       .filter((context) => context.peakLiveBytes > 0)
       .sort((a, b) => b.peakLiveBytes - a.peakLiveBytes);
-    const few = Math.min(top, 3);
+    const few = Math.min(top, alwaysShown);
     stackList(page, module, atPeak, "Live at the high-water mark", "peakLiveBytes", heap.peakLiveBytes, few);
   }
   growth(page, module, memory.grows, top);
@@ -171,8 +173,11 @@ function stackList(
 ): void {
   if (contexts.length === 0) return;
   page.heading(title, 2);
-  // The smallest say little and would hide the others.
-  const shown = contexts.slice(0, top).filter((context, i) => i === 0 || context[figure] * 100 >= whole);
+  // The smallest say little and would hide the others, unless more than usual is asked for.
+  const all = top > defaultTop;
+  const shown = contexts
+    .slice(0, top)
+    .filter((context, i) => all || i < alwaysShown || context[figure] * 100 >= whole);
   shown.forEach((context, i) => {
     if (i > 0) page.line();
     stackEntry(page, module, context, figure, whole);

@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 import { ProfileFileWriter } from "../../src/profile/file-writer.js";
 import { readProfile } from "../../src/profile/reader.js";
 import type { Frame, HeaderRecord, ProfileRecord, StackRecord } from "../../src/profile/records.js";
-import { StackTable, serializeRecord, threadId } from "../../src/profile/writer.js";
+import { StackTable, serializeRecord, threadId, threadOf } from "../../src/profile/writer.js";
 
 const header: HeaderRecord = {
   type: "header",
@@ -63,7 +63,8 @@ describe("the stack table", () => {
   test("gives every thread ids of its own", () => {
     const ids = [0, 1, 2].map((thread) => new StackTable(thread, () => {}).idOf([frame("a")]));
     assert.deepEqual(ids, [1, 2 ** 32 + 1, 2 ** 33 + 1]);
-    assert.equal(threadId(2 ** 20, 2 ** 32 - 1) % 1, 0);
+    assert.deepEqual(ids.map(threadOf), [0, 1, 2]);
+    assert.equal(threadOf(threadId(2 ** 20, 2 ** 32 - 1)), 2 ** 20);
   });
 });
 
