@@ -35,9 +35,10 @@ export function nextStep(report: Report, directory: string): string {
   if (!caller?.frame || !module) {
     return "the callers of what is live were not captured: look at the stacks in wasm, or let it run for longer.";
   }
+  const most = 2 * caller.liveBytes > totals.bytes ? "most of it" : "more of it than any other known caller";
   return (
     `${cutEnd(functionName(caller.frame), longest)} ` +
-    `(${cutStart(lineLocation(caller.frame, directory), longest)}) made the most of it. ` +
+    `(${cutStart(lineLocation(caller.frame, directory), longest)}) made ${most}. ` +
     `If that should be gone by now, find out who gets its result and has to ${releaseCall(module)}. ` +
     "Caches and tables that live as long as the program look the same: run it with twice the work, and look " +
     "at what doubles."

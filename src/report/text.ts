@@ -231,25 +231,63 @@ function stackEntry(
   );
 }
 
+/** Growth asked for at one line, granted or refused. */
+interface GrowthSum {
+  by: [name: string, at: string];
+  granted: boolean;
+  times: number;
+  bytes: number;
+  first: number;
+  last: number;
+}
+
 function growth(page: Page, module: ModuleReport, grows: readonly GrowReport[], top: number): void {
   if (grows.length === 0) return;
   page.heading("Growth", 2);
-  const largest = [...grows]
-    .sort((a, b) => b.toBytes - b.fromBytes - (a.toBytes - a.fromBytes) || a.time - b.time)
-    .slice(0, top);
-  const shown = grows.filter((grow) => largest.includes(grow));
-  const { cyan, dim, red } = page.colors;
-  page.table(
-    [{ align: "right", style: dim }, {}, { style: red }, { cut: "end" }, { cut: "start", style: cyan }],
-    shown.map((grow) => [
-      formatDuration(grow.time),
-      `${formatBytes(grow.fromBytes)} → ${formatBytes(grow.toBytes)}`,
-      grow.granted ? "" : "refused",
-      ...askedBy(page, module, grow),
-    ]),
+  const sums = new Map<string, GrowthSum>();
+  for (const grow of grows) {
+    const by = askedBy(page, module, grow);
+    const { granted, time } = grow;
+    const key = JSON.stringify([by, granted]);
+    const sum = sums.get(key) ?? { by, granted, times: 0, bytes: 0, first: time, last: time };
+    sums.set(key, sum);
+    sum.times++;
+    sum.bytes += grow.toBytes - grow.fromBytes;
+    sum.first = Math.min(sum.first, time);
+    sum.last = Math.max(sum.last, time);
+  }
+  const largest = [...sums.values()].sort(
+    (a, b) => Number(b.granted) - Number(a.granted) || b.bytes - a.bytes,
   );
-  const rest = grows.length - shown.length;
-  if (rest > 0) page.line(`  ${dim(`and ${formatCount(rest)} smaller (--top N)`)}`);
+  const { bold, cyan, red } = page.colors;
+  page.table(
+    [
+      { align: "right", style: bold },
+      { style: red },
+      { align: "right" },
+      {},
+      { cut: "end" },
+      { cut: "start", style: cyan },
+    ],
+    largest
+      .slice(0, top)
+      .map((sum) => [
+        `+${formatBytes(sum.bytes)}`,
+        sum.granted ? "" : "refused",
+        formatCount(sum.times),
+        sum.first === sum.last
+          ? formatDuration(sum.first)
+          : `${formatDuration(sum.first)} to ${formatDuration(sum.last)}`,
+        ...sum.by,
+      ]),
+    { head: ["bytes", "", "times", "when", "asked by", "at"] },
+  );
+  const rest = largest.slice(top);
+  if (rest.length > 0) {
+    const times = rest.reduce((total, sum) => total + sum.times, 0);
+    const lines = countOf(rest.length, "other line");
+    page.line(`  ${page.colors.dim(`and ${countOf(times, "time", "times")} at ${lines} (--top N)`)}`);
+  }
 }
 
 function askedBy(page: Page, module: ModuleReport, { stack }: GrowReport): [string, string] {

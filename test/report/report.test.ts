@@ -83,7 +83,7 @@ test("of many callers, stacks and growths only the largest are shown, and what w
   const text = textReport(load("photon"), { top: 1 });
   assert.match(text, /and 2 MiB by 2 others/);
   assert.match(text, /at 2 other stacks/);
-  assert.match(text, /and 3 smaller/);
+  assert.match(text, /and 3 times at 3 other lines/);
 });
 
 test("a report is made of what is there: a module alone, a memory alone", () => {
