@@ -43,7 +43,11 @@ export interface Hook {
 export function fitsRole(role: AllocatorRole, type: FunctionType): boolean {
   const { params, returns } = allocatorRoles[role];
   if (type.params.length < params.length || !type.params.every(isInteger)) return false;
-  if (returns === "nothing") return type.results.length <= 1;
+  const meanings: readonly ArgumentMeaning[] = params;
+  const count = meanings.indexOf("count");
+  if (count >= 0 && type.params[count] !== type.params[meanings.indexOf("size")]) return false;
+  if (returns === "nothing")
+    return type.results.length <= 1 && type.results.every((it) => typeof it === "number");
   return type.results.length === 1 && isInteger(type.results[0]);
 }
 

@@ -117,9 +117,13 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
 
 function hookable(module: Module, functions: readonly AllocatorFunction[]): AllocatorFunction[] {
   const seen = new Set<number>();
+  const [memory] = allMemories(module);
   return functions.filter(({ index, role }) => {
-    const fits = index >= module.importedFunctionCount && fitsRole(role, module.functionType(index));
+    const type = module.functionType(index);
+    const fits = index >= module.importedFunctionCount && fitsRole(role, type);
     if (!fits || seen.has(index)) return false;
+    // its hook reads the block's address from the first memory
+    if (role === "posix_memalign" && (type.params[0] === valueType.i64) !== memory?.index64) return false;
     seen.add(index);
     return true;
   });

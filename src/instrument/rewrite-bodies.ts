@@ -38,7 +38,10 @@ export interface BodyChanges {
   context: number;
 }
 
-/** Told for each site where its instruction went: offset in the output, offset in the original module. */
+/**
+ * Told wherever the distance between the two may change: offset in the output, and in the original module, of the
+ * same instruction.
+ */
 export type SiteListener = (written: number, original: number) => void;
 
 export class BodyRewriter {
@@ -70,6 +73,7 @@ export class BodyRewriter {
       base = this.#writeLocals(writer, body, locals, [valueType.i64]);
       writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
       copied = locals.end;
+      listener?.(writer.length, copied);
     }
     for (let site = first[body]; site < first[body + 1]; site++) {
       const pos = position[site];
@@ -77,6 +81,7 @@ export class BodyRewriter {
       if (contextSites[site] !== contextKind.none) this.#writeContext(writer, base, site);
       listener?.(writer.length, pos);
       copied = this.#writeSite(writer, site, pos);
+      listener?.(writer.length, copied);
     }
     writer.copy(bytes, copied, bodies.end[body]);
   }
@@ -91,6 +96,7 @@ export class BodyRewriter {
     const { results } = this.#module.functionType(importedFunctionCount + body);
     hook.before(writer, firstLocal);
     writer.op(op.block, results.length === 0 ? noResult : (results[0] as number));
+    listener?.(writer.length, locals.end);
 
     let copied = locals.end;
     let site = first[body];
@@ -99,6 +105,7 @@ export class BodyRewriter {
         writer.copy(bytes, copied, position[site]);
         listener?.(writer.length, position[site]);
         copied = this.#writeSite(writer, site, position[site]);
+        listener?.(writer.length, copied);
       }
     };
     for (const exit of findExits(bytes, locals.end, end)) {
@@ -111,6 +118,7 @@ export class BodyRewriter {
       }
       writer.op(op.br);
       writer.u32(exit.depth);
+      listener?.(writer.length, copied);
     }
     writeSitesUpTo(end);
     // the function's own end becomes that of the block
