@@ -26,7 +26,7 @@ import {
   RECORD_SIZE,
   RECORD_SURVIVAL,
   SPREAD,
-  SPREAD64,
+  SPREAD_CALLERS,
 } from "./layout";
 
 const CALLER_MASK: u32 = 0xffffff;
@@ -148,7 +148,8 @@ function search(hash: u64, cached: usize): u32 {
 
 /** Record of a context and a caller; the base record itself when no further one can be had. */
 export function pairRecord(base: u32, caller: u32): u32 {
-  const hash = (load<u64>(recordAt(base), RECORD_HASH) + <u64>caller * SPREAD64) ^ 0x6c696e6d656d;
+  // another factor than that of a carried context, or caller 11 and caller 7 behind context 4 were one pair
+  const hash = load<u64>(recordAt(base), RECORD_HASH) + <u64>caller * SPREAD_CALLERS;
   const index = find(hash);
   if (index) return index;
   const made = count < MAX_PAIRS ? append(hash, caller, base) : 0;

@@ -97,6 +97,8 @@ export const MAX_PAIRS: u32 = MAX_RECORDS + (1 << 16);
 /** Spreads addresses and hashes: 2^32 divided by the golden ratio (Knuth, The Art of Computer Programming 6.4). */
 export const SPREAD: u32 = 0x9e3779b1;
 export const SPREAD64: u64 = 0x9e3779b97f4a7c15;
+/** 2^64 divided by the square root of 2, odd. */
+export const SPREAD_CALLERS: u64 = 0xb504f333f9de6485;
 
 /** Makes the memory reach at least to `end`; false when the engine refuses. */
 export function reach(end: usize): bool {

@@ -79,7 +79,8 @@ export function find(at: usize, address: u32): usize {
 export function retire(entry: usize, at: usize, state: u16): void {
   store<u16>(entry, state, ENTRY_STATE);
   if (entryAt(load<u16>(at)) == entry) store<u16>(at, load<u16>(entry, ENTRY_NEXT));
-  else store<u32>(entry, 0, ENTRY_ADDRESS);
+  // an address of another chain: null would be found by the free of a null pointer
+  else store<u32>(entry, load<u32>(entry, ENTRY_ADDRESS) ^ 0x80000000, ENTRY_ADDRESS);
 }
 
 export function empty(): void {
