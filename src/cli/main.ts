@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LinmemError } from "../errors.js";
+import { inspectCommand } from "./inspect.js";
 import { ProgramEnded } from "./outcome.js";
 import { reportCommand } from "./report.js";
 import { runCommand } from "./run.js";
@@ -26,7 +27,7 @@ const program = new Command("linmem")
   .enablePositionalOptions()
   .addHelpText("after", "\nlinmem <command> --help says more about a command.");
 
-for (const command of [runCommand(), reportCommand()]) {
+for (const command of [runCommand(), reportCommand(), inspectCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

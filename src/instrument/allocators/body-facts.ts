@@ -20,12 +20,10 @@ export interface BodyFacts {
 
 /** Below lies the null page: what is smaller is a number. So is what lies next to a power of two. */
 const lowestAddress = 1024;
-const besidePower = 4;
 
-function mayBeAddress(value: number): boolean {
-  if (value < lowestAddress) return false;
+function besidePower(value: number): boolean {
   const power = 2 ** Math.round(Math.log2(value));
-  return Math.abs(value - power) > besidePower;
+  return Math.abs(value - power) <= 4;
 }
 
 export function bodyFacts(module: Module, index: number): BodyFacts {
@@ -43,10 +41,10 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
     if (opcode === op.i32Const || opcode === op.i64Const) {
       const value = signedAt(bytes, pos + 1);
       constants.add(value);
-      if (mayBeAddress(value)) addresses.add(value);
+      if (value >= lowestAddress) addresses.add(value);
     } else if (opcode >= op.i32Load && opcode < op.memorySize) {
       const offset = u32At(bytes, memargOffset(bytes, pos + 1));
-      if (mayBeAddress(offset)) addresses.add(offset);
+      if (offset >= lowestAddress) addresses.add(offset);
     } else if (opcode === op.call || opcode === op.returnCall) {
       callees.add(u32At(bytes, pos + 1));
     } else if (opcode === op.i32Mul || opcode === op.i64Mul) {
@@ -56,6 +54,7 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
     }
     pos = instructionEnd(bytes, pos);
   }
+  for (const address of addresses) if (besidePower(address)) addresses.delete(address);
   return facts;
 }
 

@@ -101,7 +101,7 @@ class Search {
     this.#pointer = pointerType(module);
   }
 
-  facts(index: number): BodyFacts {
+  #factsOf(index: number): BodyFacts {
     let facts = this.#facts.get(index);
     if (!facts) this.#facts.set(index, (facts = bodyFacts(this.#module, index)));
     return facts;
@@ -135,13 +135,13 @@ class Search {
 
   #candidate(index: number, library: Library): Candidate {
     const parameters = this.#module.functionType(index).params.length;
-    return { index, facts: this.facts(index), parameters, library };
+    return { index, facts: this.#factsOf(index), parameters, library };
   }
 
   findMallocs(): Candidate[] {
     const found: Candidate[] = [];
     for (const index of this.#shaped([1, 2], 1, sizes.malloc)) {
-      const facts = this.facts(index);
+      const facts = this.#factsOf(index);
       const library = this.#libraryOfMalloc(facts);
       if (!library) continue;
       const candidate = this.#candidate(index, library);
@@ -181,7 +181,7 @@ class Search {
     const withSelf = malloc.parameters === 2;
     const found: Candidate[] = [];
     for (const index of this.#shaped(withSelf ? [2] : [1, 3], 0, sizes.free)) {
-      const facts = this.facts(index);
+      const facts = this.#factsOf(index);
       const byConstants = freesLike(malloc.library, facts.constants, this.#pointer);
       const shared = countShared(facts.addresses, state);
       const needed = state.size < fewAddresses ? Math.min(1, state.size) : sharedAddresses;
@@ -235,7 +235,7 @@ class Search {
 
   #evidence(index: number, role: AllocatorRole, frees: ReadonlySet<number>): string {
     if (/memalign/.test(role)) return "calls malloc and trims blocks on the heap's state";
-    const free = [...frees].some((member) => this.facts(index).callees.has(member));
+    const free = [...frees].some((member) => this.#factsOf(index).callees.has(member));
     return free
       ? "calls malloc and free and works on the heap's state"
       : "calls malloc and works on the heap's state";
@@ -245,14 +245,16 @@ class Search {
   #withWrappers(core: readonly CoreFunction[], roles: readonly AllocatorRole[]): Set<number> {
     const members = new Set(core.filter(({ role }) => roles.includes(role)).map(({ index }) => index));
     for (const index of [...members]) {
-      for (const caller of this.#graph.callers(index)) if (this.isWrapper(caller)) members.add(caller);
+      for (const caller of this.#graph.callers(index)) if (this.#isWrapper(caller)) members.add(caller);
     }
     return members;
   }
 
-  isWrapper(index: number): boolean {
-    if (index < this.#module.importedFunctionCount) return false;
-    const { instructions, callees, callsIndirectly } = this.facts(index);
+  #isWrapper(index: number): boolean {
+    const body = index - this.#module.importedFunctionCount;
+    const { start, end } = this.#module.bodies;
+    if (body < 0 || end[body] - start[body] > wrapperInstructions * bytesPerInstruction[1]) return false;
+    const { instructions, callees, callsIndirectly } = this.#factsOf(index);
     return instructions <= wrapperInstructions && callees.size === 1 && !callsIndirectly;
   }
 
@@ -274,7 +276,7 @@ class Search {
       const { params, results } = this.#module.functionType(callee);
       if (results.length !== 0 || params.length !== (method ? 3 : 2)) continue;
       if (!params.every((param) => param === this.#pointer)) continue;
-      const { addresses, constants } = this.facts(callee);
+      const { addresses, constants } = this.#factsOf(callee);
       const shared = countShared(addresses, state);
       if (
         shared >= Math.min(sharedAddresses, Math.max(1, state.size)) ||
@@ -308,7 +310,7 @@ class Search {
     const count = params.length;
     if (count < 2 || count > 6 || results.length !== 1 || results[0] !== this.#pointer) return undefined;
     if (!params.every((param) => param === this.#pointer) || !this.#fewEnough(index)) return undefined;
-    const facts = this.facts(index);
+    const facts = this.#factsOf(index);
     const { instructions: n, callees } = facts;
     const trims = [...callees].some((callee) => helpers.has(callee));
     const works = trims || this.#worksOn(facts, state);
@@ -331,7 +333,7 @@ class Search {
     if (countShared(facts.addresses, state) >= 2) return true;
     return [...facts.callees].some((callee) => {
       if (callee < this.#module.importedFunctionCount || this.#graph.callers(callee).length > 2) return false;
-      return countShared(this.facts(callee).addresses, state) >= sharedAddresses;
+      return countShared(this.#factsOf(callee).addresses, state) >= sharedAddresses;
     });
   }
 

@@ -97,9 +97,14 @@ export function functionLabel(module: Module, index: number): string {
 
 const typeNames = new Map<ValueType, string>(Object.entries(valueType).map(([name, type]) => [type, name]));
 
+/** `i32`; `ref` for reference types other than `funcref` and `externref`. */
+export function valueTypeText(type: ValueType): string {
+  return typeNames.get(type) ?? "ref";
+}
+
 /** `(i32, i32) → i32` */
 export function typeText({ params, results }: FunctionType): string {
-  const list = (types: readonly ValueType[]) => types.map((type) => typeNames.get(type) ?? "ref").join(", ");
+  const list = (types: readonly ValueType[]) => types.map(valueTypeText).join(", ");
   const returned =
     results.length === 0 ? "nothing" : results.length === 1 ? list(results) : `(${list(results)})`;
   return `(${list(params)}) → ${returned}`;
