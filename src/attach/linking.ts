@@ -83,7 +83,9 @@ export class Linking {
     };
     this.#token = grown;
     const first = (memories[0] ??= session.newMemory(this.#module.facts.memories[0], this.#stack));
-    this.#recorderImports = { ...session.recorderOf(first, this.#module).imports, grown };
+    const records = this.#module.facts.recorderImports.some((name) => name !== "grown");
+    const recorder = records ? session.recorderOf(first, this.#module).imports : {};
+    this.#recorderImports = { ...recorder, grown };
     return this.#recorderImports;
   }
 
@@ -95,7 +97,10 @@ export class Linking {
     this.#memories.forEach((tracked, index) => {
       if (!tracked || this.#module.facts.memories[index]?.import) return;
       const memory = exported.shift();
-      if (memory) this.#session.adopt(tracked, memory);
+      // Of a module whose bytes were not seen the limits are unknown, but the memory is there.
+      if (memory && this.#module.bytes === 0) {
+        this.#memories[index] = this.#session.track(memory, null, this.#stack);
+      } else if (memory) this.#session.adopt(tracked, memory);
       else this.#session.tie(tracked, token);
     });
     const memories = this.#memories.filter((memory) => memory !== undefined);

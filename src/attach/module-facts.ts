@@ -18,8 +18,8 @@ export interface ModuleFacts {
   imports: number;
   /** Functions that the module imports; the first body belongs to the function of this index. */
   importedFunctions: number;
-  /** Whether it imports something under `recorderModuleName`. */
-  importsRecorder: boolean;
+  /** What it imports under `recorderModuleName`. */
+  recorderImports: string[];
   /** Byte offsets at which function bodies begin, and the end of the last. */
   bodies: Uint32Array;
   /** The name that the module's name section gives it, or "". */
@@ -30,7 +30,7 @@ export const emptyFacts: Readonly<ModuleFacts> = {
   memories: [],
   imports: 0,
   importedFunctions: 0,
-  importsRecorder: false,
+  recorderImports: [],
   bodies: new Uint32Array(),
   name: "",
 };
@@ -76,7 +76,7 @@ class Cursor {
 
 /** Facts of a module, or undefined when the bytes are not laid out as one. */
 export function moduleFacts(bytes: Uint8Array, recorderModule: string): ModuleFacts | undefined {
-  const facts: ModuleFacts = { ...emptyFacts, memories: [] };
+  const facts: ModuleFacts = { ...emptyFacts, memories: [], recorderImports: [] };
   const all = new Cursor(bytes, 8, bytes.length);
   try {
     if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) {
@@ -104,7 +104,7 @@ function readImports(section: Cursor, facts: ModuleFacts, recorderModule: string
   for (let n = facts.imports; n > 0; n--) {
     const module = section.text();
     const name = section.text();
-    if (module === recorderModule) facts.importsRecorder = true;
+    if (module === recorderModule) facts.recorderImports.push(name);
     const kind = section.byte();
     if (kind === 0) {
       section.number();

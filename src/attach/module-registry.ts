@@ -62,7 +62,7 @@ interface Marker {
   allocator: Allocator;
   memories: ModuleFacts["memories"];
   importedFunctions: number;
-  addedImports: number;
+  recorderImports: string[];
 }
 
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
@@ -87,14 +87,14 @@ export class ModuleRegistry {
   /** Whether bytes are a module with a memory, and not one that imports something named `linmem` itself. */
   concerns(bytes: Uint8Array): boolean {
     const facts = moduleFacts(bytes, recorderModuleName);
-    return facts !== undefined && facts.memories.length > 0 && !facts.importsRecorder;
+    return facts !== undefined && facts.memories.length > 0 && facts.recorderImports.length === 0;
   }
 
   /**
    * Instruments the bytes of a module with a memory, or finds them done already.
-   * @param nameOf Gives the module a name when it has none of its own; called only then.
+   * @param name What to call the module when it has no name of its own.
    */
-  prepare(bytes: Uint8Array, nameOf: () => string): Prepared {
+  prepare(bytes: Uint8Array, name: string): Prepared {
     const key = `${bytes.length}:${this.#options.hash(bytes)}`;
     const cached = this.#cache.get(key);
     if (cached) {
@@ -102,7 +102,7 @@ export class ModuleRegistry {
       this.#cache.set(key, cached);
       return cached;
     }
-    const prepared = this.#prepare(bytes, nameOf);
+    const prepared = this.#prepare(bytes, name);
     this.#cache.set(key, prepared);
     this.#cachedBytes += prepared.bytes?.length ?? 0;
     for (const [oldest, { bytes: held }] of this.#cache) {
@@ -113,9 +113,9 @@ export class ModuleRegistry {
     return prepared;
   }
 
-  #prepare(bytes: Uint8Array, nameOf: () => string): Prepared {
+  #prepare(bytes: Uint8Array, name: string): Prepared {
     const facts = moduleFacts(bytes, recorderModuleName)!;
-    const base = { name: facts.name || nameOf(), bytes: bytes.length, importsAnything: facts.imports > 0 };
+    const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0 };
     if (facts.memories.some((memory) => memory.shared)) {
       return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
     }
@@ -132,7 +132,7 @@ export class ModuleRegistry {
         module: this.#add({ ...base, facts, reason: instrumentation.notes.join("; ") || noAllocator }),
       };
     }
-    const after = moduleFacts(instrumentation.bytes, "");
+    const after = moduleFacts(instrumentation.bytes, recorderModuleName);
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
     const { toolchain = "", allocator } = instrumentation;
     const marker: Marker = {
@@ -141,7 +141,7 @@ export class ModuleRegistry {
       allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
       memories: facts.memories,
       importedFunctions: after.importedFunctions,
-      addedImports: after.importedFunctions - facts.importedFunctions,
+      recorderImports: after.recorderImports,
     };
     const sections: [string, Uint8Array][] = [
       [recorderModuleName, utf8.encoder.encode(JSON.stringify(marker))],
@@ -209,16 +209,16 @@ export class ModuleRegistry {
 
   /** A module that another thread instrumented. Its code map stayed there: offsets are unknown here. */
   #fromMarker(section: ArrayBuffer): KnownModule {
-    const { importedFunctions, addedImports, memories, ...marker } = JSON.parse(
+    const { importedFunctions, recorderImports, memories, ...marker } = JSON.parse(
       utf8.decoder.decode(section),
     ) as Marker;
-    const original = importedFunctions - addedImports;
+    const original = importedFunctions - recorderImports.length;
     return this.#add({
       ...marker,
-      facts: { ...emptyFacts, memories, importedFunctions, importsRecorder: true },
+      facts: { ...emptyFacts, memories, importedFunctions, recorderImports },
       instrumented: true,
       toOriginal: (functionIndex) => ({
-        functionIndex: functionIndex < original ? functionIndex : functionIndex - addedImports,
+        functionIndex: functionIndex < original ? functionIndex : functionIndex - recorderImports.length,
         offset: 0,
       }),
     });

@@ -2,24 +2,18 @@
  * The engine's own WebAssembly functions, taken before anything is put around them. Everything here must go
  * on working however the program patches the globals afterwards.
  */
-const { Module, Instance, Memory, CompileError, LinkError } = WebAssembly;
+const { Module, Instance, Memory, CompileError, validate } = WebAssembly;
 const { apply } = Reflect;
 
 const memoryBuffer = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")!.get!;
 const instanceExports = Object.getOwnPropertyDescriptor(Instance.prototype, "exports")!.get!;
 const { imports: moduleImports, exports: moduleExports, customSections: moduleSections } = Module;
 
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const viewGetters = [typedArray, DataView.prototype].map((prototype) => ({
-  buffer: Object.getOwnPropertyDescriptor(prototype, "buffer")!.get!,
-  byteOffset: Object.getOwnPropertyDescriptor(prototype, "byteOffset")!.get!,
-  byteLength: Object.getOwnPropertyDescriptor(prototype, "byteLength")!.get!,
-}));
 const { isView } = ArrayBuffer;
 
 export const pageBytes = 65536;
 
-export const natives = { Module, Instance, Memory, CompileError, LinkError };
+export const natives = { Module, Memory, CompileError };
 
 export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
@@ -63,38 +57,71 @@ export function customSectionsOf(value: unknown, name: string): ArrayBuffer[] | 
   }
 }
 
-/** The bytes of a buffer or view, without asking anything that the program may have put on it. */
+/**
+ * The bytes of a buffer or view that the engine would compile, without asking anything that the program may
+ * have put on it. Engines differ in what they take besides plain buffers and typed arrays.
+ */
 export function bytesOf(source: unknown): Uint8Array | undefined {
   if (!isObject(source)) return undefined;
   try {
-    if (!isView(source)) return new Uint8Array(asBuffer(source));
-    for (const { buffer, byteOffset, byteLength } of viewGetters) {
-      try {
-        const length: number = apply(byteLength, source, []);
-        return new Uint8Array(apply(buffer, source, []), apply(byteOffset, source, []), length);
-      } catch {
-        // It is the other kind of view.
-      }
-    }
+    if (!isView(source)) return acceptedBuffer(source) && new Uint8Array(source as ArrayBuffer);
+    const getters = read(typedArrayTag, source) === undefined ? dataViewGetters : typedArrayGetters;
+    if (getters === dataViewGetters && !accepts.dataViews) return undefined;
+    const buffer = read(getters.buffer, source) as ArrayBuffer;
+    const length = read(getters.byteLength, source) as number;
+    return (
+      acceptedBuffer(buffer) && new Uint8Array(buffer, read(getters.byteOffset, source) as number, length)
+    );
   } catch {
     // Detached, or no buffer at all: the engine says so.
+    return undefined;
   }
-  return undefined;
 }
 
-const bufferLength = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")!.get!;
+const read = (getter: () => unknown, object: object) => apply(getter, object, []);
+const getter = (prototype: object, name: string | symbol) =>
+  Object.getOwnPropertyDescriptor(prototype, name)?.get as () => unknown;
+const viewGetters = (prototype: object) => ({
+  buffer: getter(prototype, "buffer"),
+  byteOffset: getter(prototype, "byteOffset"),
+  byteLength: getter(prototype, "byteLength"),
+});
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const typedArrayGetters = viewGetters(typedArray);
+const typedArrayTag = getter(typedArray, Symbol.toStringTag);
+const dataViewGetters = viewGetters(DataView.prototype);
+const bufferLength = getter(ArrayBuffer.prototype, "byteLength");
+const bufferResizable = getter(ArrayBuffer.prototype, "resizable");
 const sharedLength =
-  typeof SharedArrayBuffer === "function"
-    ? Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, "byteLength")!.get!
-    : undefined;
+  typeof SharedArrayBuffer === "function" && getter(SharedArrayBuffer.prototype, "byteLength");
+const sharedGrowable = sharedLength && getter(SharedArrayBuffer.prototype, "growable");
 
-/** @throws TypeError when `source` is no buffer. */
-function asBuffer(source: object): ArrayBuffer {
+const accepts = {
+  dataViews: engineTakes(() => new DataView(new ArrayBuffer(8))),
+  shared: engineTakes(() => new Uint8Array(new SharedArrayBuffer(8)) as unknown as BufferSource),
+  resizable: engineTakes(() => new Uint8Array(Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]))),
+};
+
+function engineTakes(make: () => BufferSource): boolean {
   try {
-    apply(bufferLength, source, []);
+    validate(make());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws TypeError when `buffer` is none. */
+function acceptedBuffer(buffer: object): true | undefined {
+  let shared = false;
+  try {
+    read(bufferLength, buffer);
   } catch (error) {
     if (!sharedLength) throw error;
-    apply(sharedLength, source, []);
+    read(sharedLength, buffer);
+    shared = true;
   }
-  return source as ArrayBuffer;
+  if (shared && !accepts.shared) return undefined;
+  const resizes = shared ? sharedGrowable : bufferResizable;
+  return resizes && read(resizes, buffer) && !accepts.resizable ? undefined : true;
 }

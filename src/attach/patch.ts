@@ -12,11 +12,11 @@ import { observeMember, replaceClass, replaceFunction, replaceMethod } from "./p
 import type { Session } from "./session.js";
 import type { Site } from "./stacks.js";
 import { takeResponse } from "./streaming.js";
-import type { AnyFunction, CallSite } from "./v8-stacks.js";
+import type { AnyFunction } from "./v8-stacks.js";
 import { captureCallSites } from "./v8-stacks.js";
 
-/** Code compiled by these is the engine's own: its HTTP parser, its lexer of CommonJS. */
-const hostDependencies = "node:internal/deps/";
+/** Whether what a script compiles is the engine's own: its HTTP parser, its lexer of CommonJS. */
+const isHost = (file: string) => file.startsWith("node:internal/deps/");
 
 /** Bytes of a program that are to run instrumented. */
 interface Found {
@@ -29,17 +29,19 @@ interface Found {
 export function patchWebAssembly(session: Session): void {
   const { registry } = session;
 
+  function callerFile(from: AnyFunction): string {
+    const caller = captureCallSites(from, 8).find((site) => !session.sites.isOwn(site));
+    return caller?.getFileName() ?? "";
+  }
+
   /** The bytes that a program compiles, instrumented; undefined when they are to be left alone. */
   function prepare(source: unknown, from: AnyFunction): Found | undefined {
     const bytes = bytesOf(source);
     if (!bytes) return undefined;
-    let caller: CallSite | undefined;
-    const findCaller = () => {
-      caller ??= captureCallSites(from, 8).find((site) => !session.sites.isOwn(site));
-      return caller?.getFileName() ?? "";
-    };
-    if (!registry.concerns(bytes) || findCaller().startsWith(hostDependencies)) return undefined;
-    return { prepared: registry.prepare(bytes, () => moduleName(findCaller())), original: bytes };
+    if (!registry.concerns(bytes)) return undefined;
+    const caller = callerFile(from);
+    if (isHost(caller)) return undefined;
+    return { prepared: registry.prepare(bytes, moduleName(caller)), original: bytes };
   }
 
   function demote(prepared: Prepared, error: unknown): void {
@@ -49,6 +51,7 @@ export function patchWebAssembly(session: Session): void {
   function link(known: KnownModule, importObject: unknown, from: AnyFunction | Site[]): Linking | undefined {
     // What the engine refuses, it has to see. An original without imports may come without an import object.
     if (importObject === undefined ? known.importsAnything : !isObject(importObject)) return undefined;
+    if (typeof from === "function" && known.bytes === 0 && isHost(callerFile(from))) return undefined;
     return new Linking(session, known, typeof from === "function" ? session.stackOf(from) : from);
   }
 

@@ -32,6 +32,8 @@ export interface SessionOptions {
   interval: number;
   /** Opens the profile, once, when there is something to record; undefined when that is impossible. */
   open(): RecordSink | undefined;
+  /** Whether a thread of this process has opened it. */
+  begun(): boolean;
 }
 
 export class Session {
@@ -305,7 +307,8 @@ export class Session {
   /** Writes the last snapshot and, in the main thread, how the program ended. */
   end(exit: number | string): void {
     this.snapshot();
-    if (this.#options.thread !== 0 || this.#pending) return;
+    if (this.#options.thread !== 0) return;
+    if (this.#options.begun()) this.#activate();
     this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.spent });
   }
 }

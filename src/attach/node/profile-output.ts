@@ -39,6 +39,11 @@ function profilePaths({ out, folder, launcher, script }: RunOptions): string[] {
   return [out, further];
 }
 
+/** Whether a thread of this process has begun the profile. */
+export function isBegun({ shared }: ProcessState): boolean {
+  return Atomics.load(new Int32Array(shared), 0) === state.ready;
+}
+
 /** Opens the profile of this process, or begins it. Undefined when that is impossible. */
 export function openProfile(process_: ProcessState): ProfileFileWriter | undefined {
   const shared = new Int32Array(process_.shared);

@@ -5,6 +5,11 @@ const { emitWarning } = process;
 process.emitWarning = () => {};
 try {
   require("./start.js");
+} catch (error) {
+  // The program runs all the same; `linmem run` says what happened.
+  const { noticeFolder } = JSON.parse(process.env.LINMEM_RUN ?? "{}");
+  const reason = `cannot attach to process ${process.pid}: ${error}`;
+  if (noticeFolder) require("node:fs").writeFileSync(`${noticeFolder}/${process.pid}.failure`, reason);
 } finally {
   process.emitWarning = emitWarning;
 }

@@ -11,7 +11,7 @@ import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
 import type { ProcessState } from "./profile-output.js";
-import { newProcessState, notify, openProfile } from "./profile-output.js";
+import { isBegun, newProcessState, notify, openProfile } from "./profile-output.js";
 import { readRunOptions } from "./run-options.js";
 import { watchExit, watchSignals } from "./signals.js";
 import { attachWorkers, hideRegister, stateKey } from "./workers.js";
@@ -49,6 +49,7 @@ function attach(state: ProcessState): void {
     now: () => clock() - state.time,
     interval: options.interval,
     open: () => openProfile(state),
+    begun: () => isBegun(state),
   });
   patchWebAssembly(session);
   attachWorkers(state, register);
