@@ -44,27 +44,54 @@ export function entryBody(
   value: number,
   targets: EntryTargets,
 ): Uint8Array {
+  return writeEntry(type, target, value, targets, () => {});
+}
+
+/**
+ * An entry of a module that has tail calls through tables or references: when it is called by wasm it leaves no
+ * frame behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
+ * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
+ */
+export function tailEntryBody(
+  type: FunctionType,
+  target: number,
+  value: number,
+  targets: EntryTargets,
+): Uint8Array {
+  return writeEntry(type, target, value, targets, (code, extend) => {
+    code.localGet(type.params.length).i64Const(0).op(op.i64Ne).if();
+    extend().globalSet(targets.context);
+    code.params(type.params.length).returnCall(target).end();
+  });
+}
+
+/** @param whenNested writes what to do first when the entry is nested, while a local says so */
+function writeEntry(
+  type: FunctionType,
+  target: number,
+  value: number,
+  { context, pending, nested, abandon, leave }: EntryTargets,
+  whenNested: (code: CodeWriter, extend: () => CodeWriter) => void,
+): Uint8Array {
   const code = new CodeWriter(96);
   const saved = type.params.length;
-  const { context, pending } = targets;
+  const extend = () =>
+    code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).i64Const(value).op(op.i64Add);
   declareContextLocal(code);
   code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
-  extend().call(targets.nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
+  extend().call(nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
   code.end();
+  whenNested(code, extend);
   code.localGet(saved).op(op.i64Eqz).if();
-  callIfPending(code, pending, targets.abandon);
+  callIfPending(code, pending, abandon);
   code.end();
   extend().globalSet(context);
   code.params(type.params.length).call(target);
   code.localGet(saved).op(op.i64Eqz).if();
-  callIfPending(code, pending, targets.leave);
+  callIfPending(code, pending, leave);
   code.end();
   code.localGet(saved).globalSet(context).end();
   return code.finish();
-
-  function extend(): CodeWriter {
-    return code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).i64Const(value).op(op.i64Add);
-  }
 }
 
 /**

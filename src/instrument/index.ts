@@ -21,7 +21,7 @@ import {
   valueType,
 } from "../wasm/types.js";
 import { mapRefFunc } from "./constant-expressions.js";
-import { type EntryTargets, entryBody, tableEntryBody } from "./context.js";
+import { type EntryTargets, entryBody, tableEntryBody, tailEntryBody } from "./context.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
 import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
@@ -216,7 +216,7 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
     writer.bytes(body);
   };
   for (const { target, value, tableOnly } of plan.entries) {
-    const write = tableOnly ? tableEntryBody : entryBody;
+    const write = tableOnly ? tableEntryBody : plan.tailCalls ? tailEntryBody : entryBody;
     writeAdded(write(module.functionType(target), plan.called(target), value, targets));
   }
   for (const memory of plan.growHelpers.keys()) {

@@ -67,6 +67,8 @@ export interface Plan {
   /** How the hooked functions stand to each other. */
   relations: readonly HookRelations[];
   entries: readonly Entry[];
+  /** Whether there are tail calls through tables or references, which may lead to entries. */
+  tailCalls: boolean;
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
   contextSites: Uint8Array;
@@ -114,6 +116,9 @@ export function makePlan(
     referenced: (index) => entryOf.get(index) ?? called(index),
     relations: relate(module, sites, callers, hooked),
     entries,
+    tailCalls: sites.opcode
+      .subarray(0, sites.count)
+      .some((opcode) => opcode === op.returnCallIndirect || opcode === op.returnCallRef),
     growHelpers,
     contextSites,
     context: globals,
