@@ -6,13 +6,13 @@ const layers = {
   "errors.ts": [],
   "memory/": ["errors.ts"],
   "wasm/": ["errors.ts"],
-  "instrument/": ["wasm/"],
-  "recorder/": ["wasm/"],
+  "instrument/": ["errors.ts", "wasm/"],
+  "recorder/": ["errors.ts", "profile/"],
   "profile/": ["errors.ts"],
-  "analyze/": ["profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
-  "report/": ["analyze/"],
-  "attach/": ["instrument/", "recorder/", "profile/"],
-  "testing/": ["attach/", "analyze/"],
+  "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
+  "report/": ["errors.ts", "analyze/"],
+  "attach/": ["errors.ts", "instrument/", "recorder/", "profile/"],
+  "testing/": ["errors.ts", "attach/", "analyze/"],
   "ui/": ["report/"],
   "cli/": [
     "errors.ts",
@@ -30,7 +30,7 @@ const layers = {
 };
 
 /** Layers that may use another one's types, but not its code. */
-const typesOnly = { "recorder/": "wasm/", "ui/": "report/" };
+const typesOnly = { "recorder/": "profile/", "ui/": "report/" };
 
 /** Where `node:` imports are allowed. */
 const nodeCode = ["^src/cli/", "^src/attach/node", "^src/profile/file[^/]*\\.ts$"];

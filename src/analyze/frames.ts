@@ -99,10 +99,14 @@ export function callerFrame(stack: FrameReport[]): FrameReport | undefined {
   const own = scripts.filter(
     (frame) => frame.file !== "" && !/^(node|internal|native|wasm):/.test(frame.file),
   );
-  const glue = new Set(stack.filter((frame) => frame.kind === "wasm").map((frame) => baseName(frame.file)));
+  const modules = new Set(
+    stack.filter((frame) => frame.kind === "wasm").map((frame) => baseName(frame.file)),
+  );
+  // glue is what calls the module; a program's script may well have the module's name too
+  const glue = own[0] && modules.has(baseName(own[0].file)) ? own[0].file : undefined;
   const innermostPackage = own[0] && packageOf(own[0].file);
   return (
-    own.find((frame) => packageOf(frame.file) === "" && !glue.has(baseName(frame.file))) ??
+    own.find((frame) => packageOf(frame.file) === "" && frame.file !== glue) ??
     own.find((frame) => packageOf(frame.file) !== innermostPackage) ??
     own[0] ??
     scripts[0]

@@ -37,18 +37,18 @@ const allowed: Record<Layer, Layer[]> = {
   memory: ["errors"],
   wasm: ["errors", "wasm/names"],
   "wasm/names": ["errors", "wasm"],
-  instrument: ["wasm", "wasm/names"],
-  recorder: [],
+  instrument: ["errors", "wasm", "wasm/names"],
+  recorder: ["errors"],
   profile: ["errors"],
-  analyze: ["profile", "wasm/names"],
-  report: ["analyze"],
-  attach: ["instrument", "recorder", "profile"],
-  testing: ["attach", "analyze"],
+  analyze: ["errors", "profile", "wasm/names"],
+  report: ["errors", "analyze"],
+  attach: ["errors", "instrument", "recorder", "profile"],
+  testing: ["errors", "attach", "analyze"],
   ui: [],
   cli: names.filter((name) => name !== "ui" && name !== "index"),
   index: ["errors", "memory"],
 };
-const allowedTypes: Partial<Record<Layer, Layer[]>> = { recorder: ["wasm", "wasm/names"], ui: ["report"] };
+const allowedTypes: Partial<Record<Layer, Layer[]>> = { recorder: ["profile"], ui: ["report"] };
 
 interface Violation {
   rule: { name: string };
