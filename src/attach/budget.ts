@@ -1,11 +1,15 @@
 import { captureCredit, captureShare } from "./limits.js";
 
-/** Time that captures of JavaScript callers may take: a credit at first, then a share of the run time. */
+/**
+ * Accounts for the time that captures of stacks take. Those of JavaScript callers have a budget: a credit at
+ * first, then a share of the run time. Others happen once for each new thing and are only added up: were they
+ * charged to the budget, a program with thousands of contexts had no callers.
+ */
 export class CaptureBudget {
   readonly #now: () => number;
   readonly #start: number;
-  /** Milliseconds that all captures took. */
-  spent = 0;
+  #callers = 0;
+  #others = 0;
 
   /** @param now Milliseconds on a clock that never goes back. */
   constructor(now: () => number) {
@@ -13,18 +17,33 @@ export class CaptureBudget {
     this.#start = now();
   }
 
-  /** Milliseconds left. */
-  left(): number {
-    return captureCredit + captureShare * (this.#now() - this.#start) - this.spent;
+  /** Milliseconds that all captures took. */
+  get total(): number {
+    return this.#callers + this.#others;
   }
 
-  /** Runs a capture and charges it. */
-  charge<T>(capture: () => T): T {
+  /** Milliseconds left for callers. */
+  left(): number {
+    return captureCredit + captureShare * (this.#now() - this.#start) - this.#callers;
+  }
+
+  /** Runs the capture of a caller. */
+  caller<T>(capture: () => T): T {
     const start = this.#now();
     try {
       return capture();
     } finally {
-      this.spent += this.#now() - start;
+      this.#callers += this.#now() - start;
+    }
+  }
+
+  /** Runs another capture. */
+  other<T>(capture: () => T): T {
+    const start = this.#now();
+    try {
+      return capture();
+    } finally {
+      this.#others += this.#now() - start;
     }
   }
 }

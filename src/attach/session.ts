@@ -78,7 +78,7 @@ export class Session {
 
   /** Milliseconds spent on capturing stacks. */
   get captureTime(): number {
-    return this.#budget.spent;
+    return this.#budget.total;
   }
 
   write(...records: ProfileRecord[]): void {
@@ -104,7 +104,7 @@ export class Session {
 
   /** The sites of the running stack, without linmem's own. */
   stackOf(from: AnyFunction): Site[] {
-    return this.#budget.charge(() => this.sites.of(captureCallSites(from)));
+    return this.#budget.other(() => this.sites.of(captureCallSites(from)));
   }
 
   stackId(sites: readonly Site[]): number {
@@ -212,7 +212,7 @@ export class Session {
     const contextSeen = (context: number, hash: bigint): void => {
       let stack = contextStacks.get(hash);
       if (stack === undefined) {
-        stack = this.#budget.charge(() => {
+        stack = this.#budget.other(() => {
           const sites = this.sites.ofRecorderCall(captureCallSites(contextSeen));
           return this.#stacks.of(splitStack(sites, tracked.modules).context);
         });
@@ -227,13 +227,13 @@ export class Session {
       const spare = left > captureCredit / 2;
       if (spare !== eager) recorder.setEager((eager = spare));
       if (left <= 0 || tracked.callers.length > maximumCallers) return 0;
-      return this.#budget.charge(() => {
+      return this.#budget.caller(() => {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
         return tracked.callerNumber(this.#stacks.of(splitStack(sites, tracked.modules).caller));
       });
     };
     const isNested = (): boolean =>
-      this.#budget.charge(() =>
+      this.#budget.other(() =>
         isReentered(this.sites.ofRecorderCall(captureCallSites(isNested)), tracked.modules),
       );
     const recorder = createRecorder({ contextSeen, captureCaller, isNested });
@@ -309,6 +309,6 @@ export class Session {
     this.snapshot();
     if (this.#options.thread !== 0) return;
     if (this.#options.begun()) this.#activate();
-    this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.spent });
+    this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.total });
   }
 }
