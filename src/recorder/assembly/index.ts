@@ -135,8 +135,8 @@ function freeOld(address: u32): void {
   releaseFrom(record, bytes);
   removeBlock(slot);
   const base = recordAt(load<u32>(record, RECORD_BASE) & BASE_MASK);
-  const survival = load<u8>(base, RECORD_SURVIVAL);
-  store<u8>(base, survival - ((survival + 1) >> 1), RECORD_SURVIVAL);
+  const survival: u32 = load<u8>(base, RECORD_SURVIVAL);
+  store<u8>(base, <u8>(survival >> 1), RECORD_SURVIVAL);
 }
 
 /** The block allocated last was freed before the next allocation. */
@@ -228,8 +228,8 @@ function promote(caller: u32): void {
     const bytes = load<u32>(entry, ENTRY_BYTES);
     let record = load<u32>(entry, ENTRY_RECORD);
     const base = recordAt(record);
-    const survival = load<u8>(base, RECORD_SURVIVAL);
-    store<u8>(base, survival + ((255 - survival + 7) >> 3), RECORD_SURVIVAL);
+    const survival: u32 = load<u8>(base, RECORD_SURVIVAL);
+    store<u8>(base, <u8>(survival + ((255 - survival + 7) >> 3)), RECORD_SURVIVAL);
     if (caller) {
       const pair = pairRecord(record, caller);
       if (pair != record) move(recordAt(record), recordAt(pair), bytes);
