@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { CaptureBudget } from "../../src/attach/budget.js";
+import { captureCredit, captureShare } from "../../src/attach/limits.js";
+import { isReentered, type Site, StackIds, splitStack } from "../../src/attach/stacks.js";
+import { captureCallSites } from "../../src/attach/v8-stacks.js";
+
+/** `js` `wasm` of module 1, `Wasm` of module 2, `entry` and `hook` added to module 1, `recorder`. Innermost first. */
+function sites(text: string): Site[] {
+  return text.split(" ").map((name, i) => ({
+    number: i + 1,
+    frame: { kind: name.startsWith("js") ? "js" : "wasm", function: name, file: "", line: 0, column: 0 },
+    module: /^(wasm|entry|hook)/.test(name) ? 1 : /^Wasm/.test(name) ? 2 : 0,
+    hidden: /^(entry|hook|recorder)/.test(name),
+  }));
+}
+const names = (list: readonly Site[]) => list.map((site) => site.frame.function).join(" ");
+
+describe("a stack is cut below the outermost entry of its modules", () => {
+  for (const [stack, context, caller] of [
+    ["recorder hook wasm1 wasm2 entry js1 js2", "wasm1 wasm2", "js1 js2"],
+    ["recorder entry js1 js2", "", "js1 js2"],
+    ["recorder hook wasm1 entry js1 wasm2 entry js2", "wasm1 js1 wasm2", "js2"],
+    // Another module called JavaScript that entered this one: its context is not theirs.
+    ["recorder hook wasm1 entry js1 Wasm js2", "wasm1", "js1 Wasm js2"],
+  ]) {
+    test(stack, () => {
+      const split = splitStack(sites(stack), new Set([1]));
+      assert.equal(names(split.context), context);
+      assert.equal(names(split.caller), caller);
+    });
+  }
+
+  test("modules that share a memory share the context", () => {
+    const split = splitStack(sites("recorder hook wasm Wasm js Wasm js2"), new Set([1, 2]));
+    assert.equal(names(split.context), "wasm Wasm js Wasm");
+  });
+});
+
+test("an entry is nested when its modules are on the stack below JavaScript", () => {
+  const nested = (stack: string) => isReentered(sites(stack), new Set([1]));
+  assert.equal(nested("recorder entry js"), false);
+  assert.equal(nested("recorder wasm entry js"), false);
+  assert.equal(nested("recorder entry js Wasm js"), false);
+  assert.equal(nested("recorder entry js wasm entry js"), true);
+});
+
+test("equal stacks have one id, and their frames are looked at once", () => {
+  const seen: string[] = [];
+  const ids = new StackIds((frames) => seen.push(frames.map((frame) => frame.function).join(" ")));
+  const stack = sites("a b c");
+  assert.deepEqual([ids.of(stack), ids.of([...stack]), ids.of(stack.slice(1))], [1, 1, 2]);
+  assert.deepEqual(seen, ["a b c", "b c"]);
+});
+
+test("captures begin at the caller and leave Error as it was", () => {
+  const limit = Error.stackTraceLimit;
+  function caller() {
+    return inner();
+  }
+  function inner() {
+    return captureCallSites(inner);
+  }
+  assert.equal(caller()[0].getFunctionName(), "caller");
+  assert.equal(Error.stackTraceLimit, limit);
+  const prepare = () => "mine";
+  Error.prepareStackTrace = prepare;
+  try {
+    assert.ok(caller().length > 1);
+    assert.equal(Error.prepareStackTrace, prepare);
+  } finally {
+    Reflect.deleteProperty(Error, "prepareStackTrace");
+  }
+});
+
+test("captures of callers are charged to a credit and a share of the run; others are only added up", () => {
+  let time = 0;
+  const budget = new CaptureBudget(() => time);
+  const work = (milliseconds: number) => () => {
+    time += milliseconds;
+  };
+  assert.equal(budget.left(), captureCredit);
+  budget.other(work(40));
+  assert.equal(budget.left(), captureCredit + 40 * captureShare);
+  budget.caller(work(60));
+  assert.equal(budget.left(), captureCredit + 100 * captureShare - 60);
+  assert.equal(budget.total, 100);
+});
