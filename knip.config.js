@@ -8,7 +8,14 @@ const published = [...Object.values(manifest.exports), ...Object.values(manifest
   .map((target) => target.replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
 
 export default {
-  entry: [...published, "test/**/*.test.ts", "bench/*.{ts,mjs}", "scripts/*.{ts,mjs}"],
+  // register.cts is named only to node, by path.
+  entry: [
+    ...published,
+    "src/attach/node/register.cts",
+    "test/**/*.test.ts",
+    "bench/*.{ts,mjs}",
+    "scripts/*.{ts,mjs}",
+  ],
   project: ["src/**/*.{ts,tsx}", "test/**/*.ts", "bench/**/*.{ts,mjs}", "scripts/**/*.{ts,mjs}"],
   // Named only in a command line, in scripts/test.mjs.
   ignoreDependencies: ["tsx"],

@@ -11,7 +11,7 @@ const { imports: moduleImports, exports: moduleExports, customSections: moduleSe
 
 const { isView } = ArrayBuffer;
 
-export const pageBytes = 65536;
+const pageBytes = 65536;
 
 export const natives = { Module, Memory, CompileError };
 
