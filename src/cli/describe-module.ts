@@ -140,7 +140,8 @@ function globalText({ type, mutable }: GlobalType): string {
 }
 
 function limitsText({ min, max, shared }: Limits, unit: string): string {
-  const range = max === undefined ? `${min} ${unit}s or more` : `${min} to ${max} ${unit}s`;
+  const range =
+    max === undefined ? `${min} ${min === 1 ? unit : `${unit}s`} or more` : `${min} to ${max} ${unit}s`;
   return shared ? `${range}, shared` : range;
 }
 

@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { DecodeError, UsageError } from "../errors.js";
 import { inspectText } from "../report/inspect-text.js";
 import { describeModule } from "./describe-module.js";
-import { outputWidth, systemReason, usesColor, writeOutput } from "./output.js";
+import { useModuleFile } from "./module-file.js";
+import { outputWidth, usesColor, writeOutput } from "./output.js";
 
 /** `linmem inspect`: what a module is, without running it. */
 export function inspectCommand(): Command {
@@ -12,7 +11,7 @@ export function inspectCommand(): Command {
     .argument("<module>", "WebAssembly module")
     .option("--json", "for programs")
     .action(async (path: string, { json }: { json?: true }) => {
-      const description = describe(path);
+      const description = useModuleFile(path, (bytes) => describeModule(path, bytes));
       const { stdout } = process;
       await writeOutput(
         json
@@ -20,19 +19,4 @@ export function inspectCommand(): Command {
           : inspectText(description, { width: outputWidth(stdout), color: usesColor(stdout) }),
       );
     });
-}
-
-function describe(path: string) {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw new UsageError(`cannot read ${path}: ${systemReason(error)}`);
-  }
-  try {
-    return describeModule(path, bytes);
-  } catch (error) {
-    if (error instanceof DecodeError) throw new UsageError(`cannot decode ${path}: ${error.message}`);
-    throw error;
-  }
 }

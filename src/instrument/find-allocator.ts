@@ -13,7 +13,7 @@ import { findNamed, functionLabel, type NamedFunction } from "./allocators/named
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
 import { buildCallGraph, type CallGraph } from "./call-graph.js";
-import type { AllocatorOverride } from "./index.js";
+import type { AllocatorOverride } from "./roles.js";
 import { type AllocatorFunction, allocatorRoles } from "./roles.js";
 import { type Sites, scanBodies } from "./scan.js";
 
@@ -147,7 +147,9 @@ function paired(module: Module, { functions, notes }: FoundAllocator): FoundAllo
     if (unique.length === 0 && module.functions.length > 0) unique.push("no allocator was found");
     return { functions, notes: unique };
   }
-  return { functions, notes: [...new Set([...unique, ...missingRealloc(functions)])] };
+  // with names, a function that isn't there isn't there
+  const named = functions.some(({ evidence }) => evidence === "name section");
+  return { functions, notes: named ? unique : [...new Set([...unique, ...missingRealloc(functions)])] };
 }
 
 function missingRealloc(functions: readonly AllocatorFunction[]): string[] {

@@ -7,7 +7,7 @@ import type { Module } from "../wasm/module.js";
 import { decodeProducers } from "../wasm/producers.js";
 import { externalKind, sectionId } from "../wasm/types.js";
 
-export const unknownToolchain = "unknown";
+const unknownToolchain = "unknown";
 
 interface Evidence {
   /** Version of a tool in the producers section, empty where it gives none; undefined when it isn't there. */
@@ -90,7 +90,7 @@ const detectors: readonly ((evidence: Evidence) => string | undefined)[] = [
     return evidence.importsFrom(/^wasi_/) ? `${made} for WASI` : made;
   },
   ({ tool, importsFrom, exports }) => {
-    const clang = shortVersion(tool(/^clang/));
+    const clang = shortVersion(tool(/clang/));
     const wasi = importsFrom(/^wasi_/);
     if (clang === undefined && !wasi) return undefined;
     if (exports(/^cabi_realloc$/)) return "wit-bindgen (C)";
@@ -129,8 +129,12 @@ function gather(module: Module): Evidence {
   let names: string[] | undefined;
   return {
     tool: (name) => {
-      const found = producers.find((producer) => name.test(producer.name) || name.test(producer.version));
-      return found?.version;
+      const found = producers.filter((producer) => name.test(producer.name) || name.test(producer.version));
+      // linked libraries bring the versions of their own, older compilers
+      return found
+        .map(({ version }) => version)
+        .sort(compareVersions)
+        .at(-1);
     },
     importsFrom: (pattern) => imports.some((item) => pattern.test(item.module)),
     imports: (pattern) =>
@@ -144,6 +148,8 @@ function gather(module: Module): Evidence {
     data: (text) => contains(module.section(sectionId.data)?.bytes, text),
   };
 }
+
+const { compare: compareVersions } = new Intl.Collator("en", { numeric: true });
 
 function producersOf(module: Module): { name: string; version: string }[] {
   const section = module.custom("producers");

@@ -89,7 +89,7 @@ function memargOffset(bytes: Uint8Array, pos: number): number {
 }
 
 /** Value of a signed LEB128 of at most 64 bits; beyond 2^53 rounded. */
-export function signedAt(bytes: Uint8Array, pos: number): number {
+function signedAt(bytes: Uint8Array, pos: number): number {
   let value = 0;
   let scale = 1;
   for (;;) {

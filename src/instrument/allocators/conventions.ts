@@ -148,7 +148,7 @@ const patterns: readonly Pattern[] = [
     ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
   ],
   [
-    /^_R.*8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
+    /^_R.*?8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
     ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
   ],
   [
@@ -157,8 +157,8 @@ const patterns: readonly Pattern[] = [
   ],
   [/^(__alloc|__realloc|__free)$/, ([, name]) => pick(assemblyScript, name)],
   // context, length, log2 of the alignment, return address; free: context, address, length, …
-  [/^heap\.\w+Allocator\.alloc$/, () => [convention("Zig", "malloc_method", 4)]],
-  [/^heap\.\w+Allocator\.free$/, () => [convention("Zig", "free_method", 5)]],
+  [/^heap\.(?:Wasm|Brk)Allocator\.alloc$/, () => [convention("Zig", "malloc_method", 4)]],
+  [/^heap\.(?:Wasm|Brk)Allocator\.free$/, () => [convention("Zig", "free_method", 5)]],
   [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned", 1, 2)]],
   [/^__wbindgen_realloc$/, () => [convention("boundary", "wbindgen_realloc", 3, 4)]],
   [/^__wbindgen_free$/, () => [convention("boundary", "free", 2, 3)]],
@@ -182,9 +182,41 @@ export const numberedBindgenExport = /^__wbindgen_export(?:_?\d+)?$/;
 /** Names of allocation functions of guests whose collector releases: there is nothing to pair them with. */
 export const collectedAllocation = /^(?:runtime\.(?:alloc|mallocgc|newobject)|~lib\/rt\/itcms\/__new)$/;
 
-/** A name from the name section as people know it: without the hash of old Rust mangling. */
+/**
+ * A name from the name section as people know it. Rust's older mangling is simple enough to be undone here, and
+ * allocator names of the newer one; the rest is the demangler's.
+ */
 export function readableName(name: string): string {
-  const rustc =
+  const shim =
     /^_RNvC\w*7___rustc\d+_?(__(?:rust|rdl|rg)_\w+)$/.exec(name) ?? /^__rustc(?:\[\w+\])?::(\w+)$/.exec(name);
-  return rustc ? rustc[1] : name.replace(/::h[0-9a-f]{16}$/, "");
+  if (shim) return shim[1];
+  const legacy = /^_ZN(.*)17h[0-9a-f]{16}E$/.exec(name);
+  return legacy ? legacyPath(legacy[1]) : name.replace(/::h[0-9a-f]{16}$/, "");
+}
+
+const legacyEscapes: Record<string, string> = {
+  LT: "<",
+  GT: ">",
+  u20: " ",
+  RF: "&",
+  BP: "*",
+  LP: "(",
+  RP: ")",
+  C: ",",
+};
+
+/** `8dlmalloc8dlmalloc17Dlmalloc$LT$A$GT$4free` */
+function legacyPath(path: string): string {
+  const parts: string[] = [];
+  for (let pos = 0; pos < path.length; ) {
+    const digits = /^\d+/.exec(path.slice(pos))?.[0];
+    if (!digits) return path;
+    pos += digits.length;
+    parts.push(path.slice(pos, pos + Number(digits)));
+    pos += Number(digits);
+  }
+  const plain = parts.map((part) =>
+    part.replace(/^_(?=\$)/, "").replaceAll(/\$(\w+)\$/g, (all, code: string) => legacyEscapes[code] ?? all),
+  );
+  return plain.join("::").replaceAll("..", "::");
 }

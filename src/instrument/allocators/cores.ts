@@ -42,8 +42,10 @@ const stateSize = 640;
 const sharedAddresses = 3;
 /** With so few addresses in `malloc` itself (code at a base that isn't a constant) sharing can't be asked for. */
 const fewAddresses = 8;
-/** Cores call few functions: for pages, locks, error numbers and a few parts of their own. */
-const mostCallees = 10;
+/** Cores call few functions: for pages, locks, error numbers, and parts of their own where little was inlined. */
+const mostCallees = 32;
+/** Parts of its own that `malloc` has to share with `free`, where the state's address is an argument. */
+const sharedCallees = 3;
 /** A function that only passes its arguments on. */
 const wrapperInstructions = 12;
 
@@ -68,7 +70,7 @@ export function findCores(module: Module, graph: CallGraph, known: readonly Core
     return [{ malloc, frees }];
   });
   for (const { malloc, frees } of found) {
-    functions.push(coreOf(malloc, malloc.parameters === 2 ? "malloc_method" : "malloc", "malloc"));
+    functions.push(coreOf(malloc, mallocRole(malloc), "malloc"));
     for (const free of frees) functions.push(coreOf(free, freeRole(malloc, free), "free"));
   }
   const unique = distinct(functions);
@@ -81,8 +83,18 @@ function coreOf({ index, library }: Candidate, role: AllocatorRole, what: string
   return { role, index, evidence: `body constants of ${library}'s ${what}` };
 }
 
+function mallocRole({ parameters, library }: Candidate): AllocatorRole {
+  if (parameters === 1) return "malloc";
+  // emmalloc's malloc is its memalign for the usual alignment
+  return library === "emmalloc" ? "memalign" : "malloc_method";
+}
+
+function hasSelf(malloc: Candidate): boolean {
+  return mallocRole(malloc) === "malloc_method";
+}
+
 function freeRole(malloc: Candidate, free: Candidate): AllocatorRole {
-  return malloc.parameters === 2 && free.parameters === 2 ? "free_method" : "free";
+  return hasSelf(malloc) && free.parameters === 2 ? "free_method" : "free";
 }
 
 function distinct(functions: readonly CoreFunction[]): CoreFunction[] {
@@ -145,8 +157,9 @@ class Search {
       const library = this.#libraryOfMalloc(facts);
       if (!library) continue;
       const candidate = this.#candidate(index, library);
-      // two arguments and a static state: not `self` and a size; what then isn't known for sure
-      if (candidate.parameters === 2 && stateAddresses(facts).size >= sharedAddresses) continue;
+      // two arguments and a static state: not `self` and a size; only in emmalloc it is sure what then
+      const isStatic = stateAddresses(facts).size >= sharedAddresses;
+      if (candidate.parameters === 2 && library !== "emmalloc" && isStatic) continue;
       found.push(candidate);
     }
     return found;
@@ -178,7 +191,7 @@ class Search {
   /** Functions that release what `malloc` gave; several where the optimiser made clones. */
   findFrees(malloc: Candidate): Candidate[] {
     const state = stateAddresses(malloc.facts);
-    const withSelf = malloc.parameters === 2;
+    const withSelf = hasSelf(malloc);
     const found: Candidate[] = [];
     for (const index of this.#shaped(withSelf ? [2] : [1, 3], 0, sizes.free)) {
       const facts = this.#factsOf(index);
@@ -187,7 +200,7 @@ class Search {
       const needed = state.size < fewAddresses ? Math.min(1, state.size) : sharedAddresses;
       if (withSelf) {
         // no static state: the helpers that both call have to tell
-        if (byConstants && sharesCallee(facts, malloc.facts))
+        if (byConstants && countShared(facts.callees, malloc.facts.callees) >= sharedCallees)
           found.push(this.#candidate(index, malloc.library));
       } else if (byConstants && shared >= (malloc.library === "emmalloc" ? 2 : needed)) {
         found.push(this.#candidate(index, malloc.library));
@@ -200,7 +213,7 @@ class Search {
 
   /** What resizes blocks or aligns them, around the functions that allocate and release. */
   findAround(core: readonly CoreFunction[], state: ReadonlySet<number>): Cores {
-    const mallocs = this.#withWrappers(core, ["malloc", "malloc_method"]);
+    const mallocs = this.#withWrappers(core, ["malloc", "malloc_method", "memalign"]);
     const frees = this.#withWrappers(core, ["free", "free_method"]);
     const functions: CoreFunction[] = [];
     const notes: string[] = [];
@@ -271,6 +284,8 @@ class Search {
     const inside = [...core.map(({ index }) => index), ...callers.filter((index) => this.#fewEnough(index))];
     const own = new Set(core.map(({ index }) => index));
     const helpers = new Set<number>();
+    const looksLikeC = (constants: ReadonlySet<number>) =>
+      state.size < fewAddresses && freesLike("dlmalloc", constants, this.#pointer);
     for (const callee of new Set(inside.flatMap((index) => this.#graph.callees(index)))) {
       if (own.has(callee) || callee < this.#module.importedFunctionCount) continue;
       const { params, results } = this.#module.functionType(callee);
@@ -283,7 +298,7 @@ class Search {
         (shared >= 2 && addresses.size <= 4)
       ) {
         helpers.add(callee);
-      } else if ((method || state.size < fewAddresses) && freesLike("dlmalloc", constants, this.#pointer)) {
+      } else if (method ? [256, -2, 3].every((value) => constants.has(value)) : looksLikeC(constants)) {
         helpers.add(callee);
       }
     }
@@ -360,13 +375,9 @@ function freesLike(library: Library, constants: ReadonlySet<number>, pointer: Va
   return (has(256, -2, 3) && any(4095, 2097152)) || has(16777215, -8, 31, 255, -2, 3);
 }
 
-function sharesCallee(a: BodyFacts, b: BodyFacts): boolean {
-  return [...a.callees].some((callee) => b.callees.has(callee));
-}
-
-function countShared(addresses: ReadonlySet<number>, state: ReadonlySet<number>): number {
+function countShared(some: ReadonlySet<number>, others: ReadonlySet<number>): number {
   let count = 0;
-  for (const address of addresses) if (state.has(address)) count++;
+  for (const member of some) if (others.has(member)) count++;
   return count;
 }
 

@@ -3,7 +3,7 @@ import { UsageError } from "../../errors.js";
 import type { Module } from "../../wasm/module.js";
 import { externalKind } from "../../wasm/types.js";
 import { fitsRole } from "../hooks.js";
-import type { AllocatorOverride } from "../index.js";
+import type { AllocatorOverride } from "../roles.js";
 import { type AllocatorFunction, type AllocatorRole, allocatorRoles } from "../roles.js";
 import { readableName } from "./conventions.js";
 import { functionLabel, typeText } from "./named.js";

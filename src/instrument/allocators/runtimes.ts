@@ -27,7 +27,9 @@ export function chooseAssemblyScript(
   const upper = own.filter((member) => !isBlockLevel(member));
   const inside = new Set(own.map(({ index }) => index));
   const bypassed = blocks.some(({ index }) => graph.callers(index).some((caller) => !inside.has(caller)));
-  const chosen = bypassed || !isPair(upper) ? blocks : upper;
+  // without names of blocks nobody sees whether a collector releases them directly: then `__free` must be in use
+  const released = upper.some(({ index, role }) => role === "free" && graph.callCount[index] > 0);
+  const chosen = bypassed || !isPair(upper) || (blocks.length === 0 && !released) ? blocks : upper;
   if (isPair(chosen)) return { functions: [...others, ...chosen], notes: [] };
   return {
     functions: others,

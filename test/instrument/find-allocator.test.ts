@@ -1,0 +1,298 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { UsageError } from "../../src/errors.js";
+import { conventionsOf, readableName } from "../../src/instrument/allocators/conventions.js";
+import { findAllocator } from "../../src/instrument/find-allocator.js";
+import { decodeModule, encodeModule } from "../../src/wasm/module.js";
+import { corpusDirectory } from "../support/shared.js";
+
+const fixtures = fileURLToPath(new URL("../fixtures/allocators/", import.meta.url));
+
+function fixture(name: string) {
+  return decodeModule(readFileSync(join(fixtures, `${name}.wasm`)));
+}
+
+/** `role index` of each function that was found. */
+function found(module: ReturnType<typeof fixture>): string[] {
+  return findAllocator(module).functions.map(({ role, index }) => `${role} ${index}`);
+}
+
+describe("by name", () => {
+  test("C: the function of each name, and the inner ones where calls go as well", () => {
+    const { functions, notes } = findAllocator(fixture("c-named"));
+    assert.deepEqual(
+      functions.map(({ role, name }) => `${role} ${name}`),
+      [
+        "malloc malloc",
+        "malloc dlmalloc",
+        "free free",
+        "free dlfree",
+        "calloc calloc",
+        "realloc realloc",
+        "posix_memalign posix_memalign",
+        "memalign internal_memalign",
+        "memalign aligned_alloc",
+      ],
+    );
+    assert.ok(functions.every(({ evidence }) => evidence === "name section"));
+    assert.deepEqual(notes, []);
+  });
+
+  test("C++: every form of new and delete, mangled or not", () => {
+    const named = found(fixture("cpp-named"));
+    assert.deepEqual(found(fixture("cpp-mangled")), named);
+    const { functions } = findAllocator(fixture("cpp-named"));
+    const role = (name: string) => functions.find((member) => member.name === name)?.role;
+    assert.equal(role("operator new(unsigned long)"), "malloc");
+    assert.equal(role("operator new[](unsigned long)"), "malloc");
+    assert.equal(role("operator new(unsigned long, std::nothrow_t const&)"), "malloc");
+    assert.equal(role("operator new(unsigned long, std::align_val_t)"), "alloc_aligned");
+    assert.equal(role("operator delete(void*)"), "free");
+    assert.equal(role("operator delete(void*, unsigned long, std::align_val_t)"), "free");
+    assert.equal(role("malloc"), "malloc");
+  });
+
+  test("Rust: shims and dlmalloc's methods, with self where it is still there", () => {
+    const { functions } = findAllocator(fixture("rust-named"));
+    const roles = Object.fromEntries(functions.map(({ name, role }) => [name, role]));
+    assert.equal(roles.__rust_alloc, "alloc_aligned");
+    assert.equal(roles.__rust_dealloc, "free");
+    assert.equal(roles.__rdl_realloc, "rust_realloc");
+    assert.equal(roles["dlmalloc::dlmalloc::Dlmalloc<A>::malloc"], "malloc_method");
+    assert.equal(roles["dlmalloc::dlmalloc::Dlmalloc<A>::free"], "free_method");
+    assert.equal(roles["dlmalloc::dlmalloc::Dlmalloc<A>::realloc"], "realloc_method");
+    assert.equal(roles["dlmalloc::dlmalloc::Dlmalloc<A>::memalign"], "memalign_method");
+  });
+
+  test("AssemblyScript: the level at which allocation and release pair", () => {
+    const { functions, notes } = findAllocator(fixture("as-named"));
+    assert.deepEqual(functions.map(({ name }) => name).sort(), [
+      "~lib/rt/tlsf/__alloc",
+      "~lib/rt/tlsf/__free",
+    ]);
+    assert.deepEqual(notes, []);
+  });
+
+  test("names of all manglings", () => {
+    const role = (name: string) => conventionsOf(name)[0]?.role;
+    assert.equal(role("_RNvCsdBezzDwma51_7___rustc12___rust_alloc"), "alloc_aligned");
+    assert.equal(role("_RNvCsdBezzDwma51_7___rustc14___rust_dealloc"), "free");
+    assert.equal(role("__rustc[de2ca18b4c54d5b8]::__rust_realloc"), "rust_realloc");
+    assert.equal(role("__rdl_alloc_zeroed"), "alloc_aligned");
+    assert.equal(role("dlmalloc::dlmalloc::Dlmalloc<A>::free::h600e8abf61a27942"), "free");
+    assert.equal(role("<dlmalloc::dlmalloc::Dlmalloc<dlmalloc::sys::System>>::malloc"), "malloc");
+    assert.equal(role("dlmalloc::Dlmalloc<A>::realloc::h600e8abf61a27942"), "rust_realloc");
+    assert.equal(
+      role("_RNvMs0_NtCs4HgSFOBc2lI_8dlmalloc8dlmallocINtB5_8DlmallocNtNtB7_3sys6SystemE8memalign"),
+      "memalign",
+    );
+    assert.equal(role("_ZnwmSt11align_val_tRKSt9nothrow_t"), "alloc_aligned");
+    assert.equal(role("_ZdaPvm"), "free");
+    assert.equal(role("emscripten_builtin_memalign"), "memalign");
+    assert.equal(role("mi_malloc_aligned"), "alloc_aligned");
+    assert.equal(role("cabi_realloc"), "cabi_realloc");
+    for (const other of [
+      "operator new(unsigned long, void*)",
+      "my_malloc",
+      "freedom",
+      "__rust_no_alloc_shim_is_unstable",
+    ]) {
+      assert.equal(role(other), undefined, other);
+    }
+    assert.equal(readableName("_RNvCsdBezzDwma51_7___rustc12___rust_alloc"), "__rust_alloc");
+    assert.equal(
+      readableName("_ZN8dlmalloc8dlmalloc17Dlmalloc$LT$A$GT$4free17hc162d4563cf6e25bE"),
+      "dlmalloc::dlmalloc::Dlmalloc<A>::free",
+    );
+  });
+
+  test("names whose types don't fit, imports and halves are notes", () => {
+    const { functions, notes } = findAllocator(fixture("misfits"));
+    assert.deepEqual(functions, []);
+    assert.deepEqual(notes, [
+      '"free" (function 2) has type (f64) → nothing, which does not fit the role free: not hooked',
+      'imports "calloc" of "env": its blocks are those of the module that provides it',
+      "only malloc found, but no function that releases blocks: not hooked",
+    ]);
+  });
+});
+
+describe("without names", () => {
+  test("C: the functions that have names elsewhere", () => {
+    // the same code as c-named, so the same indices: the inner functions, where all calls go
+    assert.deepEqual(found(fixture("c-stripped")), ["malloc 9", "free 11", "realloc 13", "memalign 16"]);
+  });
+
+  test("C: exports, and around them what isn't exported", () => {
+    const { functions } = findAllocator(fixture("c-exports"));
+    assert.deepEqual(
+      functions.map(({ role, name }) => `${role} ${name}`),
+      [
+        "malloc malloc",
+        "malloc wasm-function[9]",
+        "free free",
+        "free wasm-function[11]",
+        "realloc realloc",
+        "memalign wasm-function[16]",
+      ],
+    );
+    assert.equal(functions[0].evidence, 'export "malloc"');
+    assert.equal(functions[1].evidence, "body constants of dlmalloc's malloc");
+  });
+
+  test("Rust: as with names", () => {
+    const methods = findAllocator(fixture("rust-named")).functions.filter(({ role }) =>
+      role.endsWith("_method"),
+    );
+    assert.deepEqual(
+      found(fixture("rust-stripped")),
+      methods.map(({ role, index }) => `${role} ${index}`),
+    );
+  });
+
+  test("Rust with link-time optimisation: self is gone, what aligns and resizes stays", () => {
+    assert.deepEqual(found(fixture("rust-lto-stripped")), [
+      "memalign 2",
+      "malloc 3",
+      "rust_realloc 7",
+      "free 9",
+    ]);
+  });
+
+  test("wasm-bindgen's exports lead to the functions behind them, and are not hooked", () => {
+    const expected = ["alloc_aligned 0", "free 1", "rust_realloc 2"];
+    assert.deepEqual(found(fixture("boundary")), expected);
+    assert.deepEqual(found(fixture("numbered")), expected);
+    const { functions } = findAllocator(fixture("boundary"));
+    assert.equal(functions[0].evidence, 'callee of export "__wbindgen_malloc"');
+  });
+
+  test("AssemblyScript: nothing, and a note", () => {
+    const { functions, notes } = findAllocator(fixture("as-stripped"));
+    assert.deepEqual(functions, []);
+    assert.match(notes.join(), /AssemblyScript's runtime without names/);
+  });
+
+  test("a module without functions", () => {
+    assert.deepEqual(findAllocator(decodeModule(encodeModule([]))), { functions: [], notes: [] });
+  });
+});
+
+describe("--allocator", () => {
+  test("by export, by name and by index", () => {
+    const { functions } = findAllocator(fixture("c-exports"), [
+      { role: "malloc", target: "make" },
+      { role: "free", target: "release" },
+    ]);
+    assert.deepEqual(
+      functions.map(({ role, name, evidence }) => [role, name, evidence]),
+      [
+        ["malloc", "make", "--allocator"],
+        ["free", "release", "--allocator"],
+      ],
+      "replaces what would be found",
+    );
+    const named = findAllocator(fixture("rust-named"), [
+      { role: "malloc_method", target: "dlmalloc::dlmalloc::Dlmalloc<A>::malloc" },
+      { role: "free_method", target: "14" },
+    ]);
+    assert.equal(named.functions.find(({ index }) => index === 14)?.evidence, "--allocator");
+    assert.equal(named.functions.find(({ index }) => index === 15)?.evidence, "--allocator");
+  });
+
+  test("keeps what was found around the same functions", () => {
+    const { functions } = findAllocator(fixture("c-stripped"), [
+      { role: "malloc", target: "9" },
+      { role: "free", target: "11" },
+    ]);
+    assert.deepEqual(
+      functions.map(({ role, index, evidence }) => `${role} ${index} ${evidence.slice(0, 11)}`),
+      ["malloc 9 --allocator", "free 11 --allocator", "realloc 13 calls mallo", "memalign 16 calls mallo"],
+    );
+  });
+
+  const refused: [role: string, target: string, message: RegExp][] = [
+    [
+      "malloc",
+      "nowhere",
+      /^--allocator malloc=nowhere: the module has no export or function of that name; exports that fit: make$/,
+    ],
+    ["malloc", "9999", /no export or function of that name/],
+    [
+      "calloc",
+      "make",
+      /function \d+ has type \(i32\) → i32, calloc takes \(count, size\) and returns a block; exports that fit: make_cleared/,
+    ],
+    ["borrow", "make", /no such role; roles are malloc, calloc/],
+    ["malloc", "toString", /no export or function/],
+  ];
+  for (const [role, target, message] of refused) {
+    test(`refuses ${role}=${target} in one line`, () => {
+      assert.throws(
+        () => findAllocator(fixture("c-stripped"), [{ role: role as "malloc", target }]),
+        (error: Error) => {
+          assert.ok(error instanceof UsageError);
+          assert.match(error.message, message);
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        },
+      );
+    });
+  }
+
+  test("refuses imported functions", () => {
+    assert.throws(
+      () => findAllocator(fixture("misfits"), [{ role: "calloc", target: "0" }]),
+      /only the module's own can be hooked/,
+    );
+  });
+});
+
+describe("modules from npm", () => {
+  // Indices were checked by disassembling: what each function does, who calls it, which state they share.
+  const modules: [path: string, expected: string[]][] = [
+    ["@resvg/resvg-wasm/index_bg.wasm", ["malloc 102", "free 398", "rust_realloc 499", "memalign 766"]],
+    ["tiktoken/tiktoken_bg.wasm", ["malloc 25", "rust_realloc 136", "free 167", "memalign 283"]],
+    [
+      "lightningcss-wasm/lightningcss_node.wasm",
+      ["malloc 56", "free 116", "rust_realloc 122", "memalign 123"],
+    ],
+    ["source-map/lib/mappings.wasm", ["malloc 18", "free 20", "memalign 21", "rust_realloc 22"]],
+    ["web-tree-sitter/web-tree-sitter.wasm", ["malloc 34", "calloc 42", "free 51", "realloc 93"]],
+    ["sql.js/dist/sql-wasm.wasm", ["free 243", "malloc 244", "memalign 1265", "realloc 1827"]],
+    [
+      "@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm",
+      ["free 142", "malloc 150", "realloc 775"],
+    ],
+    [
+      "@embedpdf/pdfium/dist/pdfium.wasm",
+      ["malloc 7470", "free 7472", "realloc 7473", "memalign 7475", "memalign 7476"],
+    ],
+    [
+      "@node-rs/argon2-wasm32-wasi/argon2.wasm32-wasi.wasm",
+      ["malloc 74", "free 91", "realloc 109", "memalign 138", "malloc 546", "free 547"],
+    ],
+    ["md4w/js/md4w-fast.wasm", ["malloc 62", "realloc 63", "free 64"]],
+    ["@fluffylabs/anan-as/dist/build/debug.wasm", ["malloc 32", "free 61"]],
+    ["@fluffylabs/anan-as/dist/build/release.wasm", []],
+    ["@wasm-fmt/gofmt/gofmt.wasm", []],
+    ["esbuild-wasm/esbuild.wasm", []],
+    ["@vscode/tree-sitter-wasm/wasm/tree-sitter-css.wasm", []],
+  ];
+  for (const [path, expected] of modules) {
+    const file = join(corpusDirectory() ?? "", "node_modules", path);
+    const skip = !corpusDirectory()
+      ? "needs LINMEM_CORPUS"
+      : !existsSync(file)
+        ? "not in this corpus"
+        : false;
+    test(path, { skip }, () => {
+      const module = decodeModule(readFileSync(file));
+      assert.deepEqual(found(module), expected);
+      if (expected.length === 0) assert.notDeepEqual(findAllocator(module).notes, []);
+    });
+  }
+});
