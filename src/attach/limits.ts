@@ -4,7 +4,7 @@
 export const maximumStackFrames = 128;
 
 /** Milliseconds that captures of JavaScript callers may take before the share of the run time counts. */
-export const captureCredit = 100;
+export const captureCredit = 500;
 
 /** Share of the elapsed run time that captures of JavaScript callers may take beyond the credit. */
 export const captureShare = 0.02;

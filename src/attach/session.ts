@@ -227,6 +227,7 @@ export class Session {
       const spare = left > captureCredit / 2;
       if (spare !== eager) recorder.setEager((eager = spare));
       if (left <= 0 || tracked.callers.length > maximumCallers) return 0;
+      this.snapshotIfDue();
       return this.#budget.caller(() => {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
         return tracked.callerNumber(this.#stacks.of(splitStack(sites, tracked.modules).caller));

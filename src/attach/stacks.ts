@@ -160,12 +160,13 @@ export function splitStack(sites: readonly Site[], modules: ReadonlySet<number>)
   };
 }
 
-/** Whether the modules were entered again from JavaScript that they called. */
+/**
+ * Whether the entry that asks was called, by whatever way, from a function of the same module: only then is the
+ * context that it found that of its caller.
+ */
 export function isReentered(sites: readonly Site[], modules: ReadonlySet<number>): boolean {
-  const first = sites.findIndex((site) => modules.has(site.module));
-  if (first < 0) return false;
-  const left = sites.findIndex((site, i) => i > first && !modules.has(site.module));
-  return left >= 0 && sites.some((site, i) => i > left && modules.has(site.module));
+  const entry = sites.findIndex((site) => modules.has(site.module));
+  return entry >= 0 && sites.some((site, i) => i > entry && site.module === sites[entry].module);
 }
 
 export function visible(sites: readonly Site[]): Site[] {

@@ -22,6 +22,7 @@ import {
 } from "../wasm/types.js";
 import { mapRefFunc } from "./constant-expressions.js";
 import { type EntryTargets, entryBody, tableEntryBody, tailEntryBody } from "./context.js";
+import { carrierBody } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
 import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
@@ -29,20 +30,14 @@ import { allMemories, makePlan, type Plan, recorderFunctionType } from "./plan.j
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
 import { BodyRewriter } from "./rewrite-bodies.js";
-import type { AllocatorFunction, AllocatorRole } from "./roles.js";
+import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
 import { scanBodies } from "./scan.js";
 
 export type { OriginalPosition } from "./positions.js";
+export type { AllocatorOverride } from "./roles.js";
 
 /** Module name of the imports that are added; the recorder provides them. */
 const recorderModule = "linmem";
-
-/** `--allocator malloc=v`: the function to hook under a role, by export name, name-section name or index. */
-export interface AllocatorOverride {
-  role: AllocatorRole;
-  /** A name, or a decimal function index of the original module. */
-  target: string;
-}
 
 export interface InstrumentOptions {
   /** Replaces what would be found. */
@@ -172,6 +167,7 @@ function importSection(module: Module, plan: Plan, types: TypeTable): RawSection
 function functionsSection(module: Module, plan: Plan, types: TypeTable): RawSection {
   const added = [
     ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
+    ...[...plan.carriers.keys()].map((target) => module.functionTypeIndex(target)),
     ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
   ];
   const writer = new Writer(1024);
@@ -198,7 +194,7 @@ interface WrittenCode {
 
 function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: TypeTable): WrittenCode {
   const { bodies } = module;
-  const added = plan.entries.length + plan.growHelpers.size;
+  const added = plan.entries.length + plan.carriers.size + plan.growHelpers.size;
   const codeSize = module.section(sectionId.code)?.bytes.length ?? 0;
   const writer = new CodeWriter(codeSize + (codeSize >> 2) + 65536);
   const starts = new Uint32Array(bodies.count);
@@ -217,7 +213,10 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
   };
   for (const { target, value, tableOnly } of plan.entries) {
     const write = tableOnly ? tableEntryBody : plan.tailCalls ? tailEntryBody : entryBody;
-    writeAdded(write(module.functionType(target), plan.called(target), value, targets));
+    writeAdded(write(module.functionType(target), plan.moved(target), value, targets));
+  }
+  for (const target of plan.carriers.keys()) {
+    writeAdded(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
   }
   for (const memory of plan.growHelpers.keys()) {
     types.indexOf(growType(module, memory));
@@ -289,9 +288,9 @@ function renumberedSections(module: Module, plan: Plan): RawSection[] {
     );
     add(sectionId.table, encodeTables(tables));
   }
-  if (plan.hooked.length > 0 || module.globals.length > 0) {
+  if (plan.withContext || module.globals.length > 0) {
     const globals = module.globals.map((global) => ({ ...global, init: mapExpression(global.init) }));
-    if (plan.hooked.length > 0) {
+    if (plan.withContext) {
       const zero = (opcode: number) => new Uint8Array([opcode, 0, op.end]);
       globals.push({ type: valueType.i64, mutable: true, init: zero(op.i64Const) });
       globals.push({ type: valueType.i32, mutable: true, init: zero(op.i32Const) });
@@ -320,7 +319,7 @@ function renumberedSections(module: Module, plan: Plan): RawSection[] {
   }
   const names = module.custom("name");
   if (names) {
-    const payload = renumberNames(module.reader(names), { functions: plan.called }, addedNames(module, plan));
+    const payload = renumberNames(module.reader(names), { functions: plan.moved }, addedNames(module, plan));
     sections.push(makeSection(sectionId.custom, payload, "name"));
   }
   return sections;
@@ -334,6 +333,7 @@ function addedNames(module: Module, plan: Plan): Map<number, string> {
     if (name !== undefined) added.set(index, name);
   };
   for (const { index, target } of plan.entries) add(index, target);
+  for (const [target, index] of plan.carriers) add(index, target);
   return added;
 }
 

@@ -3,7 +3,7 @@
  * module defines; everything else is added behind what is there.
  *
  * ```
- *  functions:  imports | recorder's imports | the module's own | entries | growth helpers
+ *  functions:  imports | recorder's imports | the module's own | entries | carriers | growth helpers
  *  globals:    imports | the module's own | context (i64) | pending (i32)
  * ```
  */
@@ -12,6 +12,7 @@ import type { Module } from "../wasm/module.js";
 import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
 import { importsThatCallBack } from "./call-backs.js";
 import { siteValue } from "./context.js";
+import { allocatingImports } from "./dynamic-linking.js";
 import type { HookRelations } from "./hooks.js";
 import type { Callers } from "./reachability.js";
 import { contextKind } from "./rewrite-bodies.js";
@@ -32,6 +33,8 @@ const recorderFunctions = {
   abandon: { params: [], results: [] },
   /** (context) → whether the entry is nested in another one */
   nested: { params: [i64], results: [i32] },
+  /** (context) → the context that it replaces */
+  carry: { params: [i64], results: [i64] },
   /** (memory index, old size in pages or -1, pages asked for) */
   grown: { params: [i32, i32, i32], results: [] },
 } as const;
@@ -60,7 +63,9 @@ export interface Plan {
   imports: readonly RecorderFunction[];
   /** Index of an imported recorder function. */
   importIndex(name: RecorderFunction): number;
-  /** Where a function of the original module is called. */
+  /** Where a function of the original module is. */
+  moved(index: number): number;
+  /** What to call instead of it: its carrier where it has one. */
   called(index: number): number;
   /** What references to it become: its entry where it has one. */
   referenced(index: number): number;
@@ -69,9 +74,13 @@ export interface Plan {
   entries: readonly Entry[];
   /** Whether there are tail calls through tables or references, which may lead to entries. */
   tailCalls: boolean;
+  /** Imports that may allocate in another module, with the index of the function that carries the context there. */
+  carriers: ReadonlyMap<number, number>;
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
   contextSites: Uint8Array;
+  /** Whether there are contexts, and the two globals. */
+  withContext: boolean;
   /** Globals. */
   context: number;
   pending: number;
@@ -92,19 +101,24 @@ export function makePlan(
   const importedFunctions = module.importedFunctionCount;
   const growing = growingMemories(module, sites);
   const imports: RecorderFunction[] = [];
-  if (hooked.length > 0) imports.push("alloc", "free", "realloc", "leave", "abandon", "nested");
+  const carriedImports = hooked.length > 0 ? [] : allocatingImports(module);
+  const withContext = hooked.length > 0 || carriedImports.length > 0;
+  if (hooked.length > 0) imports.push("alloc", "free", "realloc");
+  if (withContext) imports.push("leave", "abandon", "nested");
+  if (carriedImports.length > 0) imports.push("carry");
   if (growing.length > 0) imports.push("grown");
   const shift = imports.length;
-  const called = (index: number) => (index < importedFunctions ? index : index + shift);
+  const moved = (index: number) => (index < importedFunctions ? index : index + shift);
 
   let next = module.functionCount + shift;
-  const { contextSites, entered } = findContextSites(module, sites, callers, hooked);
+  const { contextSites, entered } = findContextSites(module, sites, callers, hooked, carriedImports);
   const entries: Entry[] = [];
   const entryOf = new Map<number, number>();
   for (const { target, tableOnly } of entered) {
     entryOf.set(target, next);
     entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
   }
+  const carriers = new Map(carriedImports.map((target) => [target, next++]));
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
 
@@ -112,15 +126,18 @@ export function makePlan(
     hooked,
     imports,
     importIndex: (name) => importedFunctions + imports.indexOf(name),
-    called,
-    referenced: (index) => entryOf.get(index) ?? called(index),
+    moved,
+    called: (index) => carriers.get(index) ?? moved(index),
+    referenced: (index) => entryOf.get(index) ?? moved(index),
     relations: relate(module, sites, callers, hooked),
     entries,
     tailCalls: sites.opcode
       .subarray(0, sites.count)
       .some((opcode) => opcode === op.returnCallIndirect || opcode === op.returnCallRef),
+    carriers,
     growHelpers,
     contextSites,
+    withContext,
     context: globals,
     pending: globals + 1,
   };
@@ -148,16 +165,18 @@ function findContextSites(
   sites: Sites,
   callers: Callers,
   hooked: readonly AllocatorFunction[],
+  carriedImports: readonly number[],
 ): { contextSites: Uint8Array; entered: { target: number; tableOnly: boolean }[] } {
   const contextSites = new Uint8Array(sites.count);
-  if (hooked.length === 0) return { contextSites, entered: [] };
+  if (hooked.length + carriedImports.length === 0) return { contextSites, entered: [] };
 
   const imported = module.importedFunctionCount;
   const allocator = new Set(hooked.map(({ index }) => index));
   const allocating = hooked.filter(({ role }) => !role.startsWith("free")).map(({ index }) => index);
+  allocating.push(...carriedImports);
   const callBacks = importsThatCallBack(module, sites);
   const mayAllocate = callers.reaching(allocating, allocator);
-  const mayUse = callers.reaching([...allocator, ...callBacks], allocator);
+  const mayUse = callers.reaching([...allocator, ...carriedImports, ...callBacks], allocator);
   const tableIsOpen = module.importedTableCount > 0;
 
   for (let body = 0; body < module.bodies.count; body++) {

@@ -36,14 +36,7 @@ export const allocatorRoles = {
 export type AllocatorRole = keyof typeof allocatorRoles;
 
 /** What one argument of an allocator function means. */
-export type ArgumentMeaning =
-  | "size"
-  | "oldSize"
-  | "count"
-  | "alignment"
-  | "block"
-  | "out"
-  | "self";
+export type ArgumentMeaning = "size" | "oldSize" | "count" | "alignment" | "block" | "out" | "self";
 
 export interface RoleShape {
   readonly params: readonly ArgumentMeaning[];
@@ -59,4 +52,11 @@ export interface AllocatorFunction {
   name: string;
   /** Why: `name section`, `export "malloc"`, `callee of export "__wbindgen_malloc"`, `--allocator`, … */
   evidence: string;
+}
+
+/** `--allocator malloc=v`: the function to hook under a role, by export name, name-section name or index. */
+export interface AllocatorOverride {
+  role: AllocatorRole;
+  /** A name, or a decimal function index of the original module. */
+  target: string;
 }

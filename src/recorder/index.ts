@@ -126,7 +126,10 @@ export function createRecorder(host: RecorderHost): Recorder {
   let announced = 0;
 
   return {
-    imports: { alloc, free, realloc, leave, abandon, nested, carry } as Record<string, WebAssembly.ExportValue>,
+    imports: { alloc, free, realloc, leave, abandon, nested, carry } as Record<
+      string,
+      WebAssembly.ExportValue
+    >,
 
     totals() {
       const at = wasm.sync();

@@ -37,12 +37,14 @@ describe("a stack is cut below the outermost entry of its modules", () => {
   });
 });
 
-test("an entry is nested when its modules are on the stack below JavaScript", () => {
-  const nested = (stack: string) => isReentered(sites(stack), new Set([1]));
+test("an entry is nested when a function of its own module is on the stack below it", () => {
+  const nested = (stack: string) => isReentered(sites(stack), new Set([1, 2]));
   assert.equal(nested("recorder entry js"), false);
-  assert.equal(nested("recorder wasm entry js"), false);
   assert.equal(nested("recorder entry js Wasm js"), false);
   assert.equal(nested("recorder entry js wasm entry js"), true);
+  // modules that are linked dynamically call each other without JavaScript in between
+  assert.equal(nested("recorder entry Wasm wasm entry js"), true);
+  assert.equal(nested("recorder entry Wasm js"), false);
 });
 
 test("equal stacks have one id, and their frames are looked at once", () => {

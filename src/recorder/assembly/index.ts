@@ -67,6 +67,8 @@ let entryCaller: u32 = 0;
 /** While the host has time to spare every entry that leaves blocks is captured. */
 let eager: bool = true;
 let random: u32 = 0x2545f491;
+/** What entries leave live, as a moving average. */
+let typicalBytes: f64 = 64;
 /** Context of the calling module, where modules are linked dynamically. */
 let carried: u64 = 0;
 
@@ -81,7 +83,7 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
     failed++;
     return pending;
   }
-  const record = contextRecord(context + carried);
+  const record = contextRecord(context + carried * SPREAD64);
   if (nursery.isFull()) promote(callerOfEntry());
   const at = nursery.head(address);
   const known = nursery.find(at, address);
@@ -259,34 +261,40 @@ function callerOfEntry(): u32 {
 /**
  * Spends captures where blocks survive. A context's survival rises by an eighth of what is missing with every
  * block that outlives its entry, and is halved with every such block that is freed later: 255 where nothing is
- * freed, about 50 where everything is. A capture is made with the square of it as probability.
+ * freed, about 50 where everything is. A capture is made with the square of it as probability, and less often
+ * for entries that leave fewer bytes than others do.
  */
 function worthCapturing(): bool {
   let survival: u32 = 0;
-  const end = min(nursery.next, 64);
+  let bytes: u64 = 0;
+  const end = nursery.next;
   for (let index: u32 = 1; index < end; index++) {
     const entry = nursery.entryAt(index);
-    if (load<u16>(entry, ENTRY_STATE) < nursery.DEAD) {
-      survival = max(survival, load<u8>(recordAt(load<u32>(entry, ENTRY_RECORD)), RECORD_SURVIVAL));
-    }
+    if (load<u16>(entry, ENTRY_STATE) >= nursery.DEAD) continue;
+    survival = max(survival, load<u8>(recordAt(load<u32>(entry, ENTRY_RECORD)), RECORD_SURVIVAL));
+    bytes += load<u32>(entry, ENTRY_BYTES);
   }
+  const weight = min(<f64>bytes / typicalBytes, 1);
+  typicalBytes += (<f64>bytes - typicalBytes) / 64;
   // xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003)
   random ^= random << 13;
   random ^= random >> 17;
   random ^= random << 5;
-  return random >> 16 <= survival * survival;
+  return <f64>(random >> 16) <= <f64>(survival * survival) * weight;
 }
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
 export function leave(): void {
   promote(callerOfEntry());
   pending = 0;
+  carried = 0;
 }
 
 /** Blocks were allocated outside every known entry, or by one that a trap or an exception ended. */
 export function abandon(): void {
   promote(0);
   pending = 0;
+  carried = 0;
 }
 
 /**
@@ -314,9 +322,11 @@ export function nested(context: u64): i32 {
   return 0;
 }
 
-/** Sets the context of the calling module for the calls that follow; 0 when it is back. */
-export function carry(context: u64): void {
-  carried = context * SPREAD64;
+/** Takes the context of the calling module for the calls that follow; returns the one that it replaces. */
+export function carry(context: u64): u64 {
+  const previous = carried;
+  carried = context;
+  return previous;
 }
 
 /** Whether every entry that leaves blocks is to be captured, or only those that are worth it. */
