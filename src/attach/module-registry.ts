@@ -61,8 +61,21 @@ interface Marker {
   importsAnything: boolean;
   allocator: Allocator;
   memories: ModuleFacts["memories"];
+  /** Functions of the original; those beyond are entries. */
+  functions: number;
   importedFunctions: number;
   recorderImports: string[];
+}
+
+/** Undefined for a section of that name that isn't ours. */
+function readMarker(section: ArrayBuffer | Uint8Array | undefined): Marker | undefined {
+  if (!section) return undefined;
+  try {
+    const marker = JSON.parse(utf8.decoder.decode(section)) as Marker | null;
+    return Array.isArray(marker?.recorderImports) && Array.isArray(marker.memories) ? marker : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
@@ -84,10 +97,16 @@ export class ModuleRegistry {
     this.#options = options;
   }
 
-  /** Whether bytes are a module with a memory, and not one that imports something named `linmem` itself. */
+  /**
+   * Whether bytes are a module with a memory, and not one that imports something named `linmem` itself, unless
+   * `linmem instrument` made it.
+   */
   concerns(bytes: Uint8Array): boolean {
     const facts = moduleFacts(bytes, recorderModuleName);
-    return facts !== undefined && facts.memories.length > 0 && facts.recorderImports.length === 0;
+    if (facts === undefined || facts.memories.length === 0) return false;
+    return (
+      facts.recorderImports.length === 0 || readMarker(customSection(bytes, recorderModuleName)) !== undefined
+    );
   }
 
   /**
@@ -115,6 +134,8 @@ export class ModuleRegistry {
 
   #prepare(bytes: Uint8Array, name: string): Prepared {
     const facts = moduleFacts(bytes, recorderModuleName)!;
+    const marked = readMarker(customSection(bytes, recorderModuleName));
+    if (marked) return { module: this.#fromMarker(marked, facts) };
     const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0 };
     if (facts.memories.some((memory) => memory.shared)) {
       return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
@@ -140,6 +161,7 @@ export class ModuleRegistry {
       toolchain,
       allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
       memories: facts.memories,
+      functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
       importedFunctions: after.importedFunctions,
       recorderImports: after.recorderImports,
     };
@@ -202,25 +224,30 @@ export class ModuleRegistry {
     if (known !== undefined) return known || undefined;
     const sections = customSectionsOf(module, recorderModuleName);
     if (!sections) return undefined;
-    const found = sections[0] ? this.#fromMarker(sections[0]) : this.#describe(module as WebAssembly.Module);
+    const marker = readMarker(sections[0]);
+    const found = marker ? this.#fromMarker(marker) : this.#describe(module as WebAssembly.Module);
     this.#modules.set(module as WebAssembly.Module, found ?? false);
     return found;
   }
 
-  /** A module that another thread instrumented. Its code map stayed there: offsets are unknown here. */
-  #fromMarker(section: ArrayBuffer): KnownModule {
-    const { importedFunctions, recorderImports, memories, ...marker } = JSON.parse(
-      utf8.decoder.decode(section),
-    ) as Marker;
+  /**
+   * A module that another thread instrumented, or `linmem instrument`. Its code map stayed there: offsets are
+   * unknown here.
+   */
+  #fromMarker(read: Marker, seen: ModuleFacts = emptyFacts): KnownModule {
+    const { functions, importedFunctions, recorderImports, memories, ...marker } = read;
     const original = importedFunctions - recorderImports.length;
     return this.#add({
       ...marker,
-      facts: { ...emptyFacts, memories, importedFunctions, recorderImports },
+      facts: { ...seen, memories, importedFunctions, recorderImports },
       instrumented: true,
-      toOriginal: (functionIndex) => ({
-        functionIndex: functionIndex < original ? functionIndex : functionIndex - recorderImports.length,
-        offset: 0,
-      }),
+      toOriginal: (index) => {
+        if (index < original) return { functionIndex: index, offset: 0 };
+        const functionIndex = index - recorderImports.length;
+        return functionIndex < functions
+          ? { functionIndex, offset: 0 }
+          : { functionIndex: -1, offset: 0, added: "entry" };
+      },
     });
   }
 

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LinmemError } from "../errors.js";
 import { inspectCommand } from "./inspect.js";
+import { instrumentCommand } from "./instrument.js";
 import { ProgramEnded } from "./outcome.js";
 import { reportCommand } from "./report.js";
 import { runCommand } from "./run.js";
@@ -27,7 +28,7 @@ const program = new Command("linmem")
   .enablePositionalOptions()
   .addHelpText("after", "\nlinmem <command> --help says more about a command.");
 
-for (const command of [runCommand(), reportCommand(), inspectCommand()]) {
+for (const command of [runCommand(), reportCommand(), inspectCommand(), instrumentCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -1,4 +1,6 @@
 import type { WriteStream } from "node:tty";
+import { UsageError } from "../errors.js";
+import { systemReason } from "../profile/file.js";
 
 /** Columns that text has to fit: the terminal's, or as `COLUMNS` says; undefined in a pipe or file. */
 export function outputWidth(stream: WriteStream): number | undefined {
@@ -14,12 +16,17 @@ export function usesColor(stream: WriteStream): boolean {
   return Boolean(stream.isTTY) && TERM !== "dumb";
 }
 
-/** Writes all of `text` to standard output; done when it is out, so that exiting can't cut it. */
-export function writeOutput(text: string): Promise<void> {
+/** Writes all of `data` to standard output; done when it is out, so that exiting can't cut it. */
+export function writeOutput(data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** Why the system refused, in words for a message of one line. */
-export { systemReason } from "../profile/file.js";
+/** Why a file could not be made: its folder is missing, it exists already (`--force` overwrites it), or else. */
+export function cannotWrite(path: string, error: unknown): UsageError {
+  const { code } = error as NodeJS.ErrnoException;
+  const reason = code === "ENOENT" ? "there is no such folder" : systemReason(error);
+  const advice = code === "EEXIST" ? "; --force overwrites it" : "";
+  return new UsageError(`cannot write ${path}: ${reason}${advice}`, { cause: error });
+}

@@ -6,12 +6,12 @@ import { defaultSnapshotInterval } from "../attach/limits.js";
 import { type Launched, launch } from "../attach/node/launcher.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
-import { allocatorRoles } from "../instrument/roles.js";
-import { readProfileFile } from "../profile/file.js";
+import { readProfileFile, systemReason } from "../profile/file.js";
 import { summary } from "../report/summary.js";
+import { allocatorOption } from "./allocator-option.js";
 import { demangle } from "./demangle.js";
 import { ProgramEnded } from "./outcome.js";
-import { outputWidth, systemReason, usesColor } from "./output.js";
+import { cannotWrite, outputWidth, usesColor } from "./output.js";
 
 interface RunCommandOptions {
   out?: string;
@@ -30,11 +30,7 @@ export function runCommand(): Command {
     )
     .argument("[program...]", "node options, script and its arguments; after --, any command")
     .option("-o, --out <file>", "profile to write (default: <script>.<pid>.linmem)")
-    .addOption(
-      new Option("-a, --allocator <role=function,…>", "functions to hook, by name or index")
-        .argParser(parseAllocator)
-        .default([], "found by itself"),
-    )
+    .addOption(allocatorOption())
     .addOption(
       new Option("--interval <milliseconds>", "time between snapshots")
         .argParser(parseInterval)
@@ -146,8 +142,7 @@ function checkOutput({ out, force }: RunCommandOptions): string | undefined {
   try {
     closeSync(openSync(path, "ax"));
   } catch (error) {
-    const advice = (error as NodeJS.ErrnoException).code === "EEXIST" ? "; --force overwrites it" : "";
-    throw new UsageError(`cannot write ${out}: ${systemReason(error)}${advice}`, { cause: error });
+    throw cannotWrite(out, error);
   }
   // The process that has something to record makes it.
   rmSync(path);
@@ -178,20 +173,6 @@ async function conclude(launched: Launched, options: RunCommandOptions, script?:
       stderr.write(`linmem: cannot summarize ${shown}: ${(error as Error).message}\n`);
     }
   }
-}
-
-function parseAllocator(text: string, previous: AllocatorOverride[]): AllocatorOverride[] {
-  const overrides = text.split(",").map((part): AllocatorOverride => {
-    const [, role, target] = /^([^=]+)=(.+)$/.exec(part.trim()) ?? [];
-    if (!role || !target) throw new InvalidArgumentError("give role=function, as in malloc=v,free=M.");
-    if (!Object.hasOwn(allocatorRoles, role)) {
-      throw new InvalidArgumentError(
-        `there is no role ${role}; roles: ${Object.keys(allocatorRoles).join(", ")}.`,
-      );
-    }
-    return { role: role as AllocatorOverride["role"], target };
-  });
-  return [...previous, ...overrides];
 }
 
 function parseInterval(text: string): number {

@@ -237,7 +237,7 @@ describe("bad input: one line, exit code 2, and nothing ran", () => {
     [
       "an output in no folder",
       ["--out", "no/p.linmem", "ran.mjs"],
-      "cannot write no/p.linmem: there is no such file",
+      "cannot write no/p.linmem: there is no such folder",
     ],
     ["an unknown role", ["--allocator", "mallok=x", "ran.mjs"], /there is no role mallok/],
     ["an allocator without function", ["--allocator", "malloc", "ran.mjs"], /give role=function/],

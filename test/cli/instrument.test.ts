@@ -1,0 +1,198 @@
+// `linmem instrument` as its users run it, on a real package. Runs dist/, so build first.
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { ended, linmem, Sandbox } from "../attach/run-program.js";
+
+const photonFile = createRequire(import.meta.url).resolve("@silvia-odwyer/photon-node/photon_rs_bg.wasm");
+const photon = readFileSync(photonFile);
+const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+
+const sandbox = new Sandbox();
+const inSandbox = (name: string) => join(sandbox.folder, name);
+before(() => {
+  writeFileSync(inSandbox("photon.wasm"), photon);
+  writeFileSync(inSandbox("empty.wasm"), Uint8Array.from(header));
+  writeFileSync(inSandbox("damaged.wasm"), photon.subarray(0, 5000));
+  writeFileSync(inSandbox("text.wasm"), "not a module");
+});
+after(() => sandbox.remove());
+
+/** Runs `linmem instrument`; standard output as bytes. */
+async function instrument(...args: string[]) {
+  const child = sandbox.start(process.execPath, [linmem, "instrument", ...args]);
+  const chunks: Buffer[] = [];
+  child.stdout!.on("data", (chunk: Buffer | string) => chunks.push(Buffer.from(chunk as string, "latin1")));
+  const end = ended(child);
+  child.stdout!.setEncoding("latin1");
+  return { ...(await end), bytes: Buffer.concat(chunks) };
+}
+
+describe("linmem instrument", () => {
+  test("writes a module with hooks, and says what it hooked and what the output needs", async () => {
+    const { code, stdout, stderr } = await instrument("photon.wasm", "-o", "hooked.wasm");
+    assert.deepEqual([code, stdout], [0, ""], stderr);
+    assert.match(stderr, /^linmem: 11 hooked functions, .* written to hooked\.wasm\n/);
+    assert.match(stderr, /^ {2}free +470 +dlmalloc::\S+::free +name section$/m);
+    assert.match(stderr, /module "linmem"/);
+    assert.match(stderr, /`linmem run` provides them/);
+    const module = new WebAssembly.Module(readFileSync(inSandbox("hooked.wasm")));
+    const added = WebAssembly.Module.imports(module).filter((item) => item.module === "linmem");
+    assert.deepEqual(added.map(({ name }) => name).slice(0, 3), ["alloc", "free", "realloc"]);
+    const boundary = (items: WebAssembly.ModuleExportDescriptor[]) => items.map(({ name }) => name);
+    assert.deepEqual(
+      boundary(WebAssembly.Module.exports(module)),
+      boundary(WebAssembly.Module.exports(new WebAssembly.Module(photon))),
+    );
+  });
+
+  test("writes the same to a pipe, with and without `-o -`", async () => {
+    await instrument("photon.wasm", "-o", "file.wasm");
+    const expected = readFileSync(inSandbox("file.wasm"));
+    for (const args of [[], ["-o", "-"]]) {
+      const { code, bytes, stderr } = await instrument("photon.wasm", ...args);
+      assert.equal(code, 0, stderr);
+      assert.ok(bytes.equals(expected), `${bytes.length} bytes instead of ${expected.length}`);
+    }
+  });
+
+  test("hooks what --allocator names", async () => {
+    const args = ["--allocator", "alloc_aligned=__wbindgen_malloc", "--allocator", "free=470"];
+    const { code, stderr } = await instrument("photon.wasm", "-o", "told.wasm", ...args);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^linmem: 2 hooked functions/);
+    assert.match(stderr, /^ {2}free +470 .*--allocator/m);
+  });
+
+  test("writes a module with nothing to record as it is", async () => {
+    const { code, bytes, stderr } = await instrument("empty.wasm");
+    assert.equal(code, 0);
+    assert.deepEqual([...bytes], header);
+    assert.match(stderr, /^linmem: nothing to add to empty\.wasm/);
+  });
+
+  test("overwrites only with --force", async () => {
+    writeFileSync(inSandbox("precious.wasm"), "precious");
+    const refused = await instrument("photon.wasm", "-o", "precious.wasm");
+    assert.equal(refused.code, 2);
+    assert.equal(
+      refused.stderr,
+      "linmem: cannot write precious.wasm: it exists already; --force overwrites it\n",
+    );
+    assert.equal(readFileSync(inSandbox("precious.wasm"), "utf8"), "precious");
+    const forced = await instrument("photon.wasm", "-o", "precious.wasm", "--force");
+    assert.equal(forced.code, 0, forced.stderr);
+    assert.ok(WebAssembly.validate(readFileSync(inSandbox("precious.wasm"))));
+  });
+
+  test("writes no binary to a terminal", async () => {
+    sandbox.write("terminal.mjs", "process.stdout.isTTY = true;");
+    for (const args of [[], ["-o", "-"]]) {
+      const run = ["--import", "./terminal.mjs", linmem, "instrument", "photon.wasm", ...args];
+      const { code, stdout, stderr } = await sandbox.node(run);
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.match(stderr, /^linmem: no binary is written to a terminal: [^\n]+\n$/);
+    }
+  });
+
+  for (const [what, args, message] of [
+    ["a missing module", ["no.wasm"], "cannot read no.wasm: there is no such file"],
+    ["a folder", ["."], "cannot read .: it is a directory"],
+    ["a file of another kind", ["text.wasm"], /cannot decode text\.wasm: .*\(at offset 0x0\)/],
+    ["a damaged module", ["damaged.wasm"], /cannot decode damaged\.wasm: .*\(at offset 0x[0-9a-f]+\)/],
+    [
+      "an output in no folder",
+      ["photon.wasm", "-o", "no/x.wasm"],
+      "cannot write no/x.wasm: there is no such folder",
+    ],
+    ["an unknown function", ["photon.wasm", "-a", "malloc=mallok"], /malloc=mallok.*no export or function/],
+    ["an unknown role", ["photon.wasm", "-a", "mallok=x"], /there is no role mallok/],
+    ["no module", [], /missing required argument 'module'/],
+  ] as const) {
+    test(`${what}: one line, exit code 2, no output`, async () => {
+      const { code, stdout, stderr } = await instrument(...args);
+      assert.deepEqual([code, stdout], [2, ""], stderr);
+      assert.match(stderr, /^linmem: [^\n]+\n$/);
+      if (typeof message === "string") assert.equal(stderr, `linmem: ${message}\n`);
+      else assert.match(stderr, message);
+    });
+  }
+
+  test("refuses a module that is instrumented already", async () => {
+    await instrument("photon.wasm", "-o", "once.wasm");
+    const { code, stderr } = await instrument("once.wasm", "-o", "twice.wasm");
+    assert.equal(code, 2);
+    assert.equal(
+      stderr,
+      "linmem: cannot instrument once.wasm: the module is instrumented already: give the original\n",
+    );
+  });
+});
+
+describe("what it wrote, in place of the original", () => {
+  const program = `import photon from "@silvia-odwyer/photon-node";
+const pixels = new Uint8Array(64 * 64 * 4);
+function forget() { return new photon.PhotonImage(pixels, 64, 64); }
+for (let i = 0; i < 10; i++) forget();
+console.log("made 10");`;
+
+  before(async () => {
+    const folder = inSandbox("node_modules/@silvia-odwyer/photon-node");
+    mkdirSync(folder, { recursive: true });
+    cpSync(dirname(photonFile), folder, { recursive: true });
+    const { code, stderr } = await instrument("photon.wasm", "-o", join(folder, "photon_rs_bg.wasm"), "-f");
+    assert.equal(code, 0, stderr);
+    writeFileSync(inSandbox("app.mjs"), program);
+  });
+
+  test("is profiled by `linmem run`, with its stacks", async () => {
+    const { code, stdout, stderr } = await sandbox.linmem(["run", "--out", "p.linmem", "app.mjs"]);
+    assert.deepEqual([code, stdout], [0, "made 10\n"], stderr);
+    const { stdout: text } = await sandbox.linmem(["report", "p.linmem", "--format", "json"]);
+    const [module] = JSON.parse(text).modules;
+    assert.equal(module.heap.liveBlocks, 20);
+    assert.equal(module.callers[0].frame.function, "forget");
+    const names = module.contexts.flatMap(({ stack }: { stack: { kind: string; function: string }[] }) =>
+      stack.filter(({ kind }) => kind === "wasm").map((frame) => frame.function),
+    );
+    assert.ok(names.includes("photonimage_new"), names.join(", "));
+  });
+
+  test("may be instantiated from its bytes", async () => {
+    writeFileSync(
+      inSandbox("bytes.mjs"),
+      `import { readFileSync } from "node:fs";
+const bytes = readFileSync("node_modules/@silvia-odwyer/photon-node/photon_rs_bg.wasm");
+const imports = new Proxy({}, { get: () => new Proxy({}, { get: () => () => 0 }) });
+const { instance } = await WebAssembly.instantiate(bytes, imports);
+instance.exports.__wbindgen_malloc(1000, 1);`,
+    );
+    const { code, stderr } = await sandbox.linmem(["run", "--out", "bytes.linmem", "bytes.mjs"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^linmem: 1000 B live in 1 block at the end/);
+  });
+
+  test("is not taken by any other host", async () => {
+    const { code, stderr } = await sandbox.node(["app.mjs"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /linmem/);
+  });
+});
+
+test("a section that some other tool named linmem changes nothing", async () => {
+  const section = [...Buffer.from("\0\x0a\x06linmem{}{", "latin1")];
+  const memory = [5, 3, 1, 0, 1];
+  writeFileSync(inSandbox("foreign.wasm"), Uint8Array.from([...header, ...memory, ...section]));
+  writeFileSync(
+    inSandbox("foreign.mjs"),
+    `import { readFileSync } from "node:fs";
+const bytes = readFileSync("foreign.wasm");
+new WebAssembly.Instance(new WebAssembly.Module(bytes));
+await WebAssembly.instantiate(bytes);
+console.log("made");`,
+  );
+  const { code, stdout, stderr } = await sandbox.linmem(["run", "-q", "foreign.mjs"]);
+  assert.deepEqual([code, stdout, stderr], [0, "made\n", ""]);
+});
