@@ -255,7 +255,7 @@ test("a context seen for the first time is captured even with no time to spare",
   const random = new Random(1);
   recorder.setEager(false);
   for (let i = 1; i <= 1000; i++) {
-    alloc(16 * i, 8, BigInt(random.u32()) * 2n + 2n ** 40n * BigInt(i));
+    alloc(16 * i, 64, BigInt(random.u32()) * 2n + 2n ** 40n * BigInt(i));
     leave();
   }
   assert.ok(captures >= 950, `${captures} of 1000`);

@@ -15,7 +15,7 @@ export interface Hooks {
   leave(): void;
   abandon(): void;
   nested(context: bigint): number;
-  carry(context: bigint): void;
+  carry(context: bigint): bigint;
 }
 
 export function hooksOf(recorder: Recorder): Hooks {
@@ -231,7 +231,7 @@ export class Rig {
       const expected = this.#ofEntry.size > 0 ? 1 : 0;
       this.#hooks.leave();
       if (this.exact) assert.ok(this.capturesInEntry <= expected, "asked for a caller without need");
-      this.#allocationsSinceSettled = 0;
+      this.#begin();
     } else {
       assert.equal(this.#ofEntry.size, 0, "a hook said that nothing is pending while blocks were");
     }
@@ -241,7 +241,7 @@ export class Rig {
   abandon(): void {
     if (this.exact) assert.equal(this.capturesInEntry, 0, "asked for a caller outside of an entry");
     this.#hooks.abandon();
-    this.#allocationsSinceSettled = 0;
+    this.#begin();
     this.#settle(0);
   }
 
@@ -252,15 +252,21 @@ export class Rig {
     const isNested = this.#hooks.nested(context) !== 0;
     if (this.nestedQuestions > before) assert.equal(isNested, answer);
     if (!isNested) {
-      this.#allocationsSinceSettled = 0;
+      this.#begin();
       this.#settle(0);
     }
     return isNested;
   }
 
   carry(context: bigint): void {
-    this.#hooks.carry(context);
+    assert.equal(this.#hooks.carry(context), this.#carried, "the context that was carried before");
     this.#carried = context;
+  }
+
+  /** The recorder begins anew, with what an outermost entry does next. */
+  #begin(): void {
+    this.#allocationsSinceSettled = 0;
+    this.#carried = 0n;
   }
 
   setEager(eager: boolean): void {
