@@ -24,6 +24,11 @@ export interface FoundAllocator {
   notes: string[];
 }
 
+interface Search extends FoundAllocator {
+  /** Whether it is known why no function that resizes blocks is among them. */
+  explained: boolean;
+}
+
 /**
  * @param overrides with a function that allocates and one that releases among them they replace what would be
  *   found, otherwise they add to it
@@ -43,10 +48,10 @@ export function findAllocator(
   // what was found around the very functions that the user names is right as well
   const agrees = told.every(({ index }) => found.functions.some((member) => member.index === index));
   if (replaces && !agrees) return { functions: merge(told, []), notes: missingRealloc(told) };
-  return paired(module, { functions: merge(told, found.functions), notes: found.notes });
+  return paired(module, { ...found, functions: merge(told, found.functions) });
 }
 
-function search(module: Module, graph: CallGraph): FoundAllocator {
+function search(module: Module, graph: CallGraph): Search {
   const named = findNamed(module);
   const notes = [...named.notes, ...collectorNotes(module)];
   let functions: NamedFunction[] = named.functions;
@@ -57,7 +62,9 @@ function search(module: Module, graph: CallGraph): FoundAllocator {
   }
   const known = functions.filter(({ family }) => family === "C" || family === "Rust");
   // Go's own functions all look alike by their types, and none of them is a core
-  const cores = isGo(module) ? { functions: [], notes: [] } : findCores(module, graph, known);
+  const cores = isGo(module)
+    ? { functions: [], notes: [], resizedElsewhere: false }
+    : findCores(module, graph, known);
   notes.push(...cores.notes);
   const inner = cores.functions.map((core) => describe(module, graph, core, named.boundary));
   let all = merge(functions, inner);
@@ -69,7 +76,9 @@ function search(module: Module, graph: CallGraph): FoundAllocator {
     const names = named.boundary.map(({ name }) => name).join(", ");
     notes.push(`the functions behind ${names} could not be told apart`);
   }
-  return { functions: all, notes };
+  // with names, a function that isn't there isn't there
+  const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
+  return { functions: all, notes, explained };
 }
 
 function describe(
@@ -132,7 +141,7 @@ function merge(
 }
 
 /** Half an allocator is worse than none: blocks that only come or only go make every figure wrong. */
-function paired(module: Module, { functions, notes }: FoundAllocator): FoundAllocator {
+function paired(module: Module, { functions, notes, explained }: Search): FoundAllocator {
   const unique = [...new Set(notes)];
   const allocating = functions.some(allocates);
   if (functions.length > 0 && allocating !== functions.some(releases)) {
@@ -147,9 +156,7 @@ function paired(module: Module, { functions, notes }: FoundAllocator): FoundAllo
     if (unique.length === 0 && module.functions.length > 0) unique.push("no allocator was found");
     return { functions, notes: unique };
   }
-  // with names, a function that isn't there isn't there
-  const named = functions.some(({ evidence }) => evidence === "name section");
-  return { functions, notes: named ? unique : [...new Set([...unique, ...missingRealloc(functions)])] };
+  return { functions, notes: explained ? unique : [...unique, ...missingRealloc(functions)] };
 }
 
 function missingRealloc(functions: readonly AllocatorFunction[]): string[] {

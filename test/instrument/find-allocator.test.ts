@@ -262,7 +262,7 @@ describe("modules from npm", () => {
     ],
     ["source-map/lib/mappings.wasm", ["malloc 18", "free 20", "memalign 21", "rust_realloc 22"]],
     ["web-tree-sitter/web-tree-sitter.wasm", ["malloc 34", "calloc 42", "free 51", "realloc 93"]],
-    ["sql.js/dist/sql-wasm.wasm", ["free 243", "malloc 244", "memalign 1265", "realloc 1827"]],
+    ["sql.js/dist/sql-wasm.wasm", ["free 243", "malloc 244", "memalign 1265"]],
     [
       "@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm",
       ["free 142", "malloc 150", "realloc 775"],
@@ -292,6 +292,9 @@ describe("modules from npm", () => {
     test(path, { skip }, () => {
       const module = decodeModule(readFileSync(file));
       assert.deepEqual(found(module), expected);
+      // SQLite's own realloc, with a header of its own in front of each block, has dlmalloc's inlined
+      if (path.startsWith("sql.js"))
+        assert.match(findAllocator(module).notes.join(), /function 1827 works on/);
       if (expected.length === 0) assert.notDeepEqual(findAllocator(module).notes, []);
     });
   }

@@ -38,7 +38,7 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   while (pos < end) {
     const opcode = bytes[pos];
     facts.instructions++;
-    if (opcode === op.i32Const || opcode === op.i64Const) {
+    if (isConstant(opcode)) {
       const value = signedAt(bytes, pos + 1);
       constants.add(value);
       if (value >= lowestAddress) addresses.add(value);
@@ -58,29 +58,70 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   return facts;
 }
 
+/** `i32.add`, `i64.add`; `i32.sub`, `i64.sub` */
+const sums: ReadonlySet<number> = new Set([0x6a, 0x7c]);
+const differences: ReadonlySet<number> = new Set([0x6b, 0x7d]);
+
 /**
- * Locals that are passed as they are in the last arguments of the calls of `callee`: for each call, the indices of
- * the `local.get`s that stand directly in front of it.
+ * Parameters that are passed as they came in the last arguments of the calls of `callee`: for each call, the
+ * indices of the `local.get`s that stand directly in front of it; -1 for locals that a sum or difference was
+ * written to before. (Other writes are Asyncify's, which restores parameters, or copies.)
  */
 export function passedLocals(module: Module, index: number, callee: number): number[][] {
   const { bytes, bodies } = module;
   const body = index - module.importedFunctionCount;
   const end = bodies.end[body];
+  const written = new Set<number>();
   const calls: number[][] = [];
   let run: number[] = [];
+  let previous = -1;
   let pos = decodeLocals(bytes, bodies.start[body], end).end;
   while (pos < end) {
     const opcode = bytes[pos];
     if (opcode === op.localGet) {
-      run.push(u32At(bytes, pos + 1));
+      const local = u32At(bytes, pos + 1);
+      run.push(written.has(local) ? -1 : local);
     } else {
       if ((opcode === op.call || opcode === op.returnCall) && u32At(bytes, pos + 1) === callee)
         calls.push(run);
+      if (isWrite(opcode) && (sums.has(previous) || differences.has(previous))) {
+        written.add(u32At(bytes, pos + 1));
+      }
       run = [];
     }
+    previous = opcode;
     pos = instructionEnd(bytes, pos);
   }
   return calls;
+}
+
+/** Numbers that are subtracted from the parameter `local` until it is written to. */
+export function subtractedFrom(module: Module, index: number, local: number): Set<number> {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body];
+  const numbers = new Set<number>();
+  for (let pos = decodeLocals(bytes, bodies.start[body], end).end; pos < end; ) {
+    const next = instructionEnd(bytes, pos);
+    if (bytes[pos] === op.localGet && u32At(bytes, pos + 1) === local && isConstant(bytes[next])) {
+      const number = signedAt(bytes, next + 1);
+      const operation = bytes[instructionEnd(bytes, next)];
+      if (differences.has(operation)) numbers.add(number);
+      else if (sums.has(operation) && number < 0) numbers.add(-number);
+    } else if (isWrite(bytes[pos]) && u32At(bytes, pos + 1) === local) {
+      break;
+    }
+    pos = next;
+  }
+  return numbers;
+}
+
+function isWrite(opcode: number): boolean {
+  return opcode === op.localSet || opcode === op.localTee;
+}
+
+function isConstant(opcode: number): boolean {
+  return opcode === op.i32Const || opcode === op.i64Const;
 }
 
 /** Where the offset of a load's or store's immediates is: behind the alignment and, with bit 6, the memory. */

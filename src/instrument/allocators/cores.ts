@@ -10,7 +10,7 @@ import type { Module } from "../../wasm/module.js";
 import { type ValueType, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorRole } from "../roles.js";
-import { type BodyFacts, bodyFacts, passedLocals } from "./body-facts.js";
+import { type BodyFacts, bodyFacts, passedLocals, subtractedFrom } from "./body-facts.js";
 
 export interface CoreFunction {
   role: AllocatorRole;
@@ -21,6 +21,8 @@ export interface CoreFunction {
 export interface Cores {
   functions: CoreFunction[];
   notes: string[];
+  /** Whether blocks are resized by functions that can't be hooked; the notes name them. */
+  resizedElsewhere: boolean;
 }
 
 type Library = "dlmalloc" | "Rust dlmalloc" | "emmalloc";
@@ -76,7 +78,11 @@ export function findCores(module: Module, graph: CallGraph, known: readonly Core
   const unique = distinct(functions);
   const state = new Set(found.flatMap(({ malloc }) => [...stateAddresses(malloc.facts)]));
   const around = context.findAround([...unique, ...known], state);
-  return { functions: distinct([...unique, ...around.functions]), notes: [...notes, ...around.notes] };
+  return {
+    functions: distinct([...unique, ...around.functions]),
+    notes: [...notes, ...around.notes],
+    resizedElsewhere: around.resizedElsewhere,
+  };
 }
 
 function coreOf({ index, library }: Candidate, role: AllocatorRole, what: string): CoreFunction {
@@ -206,9 +212,27 @@ class Search {
         found.push(this.#candidate(index, malloc.library));
       }
     }
+    // a program's own function with `free` inlined may put a header of its own in front of its blocks
+    const direct = found.filter(({ index }) => this.#findsHeader(index, withSelf ? 1 : 0));
     // one that takes the address alone is nearer to the core than one that takes size and alignment
-    const fewest = Math.min(...found.map(({ parameters }) => parameters));
-    return found.filter(({ parameters }) => parameters === fewest);
+    const fewest = Math.min(...direct.map(({ parameters }) => parameters));
+    return direct.filter(({ parameters }) => parameters === fewest);
+  }
+
+  /** Whether the allocator's header lies directly in front of the address that a function takes. */
+  #findsHeader(index: number, parameter: number): boolean {
+    const distances = subtractedFrom(this.#module, index, parameter);
+    const header = this.#pointer === valueType.i64 ? [8, 16] : [4, 8];
+    return distances.size === 0 || header.some((distance) => distances.has(distance));
+  }
+
+  /** Whether a function hands its own parameter to a releasing one: then it is about the same address. */
+  #releasesParameter(index: number, frees: ReadonlySet<number>, parameter: number): boolean {
+    return [...frees].some((free) => {
+      const { params } = this.#module.functionType(free);
+      const place = params.length === 2 && parameter === 1 ? 1 : params.length;
+      return passedLocals(this.#module, index, free).some((locals) => locals.at(-place) === parameter);
+    });
   }
 
   /** What resizes blocks or aligns them, around the functions that allocate and release. */
@@ -217,7 +241,7 @@ class Search {
     const frees = this.#withWrappers(core, ["free", "free_method"]);
     const functions: CoreFunction[] = [];
     const notes: string[] = [];
-    if (mallocs.size === 0 || frees.size === 0) return { functions, notes };
+    if (mallocs.size === 0 || frees.size === 0) return { functions, notes, resizedElsewhere: false };
     const method = core.some(({ role }) => role === "malloc_method");
     const callers = [...new Set([...mallocs].flatMap((index) => this.#graph.callers(index)))];
     const own = new Set(core.map(({ index }) => index));
@@ -238,12 +262,12 @@ class Search {
         const above = this.#graph.callers(caller);
         if (above.length > 0 && above.every((index) => known.has(index))) continue;
         notes.push(
-          `function ${caller} works on the heap itself, the optimiser put allocator code into it: ` +
-            "blocks that it resizes in place keep their first size in the profile",
+          `function ${caller} works on the heap itself, as allocator code was put into it: it is not hooked, ` +
+            "and blocks that it resizes in place keep their first size",
         );
       }
     }
-    return { functions, notes };
+    return { functions, notes, resizedElsewhere: notes.length > 0 };
   }
 
   #evidence(index: number, role: AllocatorRole, frees: ReadonlySet<number>): string {
@@ -332,6 +356,7 @@ class Search {
     if (!works) return undefined;
     if ([...callees].some((callee) => frees.has(callee))) {
       if (n < sizes.realloc[0] || n > sizes.realloc[1]) return undefined;
+      if (!this.#releasesParameter(index, frees, method ? 1 : 0)) return undefined;
       if (method) return count === 3 ? "realloc_method" : undefined;
       if (count === 2) return "realloc";
       // 6: before 2018 with the new alignment and the place for an error behind
