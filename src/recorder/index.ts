@@ -50,15 +50,18 @@ export interface Recorder {
   memoryBytes(): number;
 }
 
+/** What only wasm calls. */
+type Hook = (...operands: never[]) => unknown;
+
 interface RecorderExports {
   memory: WebAssembly.Memory;
-  alloc: Function;
-  free: Function;
-  realloc: Function;
-  leave: Function;
-  abandon: Function;
-  nested: Function;
-  carry: Function;
+  alloc: Hook;
+  free: Hook;
+  realloc: Hook;
+  leave: Hook;
+  abandon: Hook;
+  nested: Hook;
+  carry: Hook;
   setEager(value: number): void;
   recordCount(): number;
   recordsAddress(): number;
