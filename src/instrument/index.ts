@@ -29,7 +29,7 @@ import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
 import { allMemories, makePlan, type Plan, recorderFunctionType } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
-import { BodyRewriter } from "./rewrite-bodies.js";
+import { BodyRewriter, contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
 import { scanBodies } from "./scan.js";
 
@@ -42,6 +42,8 @@ const recorderModule = "linmem";
 export interface InstrumentOptions {
   /** Replaces what would be found. */
   allocator?: readonly AllocatorOverride[];
+  /** For measurements: parts to leave out, to see what they cost. What is recorded is wrong then. */
+  without?: readonly ("contexts" | "hooks")[];
 }
 
 /** An instrumented module. */
@@ -71,6 +73,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const sites = scanBodies(module);
   const callers = findCallers(module, sites);
   const plan = makePlan(module, sites, callers, hooked);
+  if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {
     return {
       bytes,
@@ -84,7 +87,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     called: plan.called,
     referenced: plan.referenced,
     grow: (memory) => plan.growHelpers.get(memory),
-    hook: hooksOf(module, plan),
+    hook: options.without?.includes("hooks") ? () => undefined : hooksOf(module, plan),
     contextSites: plan.contextSites,
     context: plan.context,
   });

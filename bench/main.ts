@@ -1,0 +1,65 @@
+/**
+ * `npm run bench -- [profile|parts|instrument|first]… [filter] [--write]`: measures, prints markdown, and with
+ * --write puts it into bench/RESULTS.md. Without a part all of them run. A filter is a part of a workload's or
+ * module's name. Memory of the recorder and other bounds: `npm run bench:bounds`.
+ */
+import { measureFirst } from "./first.js";
+import { measureInstrument } from "./instrument.js";
+import { ensurePackages } from "./packages.js";
+import { circumstances, writeResults } from "./results.js";
+import { measureSteady, partsTable, profileTable } from "./steady.js";
+import type { VariantName } from "./variants.js";
+import { type Workload, workloads } from "./workloads/index.js";
+
+const partNames: readonly VariantName[] = ["hooks", "contexts", "contexts + hooks", "recorder", "profiled"];
+
+const parts = {
+  profile: {
+    title: "Profiling, steady state",
+    text: "Time against the raw program, after warming up: medians of the ratios of 40 rounds, all variants in one process, in turn. CPU: the same for processor time, which a busy machine disturbs less. Whole time: all rounds together, snapshots included. Naive: a hook in JavaScript that takes the stack of every allocation.",
+    run: async (chosen: readonly Workload[]) => profileTable(await steady(chosen, ["profiled"], true)),
+  },
+  parts: {
+    title: "Profiling, part by part",
+    text: "The same with parts of it, as ratios of processor time. Hooks call a recorder that does nothing, save in the last two columns; those add the real recorder, and then captures and snapshots.",
+    run: async (chosen: readonly Workload[]) => partsTable(await steady(chosen, partNames, false), partNames),
+  },
+  first: {
+    title: "The first two seconds",
+    text: "A whole process that does what takes two seconds raw, up to the end of the work: medians of 5 runs each, in turn. CPU includes what the engine compiles in the background.",
+    run: async (chosen: readonly Workload[]) => measureFirst(chosen),
+  },
+  instrument: {
+    title: "Instrumenting",
+    text: "`instrument()` with all that belongs to it. Fresh: its first call in a process, median of 7 processes. Binaryen.js: `readBinary` and `emitBinary` without a pass.",
+    run: async (_chosen: readonly Workload[], filter: string) => measureInstrument(filter),
+  },
+} as const;
+
+async function steady(chosen: readonly Workload[], names: readonly VariantName[], naive: boolean) {
+  const results = [];
+  for (const workload of chosen) {
+    process.stderr.write(`${workload.name}: ${workload.does}\n`);
+    results.push(await measureSteady(workload, names, naive));
+  }
+  return results;
+}
+
+const args = process.argv.slice(2);
+const write = args.includes("--write");
+const words = args.filter((argument) => !argument.startsWith("--"));
+const isPart = (word: string): word is keyof typeof parts => word in parts;
+const [filter = ""] = words.filter((word) => !isPart(word));
+const asked = words.filter(isPart);
+const chosen = workloads.filter(({ name }) => name.includes(filter));
+
+ensurePackages();
+for (const name of asked.length > 0 ? asked : (Object.keys(parts) as (keyof typeof parts)[])) {
+  const { title, text, run } = parts[name];
+  const result = await run(chosen, filter);
+  const section = `## ${title}\n\n${text}\n\n${result}\n\nMeasured ${circumstances(`npm run bench -- ${name}`)}`;
+  process.stdout.write(`\n${section}\n`);
+  if (write) writeResults(name, section);
+}
+// workloads may keep timers and workers
+process.exit(0);

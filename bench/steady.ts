@@ -1,0 +1,181 @@
+/**
+ * What profiling costs a program that has warmed up. Machines are noisy, so all variants run in one process, in
+ * turn and in short rounds, and what counts is the median of the ratios of one round each.
+ */
+import { geometricMean, median, quantile, sum } from "./statistics.js";
+import { table } from "./tables.js";
+import { type Running, type VariantName, variants } from "./variants.js";
+import type { Workload } from "./workloads/index.js";
+
+const rounds = 40;
+const roundMilliseconds = 35;
+/** Milliseconds of work before it is clear how much fits into a round. */
+const calibration = 1500;
+/** Milliseconds of work of its own that every variant does before anything counts. */
+const warmUp = 3000;
+/** The same, if captures of stacks still take more than their share. */
+const longestWarmUp = 15_000;
+/** The naive hook is so slow that it does less in a round, and fewer rounds. */
+const naiveShare = 50;
+const naiveRounds = 5;
+
+export interface Measured {
+  workload: Workload;
+  /** Milliseconds of a round as it is. */
+  raw: number;
+  /** Ratios to the rounds of `raw`. */
+  ratios: Map<VariantName, number[]>;
+  /** The same for processor time, which other processes disturb less. */
+  cpuRatios: Map<VariantName, number[]>;
+  /** All time over that of `raw`: shows what happens in a few rounds only, such as snapshots. */
+  total: Map<VariantName, number>;
+  naive?: number;
+  /** Allocations a second that the program makes as it is, in millions. */
+  allocationRate: number;
+  contexts: number;
+  /** Share of its time that the profiled variant spent on captures. */
+  captures: number;
+}
+
+export async function measureSteady(
+  workload: Workload,
+  names: readonly VariantName[],
+  withNaive: boolean,
+): Promise<Measured> {
+  const raw = await variants.raw(workload);
+  const others = new Map<VariantName, Running>();
+  for (const name of names) others.set(name, await variants[name](workload));
+  const all = [raw, ...others.values()];
+  const count = calibrate(raw);
+  settle(all, count);
+
+  const profiled = others.get("profiled");
+  const before = { time: profiled?.captureTime() ?? 0, allocations: profiled?.recorded().allocations ?? 0 };
+  const times = all.map((): number[] => []);
+  const cpuTimes = all.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < all.length; i++) {
+      const turn = (i + round) % all.length;
+      const start = process.cpuUsage();
+      times[turn].push(all[turn].round(count));
+      const { user, system } = process.cpuUsage(start);
+      cpuTimes[turn].push(user + system);
+    }
+  }
+  const [rawTimes] = times;
+  const ratios = new Map<VariantName, number[]>();
+  const cpuRatios = new Map<VariantName, number[]>();
+  const total = new Map<VariantName, number>();
+  let captures = 0;
+  [...others.keys()].forEach((name, i) => {
+    ratios.set(
+      name,
+      times[i + 1].map((time, round) => time / rawTimes[round]),
+    );
+    cpuRatios.set(
+      name,
+      cpuTimes[i + 1].map((time, round) => time / cpuTimes[0][round]),
+    );
+    total.set(name, sum(times[i + 1]) / sum(rawTimes));
+    if (name === "profiled" && profiled)
+      captures = (profiled.captureTime() - before.time) / sum(times[i + 1]);
+  });
+  const recorded = profiled?.recorded();
+  const result: Measured = {
+    workload,
+    raw: median(rawTimes),
+    ratios,
+    cpuRatios,
+    total,
+    allocationRate: ((recorded?.allocations ?? 0) - before.allocations) / sum(rawTimes) / 1000,
+    contexts: recorded?.contexts ?? 0,
+    captures,
+  };
+  if (withNaive)
+    result.naive = await measureNaive(workload, raw, Math.max(1, Math.round(count / naiveShare)));
+  for (const it of all) it.end();
+  return result;
+}
+
+/** How much work takes about a round. */
+function calibrate(raw: Running): number {
+  let count = 1;
+  let total = 0;
+  for (;;) {
+    const times = [raw.round(count), raw.round(count), raw.round(count)];
+    total += sum(times);
+    const time = Math.max(Math.min(...times), 0.01);
+    const fitting = Math.max(1, Math.round((count * roundMilliseconds) / time));
+    // it becomes faster while the engine compiles
+    if (total > calibration && time > roundMilliseconds / 2) return fitting;
+    count = Math.min(fitting, count * 4);
+  }
+}
+
+/** Until the engine has compiled what it will, and captures take no more than their share. */
+function settle(all: readonly Running[], count: number): void {
+  const spent = all.map(() => 0);
+  for (let settled = false; !settled; ) {
+    settled = true;
+    all.forEach((variant, i) => {
+      if (spent[i] >= longestWarmUp) return;
+      const before = { captures: variant.captureTime(), time: spent[i] };
+      while (spent[i] - before.time < 500) spent[i] += variant.round(count);
+      const share = (variant.captureTime() - before.captures) / (spent[i] - before.time);
+      if (spent[i] < warmUp || share > 0.04) settled = false;
+    });
+  }
+}
+
+async function measureNaive(workload: Workload, raw: Running, count: number): Promise<number> {
+  const naive = await variants.naive(workload);
+  const ratios: number[] = [];
+  naive.round(count);
+  raw.round(count);
+  for (let round = 0; round < naiveRounds; round++) ratios.push(naive.round(count) / raw.round(count));
+  return median(ratios);
+}
+
+const ratio = (value: number) => value.toFixed(value < 10 ? 3 : 0);
+
+/** The table for users: what `linmem run` costs, against the goals. */
+export function profileTable(results: readonly Measured[]): string {
+  const rows = results.map((it) => {
+    const { workload, raw, total, naive, allocationRate, contexts, captures } = it;
+    const profiled = it.ratios.get("profiled")!;
+    return [
+      workload.name,
+      raw.toFixed(1),
+      allocationRate.toFixed(2),
+      String(contexts),
+      ratio(median(profiled)),
+      ratio(quantile(profiled, 0.1)),
+      ratio(quantile(profiled, 0.9)),
+      ratio(median(it.cpuRatios.get("profiled")!)),
+      ratio(total.get("profiled")!),
+      `${(100 * captures).toFixed(1)} %`,
+      naive === undefined ? "" : ratio(naive),
+    ];
+  });
+  const medians = results.map(({ ratios }) => median(ratios.get("profiled")!));
+  const header =
+    "workload|raw, ms a round|10⁶ allocations/s|contexts|profiled|p10|p90|CPU|whole time|captures|naive".split(
+      "|",
+    );
+  return [
+    table(header, rows),
+    "",
+    `Geometric mean ${ratio(geometricMean(medians))} (goal: at most 1.08), worst ${ratio(Math.max(...medians))} (goal: at most 1.25).`,
+  ].join("\n");
+}
+
+/** The table for developers: which part costs what. */
+export function partsTable(results: readonly Measured[], names: readonly VariantName[]): string {
+  const rows = results.map(({ workload, cpuRatios }) => [
+    workload.name,
+    ...names.map((name) => ratio(median(cpuRatios.get(name)!))),
+  ]);
+  const mean = (name: VariantName) => geometricMean(results.map((it) => median(it.cpuRatios.get(name)!)));
+  rows.push(["geometric mean", ...names.map((name) => ratio(mean(name)))]);
+  return table(["workload", ...names], rows);
+}
