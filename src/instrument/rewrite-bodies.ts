@@ -44,6 +44,9 @@ export interface BodyChanges {
  */
 export type SiteListener = (written: number, original: number) => void;
 
+/** Stands for the index of a local that a function has no room for. */
+const noLocal = -1;
+
 export class BodyRewriter {
   readonly #module: Module;
   readonly #sites: Sites;
@@ -67,9 +70,11 @@ export class BodyRewriter {
     const { position, first } = this.#sites;
     const { contextSites, context } = this.#changes;
     let copied = bodies.start[body];
-    let base = 0;
-    if (contextSites.subarray(first[body], first[body + 1]).includes(contextKind.chained)) {
-      const locals = decodeLocals(bytes, copied, bodies.end[body]);
+    let base = noLocal;
+    const locals = contextSites.subarray(first[body], first[body + 1]).includes(contextKind.chained)
+      ? decodeLocals(bytes, copied, bodies.end[body])
+      : undefined;
+    if (locals && this.#hasRoom(body, locals, 1)) {
       base = this.#writeLocals(writer, body, locals, [valueType.i64]);
       writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
       copied = locals.end;
@@ -137,6 +142,13 @@ export class BodyRewriter {
     }
   }
 
+  /** Engines allow so many locals: a function that has them all begins a context at each of its calls. */
+  #hasRoom(body: number, locals: Locals, more: number): boolean {
+    const { importedFunctionCount } = this.#module;
+    const { params } = this.#module.functionType(importedFunctionCount + body);
+    return params.length + locals.count + more <= limits.locals;
+  }
+
   /** Declares more locals behind those that are there; returns the index of the first. */
   #writeLocals(writer: CodeWriter, body: number, locals: Locals, more: readonly ValueType[]): number {
     const { bytes, bodies, importedFunctionCount } = this.#module;
@@ -147,7 +159,7 @@ export class BodyRewriter {
   }
 
   #writeContext(writer: CodeWriter, base: number, site: number): void {
-    const chained = this.#changes.contextSites[site] === contextKind.chained;
+    const chained = base !== noLocal && this.#changes.contextSites[site] === contextKind.chained;
     if (chained) writer.localGet(base);
     writer.op(op.i64Const);
     writePositive(writer, siteValue(site));
@@ -180,14 +192,6 @@ export class BodyRewriter {
         return pos;
     }
   }
-}
-
-/** Whether the i-th defined function can take `more` locals. */
-export function canTakeLocals(module: Module, body: number, more: number): boolean {
-  const { bytes, bodies } = module;
-  const { count } = decodeLocals(bytes, bodies.start[body], bodies.end[body]);
-  const { params } = module.functionType(module.importedFunctionCount + body);
-  return count + params.length + more <= limits.locals;
 }
 
 /** A signed LEB128 of a number ≥ 0 below 2^31. */
