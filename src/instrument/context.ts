@@ -10,7 +10,7 @@
  */
 import { op } from "../wasm/instructions.js";
 import type { FunctionType } from "../wasm/types.js";
-import { CodeWriter } from "./emit.js";
+import { CodeWriter, noResult } from "./emit.js";
 
 /** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
 export const contextFactor = 0x29e3779b1;
@@ -96,7 +96,8 @@ function writeEntry(
 
 /**
  * An entry for a function that JavaScript can reach only through a table. Calls inside the module go there too
- * and are many, so that it costs them no more than a look at the context.
+ * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
+ * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
  */
 export function tableEntryBody(
   type: FunctionType,
@@ -107,7 +108,9 @@ export function tableEntryBody(
   const code = new CodeWriter(64);
   const { context, pending } = targets;
   code.u32(0);
-  code.globalGet(context).i64Const(0).op(op.i64Ne).if();
+  code.op(op.block, noResult).globalGet(context).op(op.i64Eqz, op.brIf, 0);
+  code.globalGet(context).op(op.i32WrapI64).i32Const(1).op(op.i32And).if();
+  code.globalGet(context).call(targets.nested).op(op.i32Eqz, op.brIf, 1).end();
   code.params(type.params.length).returnCall(target).end();
   callIfPending(code, pending, targets.abandon);
   code.i64Const(value).globalSet(context);
