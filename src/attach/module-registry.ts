@@ -48,7 +48,7 @@ export interface Prepared {
 }
 
 export interface RegistryOptions {
-  instrument(bytes: Uint8Array): Instrumentation & { toolchain?: string };
+  instrument(bytes: Uint8Array): Instrumentation;
   /** Identifies contents; equal means equal. */
   hash(bytes: Uint8Array): string;
 }
@@ -155,7 +155,7 @@ export class ModuleRegistry {
     }
     const after = moduleFacts(instrumentation.bytes, recorderModuleName);
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
-    const { toolchain = "", allocator } = instrumentation;
+    const { toolchain, allocator } = instrumentation;
     const marker: Marker = {
       ...base,
       toolchain,

@@ -32,6 +32,7 @@ import { findCallers } from "./reachability.js";
 import { BodyRewriter, contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
 import { scanBodies } from "./scan.js";
+import { detectToolchain } from "./toolchain.js";
 
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
@@ -50,6 +51,8 @@ export interface InstrumentOptions {
 export interface Instrumentation {
   /** The same bytes as were given when there was nothing to add. */
   bytes: Uint8Array;
+  /** What made the module, in words; `unknown` where nothing tells. */
+  toolchain: string;
   /** Functions that were hooked; when empty nothing but growth is recorded. */
   allocator: readonly AllocatorFunction[];
   /** What people should know about how the allocator was or wasn't found. */
@@ -68,15 +71,17 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   if (module.imports.some(({ module: name }) => name === recorderModule)) {
     throw new InstrumentError("the module is instrumented already: give the original");
   }
-  const { functions, notes } = findAllocator(module, options.allocator);
-  const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const sites = scanBodies(module);
+  const { functions, notes } = findAllocator(module, options.allocator, sites);
+  const toolchain = detectToolchain(module);
+  const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
   const plan = makePlan(module, sites, callers, hooked);
   if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {
     return {
       bytes,
+      toolchain,
       allocator: [],
       notes,
       toOriginal: (functionIndex, offset) => ({ functionIndex, offset }),
@@ -107,6 +112,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const instrumented = encodeModule(sections);
   return {
     bytes: instrumented,
+    toolchain,
     allocator: hooked,
     notes,
     toOriginal: positionMap(module, plan, rewriter, sections, code),
