@@ -33,6 +33,13 @@ function slot(index: u32): usize {
   return base + <usize>index * SLOT_SIZE;
 }
 
+/** Engines call out for `memory.copy`, even of 12 bytes. */
+@inline
+function copySlot(to: usize, from: usize): void {
+  store<u64>(to, load<u64>(from));
+  store<u32>(to, load<u32>(from, SLOT_RECORD), SLOT_RECORD);
+}
+
 function setCapacity(slots: u32): void {
   capacity = slots;
   limit = slots < LARGE ? slots / 8 * 5 : slots / 5 * 4;
@@ -65,11 +72,19 @@ export function findBlock(address: u32): usize {
   }
 }
 
-/** Slot for a new block at `address`, which is not in the table; 0 when there is no memory for it. */
+/**
+ * Puts a block into the table. Returns the slot of the block that was at the same address, which the caller has
+ * to put to rest and overwrite; otherwise 0.
+ */
 export function addBlock(address: u32, bytes: u32, record: u32): usize {
   if (count >= limit && !enlarge()) return refuse();
   let at = slot(home(address));
-  while (load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
+  let found = load<u32>(at, SLOT_ADDRESS);
+  while (found) {
+    if (found == address) return at;
+    at += SLOT_SIZE;
+    found = load<u32>(at, SLOT_ADDRESS);
+  }
   // the last slot stays empty: it ends every search
   while (at >= slot(capacity + SLACK - 1)) {
     // in a table that is half empty these addresses were made to collide: more room does not help
@@ -78,10 +93,15 @@ export function addBlock(address: u32, bytes: u32, record: u32): usize {
     while (load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
   }
   store<u32>(at, address, SLOT_ADDRESS);
+  setBlock(at, bytes, record);
+  count++;
+  return 0;
+}
+
+@inline
+export function setBlock(at: usize, bytes: u32, record: u32): void {
   store<u32>(at, bytes, SLOT_BYTES);
   store<u32>(at, record, SLOT_RECORD);
-  count++;
-  return at;
 }
 
 function refuse(): usize {
@@ -96,7 +116,7 @@ export function removeBlock(at: usize): void {
     const address = load<u32>(next, SLOT_ADDRESS);
     if (!address) break;
     if (slot(home(address)) <= hole) {
-      memory.copy(hole, next, SLOT_SIZE);
+      copySlot(hole, next);
       hole = next;
     }
     next += SLOT_SIZE;
@@ -116,7 +136,7 @@ function enlarge(): bool {
     at -= SLOT_SIZE;
     if (load<u32>(at, SLOT_ADDRESS)) {
       read -= SLOT_SIZE;
-      memory.copy(read, at, SLOT_SIZE);
+      copySlot(read, at);
     }
   }
   memory.fill(base, 0, read - base);

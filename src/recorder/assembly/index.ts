@@ -5,7 +5,7 @@
  * Every hook returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
  * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
  */
-import { addBlock, findBlock, initBlocks, lost, removeBlock } from "./blocks";
+import { addBlock, findBlock, initBlocks, lost, removeBlock, setBlock } from "./blocks";
 import {
   addDead,
   addTo,
@@ -183,7 +183,6 @@ function missedOld(slot: usize): void {
   missedFrees++;
   liveBytes -= bytes;
   releaseFrom(recordAt(load<u32>(slot, SLOT_RECORD)), bytes);
-  removeBlock(slot);
 }
 
 function rememberPeak(): void {
@@ -239,9 +238,11 @@ function promote(caller: u32): void {
       captured++;
     }
     outlived++;
-    const known = findBlock(address);
-    if (known) missedOld(known);
-    addBlock(address, bytes, record);
+    const known = addBlock(address, bytes, record);
+    if (known) {
+      missedOld(known);
+      setBlock(known, bytes, record);
+    }
   }
   nursery.empty();
   unsettled = 1;
