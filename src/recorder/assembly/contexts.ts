@@ -123,6 +123,12 @@ export function move(from: usize, to: usize, bytes: u32): void {
   addTo(to, bytes);
 }
 
+/** Moves the share in the high-water mark that goes with a block, between records that were touched just now. */
+export function movePeak(from: usize, to: usize, bytes: u32): void {
+  store<f32>(from, max<f32>(load<f32>(from, RECORD_PEAK) - <f32>bytes, 0), RECORD_PEAK);
+  store<f32>(to, load<f32>(to, RECORD_PEAK) + <f32>bytes, RECORD_PEAK);
+}
+
 /** Record of a calling context, made and announced to the host when it is new. */
 @inline
 export function contextRecord(hash: u64): u32 {

@@ -14,6 +14,7 @@ import {
   initContexts,
   markPeak,
   move,
+  movePeak,
   pairRecord,
   peakShare as peakShareOf,
   recordAt,
@@ -59,6 +60,8 @@ let captured: u64 = 0;
 
 /** First entry of the nursery that its context doesn't know of. */
 let unsettled: u32 = 1;
+/** First entry of the nursery that came after the last high-water mark remembered. */
+let afterPeak: u32 = 1;
 let lastAddress: u32 = 0;
 /** What hooks return: live blocks in the nursery, and `HAS_CALLER`. */
 let pending: i32 = 0;
@@ -188,6 +191,7 @@ function missedOld(slot: usize): void {
 function rememberPeak(): void {
   settle();
   markPeak();
+  afterPeak = nursery.next;
   nextPeak = liveBytes + (liveBytes >> 6);
 }
 
@@ -233,7 +237,10 @@ function promote(caller: u32): void {
     store<u8>(base, <u8>(survival + ((255 - survival + 7) >> 3)), RECORD_SURVIVAL);
     if (caller) {
       const pair = pairRecord(record, caller);
-      if (pair != record) move(recordAt(record), recordAt(pair), bytes);
+      if (pair != record) {
+        move(recordAt(record), recordAt(pair), bytes);
+        if (index < afterPeak) movePeak(recordAt(record), recordAt(pair), bytes);
+      }
       record = pair;
       captured++;
     }
@@ -246,6 +253,7 @@ function promote(caller: u32): void {
   }
   nursery.empty();
   unsettled = 1;
+  afterPeak = 1;
   pending &= HAS_CALLER;
 }
 
