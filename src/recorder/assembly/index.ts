@@ -30,6 +30,7 @@ import {
   HISTOGRAM,
   MEMO,
   MEMO_BITS,
+  NURSERY_SIZE,
   RECORD_BASE,
   RECORD_SURVIVAL,
   RECORD_TEMPORARY,
@@ -87,7 +88,7 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
     return pending;
   }
   const record = contextRecord(context + carried * SPREAD64);
-  if (nursery.isFull()) promote(callerOfEntry());
+  if (nursery.isFull()) makeRoom();
   const at = nursery.head(address);
   const known = nursery.find(at, address);
   if (known) missed(known, at);
@@ -220,6 +221,17 @@ function settle(): void {
   allocatedBytes += bytesAdded;
   frees += dead;
   unsettled = end;
+}
+
+/** The nursery is full: half of its blocks are dead, or the others have to go on to the table. */
+function makeRoom(): void {
+  if (<u32>(pending & ~HAS_CALLER) > NURSERY_SIZE >> 1) {
+    promote(callerOfEntry());
+  } else {
+    settle();
+    afterPeak = nursery.compact(afterPeak);
+    unsettled = nursery.next;
+  }
 }
 
 /** Empties the nursery into the table of blocks, its blocks under a caller where one is known. */

@@ -5,7 +5,7 @@
  *
  * Entries in the order of allocation, and chains through them by address, the newest first: a block that is
  * freed is usually the head of its chain and leaves it, so that an address used again and again costs no more
- * each time.
+ * each time. When there is no room left and at least half of the blocks are dead, the others close ranks.
  */
 import {
   ENTRY_ADDRESS,
@@ -81,6 +81,23 @@ export function retire(entry: usize, at: usize, state: u16): void {
   if (entryAt(load<u16>(at)) == entry) store<u16>(at, load<u16>(entry, ENTRY_NEXT));
   // an address of another chain: null would be found by the free of a null pointer
   else store<u32>(entry, load<u32>(entry, ENTRY_ADDRESS) ^ 0x80000000, ENTRY_ADDRESS);
+}
+
+/** Closes ranks: only live blocks stay, all of them settled. Returns the new index of what was at `mark`. */
+export function compact(mark: u32): u32 {
+  const end = next;
+  let newMark: u32 = 0;
+  empty();
+  for (let index: u32 = 1; index < end; index++) {
+    if (index == mark) newMark = next;
+    const entry = entryAt(index);
+    if (load<u16>(entry, ENTRY_STATE) != SETTLED) continue;
+    const address = load<u32>(entry, ENTRY_ADDRESS);
+    const to = entryAt(next);
+    put(head(address), address, load<u32>(entry, ENTRY_BYTES), load<u32>(entry, ENTRY_RECORD));
+    store<u16>(to, SETTLED, ENTRY_STATE);
+  }
+  return newMark ? newMark : next;
 }
 
 export function empty(): void {
