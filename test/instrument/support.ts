@@ -14,6 +14,7 @@ const wabtFeatures = {
   memory64: true,
   function_references: true,
   reference_types: true,
+  threads: true,
   bulk_memory: true,
   multi_value: true,
 };
