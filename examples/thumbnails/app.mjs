@@ -1,33 +1,32 @@
-// Makes a thumbnail of each picture, as an upload handler would, with an image library compiled from Rust.
+// Draws badges to PNG, as a server might for each request, with an SVG renderer compiled from Rust.
 // Its objects live in the module's memory until `free()` is called. One function here forgets that.
-import photon from "@silvia-odwyer/photon-node";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { initWasm, Resvg } from "@resvg/resvg-wasm";
 
-const { PhotonImage, SamplingFilter, resize } = photon;
-const [width, height] = [320, 240];
+const require = createRequire(import.meta.url);
+await initWasm(readFileSync(require.resolve("@resvg/resvg-wasm/index_bg.wasm")));
 
-function picture(seed) {
-  return Uint8Array.from({ length: width * height * 4 }, (_, i) => (i * seed) % 256);
+function size(svg) {
+  const badge = new Resvg(svg);
+  const text = `${badge.width} x ${badge.height}`;
+  badge.free();
+  return text;
 }
 
-function sizeOf(pixels) {
-  const image = new PhotonImage(pixels, width, height);
-  const size = `${image.get_width()} x ${image.get_height()}`;
+function thumbnail(svg) {
+  const badge = new Resvg(svg, { fitTo: { mode: "width", value: 64 } });
+  const image = badge.render();
+  const png = image.asPng();
   image.free();
-  return size;
+  return png; // and `badge`?
 }
 
-function thumbnail(pixels) {
-  const image = new PhotonImage(pixels, width, height);
-  const small = resize(image, 64, 48, SamplingFilter.Nearest);
-  const bytes = small.get_bytes_jpeg(80);
-  small.free();
-  return bytes; // and `image`?
+let bytes = 0;
+for (let i = 0; i < 200; i++) {
+  const rings = Array.from({ length: 40 }, (_, k) => `<circle cx="60" cy="60" r="${k + 1}" stroke="#${100 + i}"/>`);
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="120" height="120" fill="none">${rings.join("")}</svg>`;
+  if (size(svg) !== "120 x 120") throw new Error("unexpected size");
+  bytes += thumbnail(svg).length;
 }
-
-let total = 0;
-for (let i = 1; i <= 50; i++) {
-  const pixels = picture(i);
-  if (sizeOf(pixels) !== "320 x 240") throw new Error("unexpected size");
-  total += thumbnail(pixels).length;
-}
-console.log(`50 thumbnails, ${total} bytes`);
+console.log(`200 thumbnails, ${bytes} bytes`);
