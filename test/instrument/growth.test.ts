@@ -88,7 +88,9 @@ const memory64 = assemble(`(module
     (i64.store (local.get $out) (call $malloc (local.get $size)))
     (i32.const 0)))`);
 
-describe("memories with 64-bit addresses", { skip: !supports(memory64) && "the engine doesn't have them" }, () => {
+describe("memories with 64-bit addresses", {
+  skip: !supports(memory64) && "the engine doesn't have them",
+}, () => {
   test("growth", () => {
     const profiled = profile(memory64, none);
     assert.deepEqual([profiled.call.grow(1n), profiled.call.grow(5n)], [1n, -1n]);

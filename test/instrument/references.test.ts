@@ -2,7 +2,15 @@
 // object to JavaScript still is one.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assemble, assembleNewer, bumpAllocator, counts, type Exports, profile, supports } from "./support.js";
+import {
+  assemble,
+  assembleNewer,
+  bumpAllocator,
+  counts,
+  type Exports,
+  profile,
+  supports,
+} from "./support.js";
 
 const get = (instance: WebAssembly.Instance, table: string, index: number) =>
   (instance.exports[table] as WebAssembly.Table).get(index);
@@ -69,10 +77,11 @@ describe("identity of functions", () => {
   });
 
   test("an allocator function in exports and elements", () => {
-    same(
-      `(module ${bumpAllocator} (table (export "table") funcref (elem $malloc $malloc)))`,
-      (instance) => [instance.exports.malloc, get(instance, "table", 0), get(instance, "table", 1)],
-    );
+    same(`(module ${bumpAllocator} (table (export "table") funcref (elem $malloc $malloc)))`, (instance) => [
+      instance.exports.malloc,
+      get(instance, "table", 0),
+      get(instance, "table", 1),
+    ]);
   });
 
   test("element segments of all eight forms, a passive one copied by table.init", () => {
@@ -132,7 +141,10 @@ describe("identity of functions", () => {
   const hasInitialisers = supports(initialised());
   test("a table that begins full", { skip: !hasInitialisers && "the engine doesn't have them" }, () => {
     const bytes = initialised();
-    for (const instance of [new WebAssembly.Instance(new WebAssembly.Module(bytes)), profile(bytes).instance]) {
+    for (const instance of [
+      new WebAssembly.Instance(new WebAssembly.Module(bytes)),
+      profile(bytes).instance,
+    ]) {
       for (const i of [0, 1, 2]) assert.equal(get(instance, "table", i), instance.exports.make);
     }
   });
