@@ -1,15 +1,11 @@
 /**
- * The recorder at its bounds: many blocks, contexts, events, instances, deep recursion. Prints a table and writes
- * it into bench/RESULTS.md.
- *
- *   npm run bench:bounds                all
- *   npm run bench:bounds -- --quick     a second or two of events
+ * `npm run bench:bounds -- [--quick] [--write]`: the recorder at its bounds: many blocks, contexts, events,
+ * instances, deep recursion. Prints markdown, and with --write puts it into bench/RESULTS.md. Takes about two
+ * minutes, with --quick a quarter of that.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
-import { fileURLToPath } from "node:url";
 import { createRecorder, type Recorder } from "../src/recorder/index.js";
 import { compileDriver, createDriver, type Driver } from "./recorder-driver.js";
+import { circumstances, writeResults } from "./results.js";
 
 const quick = process.argv.includes("--quick");
 
@@ -71,8 +67,8 @@ function contexts(): void {
   const rows = [];
   const { recorder, driver, leave } = makeRig();
   const empty = recorder.memoryBytes();
-  for (const count of [16_384, 65_536, 131_072]) {
-    driver.temporary(count, BigInt(count));
+  for (const count of [10_000, 100_000, 262_143]) {
+    driver.contexts(count);
     leave();
     const bytes = recorder.memoryBytes() - empty;
     rows.push([count, mebibytes(recorder.memoryBytes()), (bytes / count).toFixed(1)]);
@@ -214,29 +210,17 @@ function events(): void {
   say();
 }
 
-/** Puts the lines under the heading `Bounds`, in the place of those of the last run. */
-function writeResults(): void {
-  const path = fileURLToPath(new URL("RESULTS.md", import.meta.url));
-  const header =
-    "# Results\n\nWhat `npm run bench` and the like printed last. Sizes hold anywhere; times only side by side.\n";
-  const before = existsSync(path) ? readFileSync(path, "utf8") : header;
-  const section = `## Bounds\n\n${lines.join("\n").trim()}\n`;
-  const old = /^## Bounds\n[\s\S]*?(?=^## |(?![\s\S]))/m;
-  const after = old.test(before) ? before.replace(old, `${section}\n`) : `${before.trimEnd()}\n\n${section}`;
-  writeFileSync(path, `${after.trimEnd()}\n`);
-}
-
 await compileDriver();
-const date = new Date().toISOString().slice(0, 10);
-say(
-  `${date}, ${process.platform} ${process.arch}, ${cpus().length} cores (shared), Node ${process.versions.node}, ` +
-    `\`npm run bench:bounds\`.`,
-);
-say();
 liveBlocks();
 contexts();
 recursion();
 instances();
 patterns();
 events();
-if (!quick) writeResults();
+const measured = circumstances("npm run bench:bounds -- --write");
+if (process.argv.includes("--write")) {
+  writeResults(
+    "bounds",
+    `## Bounds\n\nThe recorder alone.\n\n${lines.join("\n").trim()}\n\nMeasured ${measured}`,
+  );
+}

@@ -36,6 +36,14 @@ export function temporary(pairs: u32, contexts: u64): void {
   }
 }
 
+/** A block that dies at once, in each of so many contexts. */
+export function contexts(count: u32): void {
+  for (let i: u32 = 0; i < count; i++) {
+    alloc(4096, 24, (<u64>i + 1) * 0x29e3779b1 << 1);
+    free(4096);
+  }
+}
+
 /** Blocks that die in the reverse order, \`depth\` deep. */
 export function lifo(pairs: u32, depth: u32, contexts: u64): void {
   for (let i: u32 = 0; i < pairs; i += depth) {
@@ -74,6 +82,7 @@ export function churn(pairs: u32, live: u32, contexts: u64, perEntry: u32): void
 
 export interface Driver {
   temporary(pairs: number, contexts: bigint): void;
+  contexts(count: number): void;
   lifo(pairs: number, depth: number, contexts: bigint): void;
   fill(from: number, count: number, contexts: bigint): void;
   empty(count: number): void;
