@@ -19,11 +19,17 @@ const wabtFeatures = {
   multi_value: true,
 };
 
+interface AssembleOptions {
+  /** Indices in five bytes each, as linkers leave them. */
+  paddedIndices?: boolean;
+}
+
 /** Bytes of a module in text form, instruction by instruction as written. */
-export function assemble(wat: string): Uint8Array<ArrayBuffer> {
+export function assemble(wat: string, { paddedIndices }: AssembleOptions = {}): Uint8Array<ArrayBuffer> {
   const parsed = wabt.parseWat("test.wat", wat, wabtFeatures);
+  const padding = paddedIndices ? { relocatable: true, canonicalize_lebs: false } : {};
   try {
-    return new Uint8Array(parsed.toBinary({ write_debug_names: true }).buffer);
+    return new Uint8Array(parsed.toBinary({ write_debug_names: true, ...padding }).buffer);
   } finally {
     parsed.destroy();
   }
