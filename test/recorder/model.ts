@@ -121,7 +121,7 @@ interface Block {
 }
 
 /** How many allocations may come, dead ones included, until live blocks are labelled before their entry ends. */
-export const entryLimit = 1000;
+const entryLimit = 1000;
 
 export class Rig {
   readonly recorder: Recorder;

@@ -38,7 +38,7 @@ export class Random {
 }
 
 /** Seeds for property tests: the given number of fixed ones, or the one in LINMEM_SEED. */
-export function seeds(count: number): number[] {
+function seeds(count: number): number[] {
   const chosen = process.env.LINMEM_SEED;
   return chosen ? [Number(chosen)] : Array.from({ length: count }, (_, i) => i + 1);
 }
