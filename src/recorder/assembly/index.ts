@@ -142,7 +142,7 @@ function freeOld(address: u32): void {
   removeBlock(slot);
   const base = recordAt(load<u32>(record, RECORD_BASE) & BASE_MASK);
   const survival: u32 = load<u8>(base, RECORD_SURVIVAL);
-  store<u8>(base, <u8>(survival >> 1), RECORD_SURVIVAL);
+  store<u8>(base, <u8>(survival - ((survival + 15) >> 4)), RECORD_SURVIVAL);
 }
 
 /** The block allocated last was freed before the next allocation. */
@@ -238,6 +238,8 @@ function makeRoom(): void {
 function promote(caller: u32): void {
   settle();
   const end = pending & ~HAS_CALLER ? nursery.next : 1;
+  let lastBase: u32 = ~0;
+  let pair: u32 = 0;
   for (let index: u32 = 1; index < end; index++) {
     const entry = nursery.entryAt(index);
     if (load<u16>(entry, ENTRY_STATE) != nursery.SETTLED) continue;
@@ -246,9 +248,12 @@ function promote(caller: u32): void {
     let record = load<u32>(entry, ENTRY_RECORD);
     const base = recordAt(record);
     const survival: u32 = load<u8>(base, RECORD_SURVIVAL);
-    store<u8>(base, <u8>(survival + ((255 - survival + 7) >> 3)), RECORD_SURVIVAL);
+    store<u8>(base, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
     if (caller) {
-      const pair = pairRecord(record, caller);
+      if (record != lastBase) {
+        pair = pairRecord(record, caller);
+        lastBase = record;
+      }
       if (pair != record) {
         move(recordAt(record), recordAt(pair), bytes);
         if (index < afterPeak) movePeak(recordAt(record), recordAt(pair), bytes);
@@ -280,10 +285,10 @@ function callerOfEntry(): u32 {
 }
 
 /**
- * Spends captures where blocks survive. A context's survival rises by an eighth of what is missing with every
- * block that outlives its entry, and is halved with every such block that is freed later: 255 where nothing is
- * freed, about 50 where everything is. A capture is made with the square of it as probability, and less often
- * for entries that leave fewer bytes than others do.
+ * Spends captures where blocks survive. A context's survival rises by a sixteenth of what is missing with every
+ * block that outlives its entry, and falls by a sixteenth with every such block that is freed later. Where a
+ * share f of them is freed it comes to rest at 255 / (1 + f), so that 2 - 255 / survival is the share that goes
+ * on living: the probability of a capture, less for entries that leave fewer bytes than others do.
  */
 function worthCapturing(): bool {
   let survival: u32 = 0;
@@ -301,7 +306,8 @@ function worthCapturing(): bool {
   random ^= random << 13;
   random ^= random >> 17;
   random ^= random << 5;
-  return <f64>(random >> 16) <= <f64>(survival * survival) * weight;
+  const surviving = survival > 128 ? 2 - 255 / <f64>survival : 1.0 / 128;
+  return <f64>random < surviving * weight * 4294967296.0;
 }
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
