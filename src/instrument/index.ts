@@ -20,6 +20,7 @@ import {
   type TypeDefinition,
   valueType,
 } from "../wasm/types.js";
+import { checkIndices } from "./check-indices.js";
 import { mapRefFunc } from "./constant-expressions.js";
 import { type EntryTargets, entryBody, tableEntryBody, tailEntryBody } from "./context.js";
 import { carrierBody } from "./dynamic-linking.js";
@@ -72,6 +73,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     throw new InstrumentError("the module is instrumented already: give the original");
   }
   const sites = scanBodies(module);
+  checkIndices(module, sites);
   const { functions, notes } = findAllocator(module, options.allocator, sites);
   const toolchain = detectToolchain(module);
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);

@@ -109,7 +109,7 @@ function findAddressTaken(module: Module, sites: Sites): FunctionSet {
   };
   for (const segment of module.elements) {
     segment.functions?.forEach(take);
-    segment.expressions?.forEach((expression) => forEachRefFunc(expression, take));
+    for (const expression of segment.expressions ?? []) forEachRefFunc(expression, take);
   }
   for (const global of module.globals) forEachRefFunc(global.init, take);
   for (const table of module.tables) if (table.init) forEachRefFunc(table.init, take);

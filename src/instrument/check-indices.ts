@@ -1,0 +1,62 @@
+/**
+ * Functions and types that are added lie behind those of the module. An index past the module's own would come to
+ * mean one of them, and an invalid module would be valid once it is instrumented; so those are refused here.
+ * Indices of locals and globals are not looked at: it would take a look at every instruction.
+ */
+import { DecodeError } from "../errors.js";
+import { op } from "../wasm/instructions.js";
+import type { Module } from "../wasm/module.js";
+import { externalKind, sectionId } from "../wasm/types.js";
+import { forEachRefFunc } from "./constant-expressions.js";
+import type { Sites } from "./scan.js";
+
+/** @throws DecodeError when a function or type is used that the module doesn't have */
+export function checkIndices(module: Module, sites: Sites): void {
+  const { functionCount } = module;
+  const typeCount = module.types.length;
+  const checkType = (index: number, offset: number) => {
+    if (index >= typeCount) throw new DecodeError(`unknown type ${index}`, offset);
+  };
+  const checkFunction = (index: number, offset: number) => {
+    if (index >= functionCount) throw new DecodeError(`unknown function ${index}`, offset);
+  };
+
+  for (let site = 0; site < sites.count; site++) {
+    switch (sites.opcode[site]) {
+      case op.call:
+      case op.returnCall:
+      case op.refFunc:
+        checkFunction(sites.target[site], sites.position[site]);
+        break;
+      case op.memoryGrow:
+        break;
+      default:
+        checkType(sites.target[site], sites.position[site]);
+    }
+  }
+
+  const offsetOf = (id: number) => module.section(id)?.offset ?? 0;
+  for (const type of module.functions) checkType(type, offsetOf(sectionId.function));
+  for (const item of module.imports) {
+    if (item.kind === externalKind.function || item.kind === externalKind.tag) {
+      checkType(item.type, offsetOf(sectionId.import));
+    }
+  }
+  for (const type of module.tags) checkType(type, offsetOf(sectionId.tag));
+  for (const item of module.exports) {
+    if (item.kind === externalKind.function) checkFunction(item.index, offsetOf(sectionId.export));
+  }
+  if (module.start !== undefined) checkFunction(module.start, offsetOf(sectionId.start));
+  for (const { functions, expressions } of module.elements) {
+    const offset = offsetOf(sectionId.element);
+    for (const index of functions ?? []) checkFunction(index, offset);
+    for (const expression of expressions ?? [])
+      forEachRefFunc(expression, (index) => checkFunction(index, offset));
+  }
+  for (const { init } of module.globals) {
+    forEachRefFunc(init, (index) => checkFunction(index, offsetOf(sectionId.global)));
+  }
+  for (const { init } of module.tables) {
+    if (init) forEachRefFunc(init, (index) => checkFunction(index, offsetOf(sectionId.table)));
+  }
+}
