@@ -1,12 +1,10 @@
 // `linmem run` as its users run it: the program ends as it would without, and a profile is left.
 // Runs dist/, so build first.
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { ended, linmem, ofType, printed, Sandbox } from "../attach/run-program.js";
-import { corpusDirectory } from "../support/shared.js";
 
 const sandbox = new Sandbox();
 after(() => sandbox.remove());
@@ -250,23 +248,6 @@ describe("bad input: one line, exit code 2, and nothing ran", () => {
       assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
       if (typeof message === "string") assert.equal(stderr, `linmem: ${message}\n`);
       else assert.match(stderr, message);
-    });
-  }
-});
-
-const corpus = corpusDirectory();
-describe("real packages", { skip: !corpus && "LINMEM_CORPUS names no corpus" }, () => {
-  const folder = corpus ? join(corpus, "workloads") : "";
-  const workloads =
-    corpus && existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".mjs")) : [];
-  for (const name of workloads) {
-    test(`${name} prints what it prints without linmem`, async () => {
-      const script = join(folder, name);
-      const run = async (args: string[]) => ended(sandbox.start(process.execPath, args) as ChildProcess);
-      const native = await run([script, "once"]);
-      const profiled = await run([linmem, "run", "-q", script, "once"]);
-      assert.deepEqual([profiled.stdout, profiled.code], [native.stdout, native.code], profiled.stderr);
-      assert.equal(sandbox.profiles().length, 1);
     });
   }
 });
