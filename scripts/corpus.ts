@@ -1,7 +1,7 @@
 // Runs every workload of the corpus with and without linmem and prints a table: is the output the same, is what
 // leaks attributed to the function that leaks it, what does it cost.
 //
-//   LINMEM_CORPUS=directory npm run corpus            the directory may also be an argument
+//   LINMEM_CORPUS=directory npm run corpus                    the directory may also be an argument
 //   npm run corpus -- directory photon resvg                  only these workloads
 //   npm run corpus -- directory --n 100                       compares 100 with 300 steps, instead of 40 with 120
 //   npm run corpus -- directory --write                       also into bench/CORPUS.md

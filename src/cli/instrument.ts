@@ -107,7 +107,7 @@ function about(
     return page.toString();
   }
   const hooked = allocator.length > 0 ? countOf(allocator.length, "hooked function") : "growth recorded only";
-  const sizes = `${formatBytes(bytes.length)} (${(bytes.length / originalSize).toFixed(2)} of the original)`;
+  const sizes = `${formatBytes(bytes.length)} (${(bytes.length / originalSize).toFixed(2)} times the original)`;
   page.prose(`linmem: ${hooked}, ${sizes} written${to}`, { hanging: 2, style: bold });
   if (allocator.length > 0) {
     page.table(
