@@ -1,0 +1,63 @@
+// Each example leaks on purpose: `linmem run` has to name the line that makes what is never released, and the
+// example has to print what it prints alone. Runs dist/, so build first.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Report } from "../src/analyze/report.js";
+import { linmem } from "./attach/run-program.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const profiles = mkdtempSync(join(tmpdir(), "linmem-examples-"));
+after(() => rmSync(profiles, { recursive: true, force: true }));
+
+/** What is forgotten in each example: the function, and the source of the line that makes it. */
+const forgotten: Record<string, { function: string; line: string }> = {
+  thumbnails: { function: "thumbnail", line: "const badge = new Resvg(svg, {" },
+};
+
+function node(...args: string[]) {
+  const { NODE_OPTIONS, NODE_TEST_CONTEXT, FORCE_COLOR, COLUMNS, ...env } = process.env;
+  return spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
+}
+
+describe("examples", () => {
+  test("all are known here", () => {
+    const folders = readdirSync(join(root, "examples"), { withFileTypes: true });
+    assert.deepEqual(
+      folders.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+      Object.keys(forgotten),
+    );
+  });
+
+  for (const [name, expected] of Object.entries(forgotten)) {
+    const script = `examples/${name}/app.mjs`;
+    const lines = readFileSync(join(root, script), "utf8").split("\n");
+    const line = lines.findIndex((text) => text.includes(expected.line)) + 1;
+    const profile = join(profiles, `${name}.linmem`);
+
+    test(`${name}: the summary names the line, and the output is its own`, () => {
+      const alone = node(script);
+      const profiled = node(linmem, "run", "--out", profile, script);
+      assert.equal(alone.status, 0, alone.stderr);
+      assert.deepEqual([profiled.stdout, profiled.status], [alone.stdout, alone.status], profiled.stderr);
+      const first = profiled.stderr.split("\n").find((text) => text.includes(" % "));
+      assert.match(first ?? profiled.stderr, new RegExp(` ${expected.function} +${script}:${line}$`));
+    });
+
+    test(`${name}: so does the report`, () => {
+      const text = node(linmem, "report", profile);
+      assert.equal(text.status, 0, text.stderr);
+      assert.ok(text.stdout.includes(`> ${expected.function} `), text.stdout);
+      assert.ok(text.stdout.includes(`(${script}:${line}) made `), text.stdout);
+      const json = node(linmem, "report", "--format", "json", profile);
+      const [module] = (JSON.parse(json.stdout) as Report).modules;
+      const [caller] = module.callers;
+      assert.deepEqual([caller.frame?.function, caller.frame?.line], [expected.function, line]);
+      assert.ok(caller.liveBytes >= 0.95 * module.heap!.liveBytes);
+    });
+  }
+});
