@@ -38,6 +38,13 @@ export function shortPath(file: string, directory: string): string {
   return directory !== "" && path.startsWith(base) ? path.slice(base.length) : path;
 }
 
+/** `node src/app.mjs --all`: without the folder of node, and that of the script where it is below `directory`. */
+export function commandLine([program = "", ...rest]: readonly string[], directory: string): string {
+  const [script, ...args] = rest;
+  const shown = [lastPart(program).replace(/\.exe$/i, ""), ...(script ? [shortPath(script, directory)] : [])];
+  return [...shown, ...args.map(clean)].join(" ");
+}
+
 /** A module's name without its folder: `photon_rs_bg.wasm`. */
 export function moduleName({ name, id }: Pick<ModuleReport, "name" | "id">): string {
   return lastPart(name) || `module ${id}`;

@@ -4,7 +4,15 @@ import { callerFrame } from "../analyze/frames.js";
 import type { ContextReport, GrowReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
 import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
-import { functionName, isAllocatorFrame, lineLocation, location, moduleName, stackLines } from "./frames.js";
+import {
+  commandLine,
+  functionName,
+  isAllocatorFrame,
+  lineLocation,
+  location,
+  moduleName,
+  stackLines,
+} from "./frames.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
 
@@ -34,7 +42,7 @@ export function textReport(report: Report, { top = defaultTop, ...options }: Tex
 function head(page: Page, report: Report): void {
   const { run } = report;
   const { bold, dim } = page.colors;
-  page.prose(clean(run.argv.join(" ")) || "(unknown program)", { hanging: 4, style: bold });
+  page.prose(commandLine(run.argv, page.directory) || "(unknown program)", { hanging: 4, style: bold });
   const engine = clean(`${run.engine.name} ${run.engine.version}, ${run.platform}`);
   const date = `${new Date(run.startTime).toISOString().slice(0, 16).replace("T", " ")} UTC`;
   page.prose(`${date}, ${engine}, ran ${formatDuration(run.duration)}, ${ending(report)}`, { style: dim });

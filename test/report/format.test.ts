@@ -12,7 +12,7 @@ import {
   formatShare,
   wrap,
 } from "../../src/report/format.js";
-import { isAllocatorFrame, location, shortPath, stackLines } from "../../src/report/frames.js";
+import { commandLine, isAllocatorFrame, location, shortPath, stackLines } from "../../src/report/frames.js";
 
 test("bytes in binary units, exact below 1 KiB", () => {
   const expected: [bytes: number, text: string][] = [
@@ -152,4 +152,20 @@ describe("frames of the allocator", () => {
       ["f0", "f1", "f2", "f3", "f4", "f5", "f6", 21, "f28", "f29", "f30", "f31", "f32", 7],
     );
   });
+});
+
+test("a command line names the program and the script from where the reader is", () => {
+  const directory = "/home/user/thumbs";
+  const line = (...argv: string[]) => commandLine(argv, directory);
+  assert.equal(
+    line("/usr/bin/node", `${directory}/src/app.mjs`, "--all", "/a b"),
+    "node src/app.mjs --all /a b",
+  );
+  assert.equal(line("C:\\Program Files\\nodejs\\node.exe", "/elsewhere/app.mjs"), "node /elsewhere/app.mjs");
+  assert.equal(
+    line("/usr/bin/node", `${directory}/node_modules/vitest/vitest.mjs`),
+    "node vitest/vitest.mjs",
+  );
+  assert.equal(line("/usr/bin/node"), "node");
+  assert.equal(line(), "");
 });
