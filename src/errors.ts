@@ -40,3 +40,55 @@ export class UsageError extends LinmemError {
     super("ERR_LINMEM_USAGE", message, options);
   }
 }
+
+/** Numbers that an error is about: addresses and sizes in bytes, pages where the name says so. */
+export type ErrorNumbers = Readonly<Record<string, number>>;
+
+/** A number that does not fit: an address outside, a growth past the maximum. Also a `RangeError`. */
+export class LinmemRangeError extends RangeError {
+  readonly code: string;
+  readonly numbers: ErrorNumbers;
+
+  constructor(code: string, message: string, numbers: ErrorNumbers = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.numbers = numbers;
+  }
+}
+
+/** An argument of the wrong kind: a string for an address, NaN pages. Also a `TypeError`. */
+export class LinmemTypeError extends TypeError {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** A handle that was used after it was released or given away. */
+export class ReleasedError extends LinmemError {
+  /** The handle in words. */
+  readonly handle: string;
+
+  constructor(handle: string, fate: string) {
+    super("ERR_LINMEM_RELEASED", `${handle} was used, but it is ${fate}`);
+    this.handle = handle;
+  }
+}
+
+/** A handle that was released twice. */
+export class DoubleReleaseError extends LinmemError {
+  /** The handle in words. */
+  readonly handle: string;
+
+  constructor(handle: string, fate: string) {
+    super("ERR_LINMEM_DOUBLE_RELEASE", `${handle} was released, but it is already ${fate}`);
+    this.handle = handle;
+  }
+}
+
+/** An allocator that gave no memory: it returned null, trapped, or returned what can't be a block. */
+export class AllocationError extends LinmemRangeError {}

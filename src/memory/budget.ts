@@ -1,0 +1,139 @@
+// A cap in pages over any number of memories.
+import { LinmemRangeError, LinmemTypeError } from "../errors.js";
+import { checkPages, show } from "./pages.js";
+import { type Subscription, subscription } from "./subscription.js";
+
+/** What a budget must know of a memory. */
+interface Budgeted {
+  readonly pages: number;
+  /** Lets `wasm.grow`, called by anybody, ask the budgets first. */
+  interceptGrow(): void;
+}
+
+/** What a pressure listener hears. All in pages. */
+export interface PressureEvent {
+  budget: Budget;
+  /** What the memories have now. */
+  used: number;
+  /** What is asked for on top of it; 0 when a module has grown a memory by itself already. */
+  wanted: number;
+  limit: number;
+}
+
+const budgets = new WeakMap<object, Set<Budget>>();
+
+/** Asks all budgets of `memory` for pages: first all their listeners hear of it, then each may refuse. */
+export function claimAll(memory: object, wanted: number): void {
+  const all = [...(budgets.get(memory) ?? [])];
+  for (const budget of all) budget.press(wanted);
+  for (const budget of all) budget.check(wanted);
+}
+
+/** Tells the listeners of all budgets of `memory` after a growth that nobody asked them about. */
+export function pressAll(memory: object): void {
+  for (const budget of [...(budgets.get(memory) ?? [])]) budget.press(0);
+}
+
+/**
+ * A cap in pages over any number of memories: `new LinearMemory({ …, budget })` or `budget.add(memory)`.
+ *
+ * Growth by JavaScript beyond the cap is refused with a RangeError, and nothing changes: by `memory.grow` and by
+ * `memory.wasm.grow`, which is how the glue of Emscripten grows. What a module does by itself (the instruction
+ * `memory.grow`) only the maximum of its memory can refuse: a memory made with a budget gets no higher maximum than the
+ * budget has pages left. Beyond that the budget counts such growth, and its listeners hear of it.
+ */
+export class Budget {
+  /** The most pages that all memories may have together. */
+  readonly limit: number;
+  private readonly members = new Set<WeakRef<Budgeted>>();
+  private readonly references = new WeakMap<Budgeted, WeakRef<Budgeted>>();
+  private readonly listeners = new Map<(event: PressureEvent) => void, number>();
+
+  /** @throws TypeError (`ERR_LINMEM_PAGES`): not a whole number of pages. */
+  constructor(options: { pages: number }) {
+    checkPages(options?.pages, "pages");
+    this.limit = options.pages;
+  }
+
+  /** Pages of all memories in it, now. */
+  get used(): number {
+    let pages = 0;
+    for (const reference of this.members) {
+      const memory = reference.deref();
+      if (memory === undefined) this.members.delete(reference);
+      else pages += memory.pages;
+    }
+    return pages;
+  }
+
+  /** Pages that are left; 0 also when modules have grown beyond the limit. */
+  get available(): number {
+    return Math.max(0, this.limit - this.used);
+  }
+
+  /** Counts a memory, with the pages it has. @throws RangeError (`ERR_LINMEM_BUDGET`) when it doesn't fit. */
+  add(memory: Budgeted): void {
+    if (this.references.has(memory)) return;
+    this.claim(memory.pages);
+    this.admit(memory);
+  }
+
+  /** Counts a memory whose pages were claimed. @internal */
+  admit(memory: Budgeted): void {
+    const reference = new WeakRef(memory);
+    this.references.set(memory, reference);
+    this.members.add(reference);
+    const all = budgets.get(memory);
+    if (all === undefined) budgets.set(memory, new Set([this]));
+    else all.add(this);
+    memory.interceptGrow();
+  }
+
+  /** Counts a memory no longer: for one that is dropped, but not collected yet. */
+  remove(memory: Budgeted): void {
+    const reference = this.references.get(memory);
+    if (reference === undefined) return;
+    this.references.delete(memory);
+    this.members.delete(reference);
+    budgets.get(memory)?.delete(this);
+  }
+
+  /**
+   * Calls `listener` before a growth that takes the use above `at` (a share of the limit, 0.8 unless told), so that it
+   * can drop what it can spare; and after a module has gone above it by itself.
+   */
+  onPressure(listener: (event: PressureEvent) => void, options: { at?: number } = {}): Subscription {
+    const { at = 0.8 } = options;
+    if (typeof at !== "number" || !(at >= 0 && at <= 1)) {
+      throw new LinmemTypeError("ERR_LINMEM_OPTIONS", `at must be a share from 0 to 1, not ${show(at)}`);
+    }
+    this.listeners.set(listener, at);
+    return subscription(() => this.listeners.delete(listener));
+  }
+
+  /** Tells the listeners, then throws a RangeError (`ERR_LINMEM_BUDGET`) if `wanted` pages are not left. */
+  claim(wanted: number): void {
+    this.press(wanted);
+    this.check(wanted);
+  }
+
+  /** Throws a RangeError (`ERR_LINMEM_BUDGET`) if `wanted` pages are not left. @internal */
+  check(wanted: number): void {
+    const { used, limit } = this;
+    if (wanted > 0 && used + wanted > limit) {
+      throw new LinmemRangeError(
+        "ERR_LINMEM_BUDGET",
+        `${wanted} more pages exceed the budget: ${used} of ${limit} pages are used`,
+        { wanted, used, limit },
+      );
+    }
+  }
+
+  /** Tells the listeners whose mark `wanted` more pages would pass. @internal */
+  press(wanted: number): void {
+    const used = this.used;
+    for (const [listener, at] of [...this.listeners]) {
+      if (used + wanted > at * this.limit) listener({ budget: this, used, wanted, limit: this.limit });
+    }
+  }
+}

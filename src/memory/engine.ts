@@ -1,0 +1,112 @@
+// What engines tell about a memory only in roundabout ways: its address type, its maximum, and, for shared memories,
+// its present size at the price of one call. All through modules of a few bytes that import the memory.
+import { MAX_PAGES, MAX_PAGES_64 } from "./pages.js";
+
+/** The size of addresses of a memory. */
+export type AddressType = "i32" | "i64";
+
+/** What a module declares about the memory that it imports; linking fails unless the memory fits. */
+interface MemoryImport {
+  address: AddressType;
+  shared: boolean;
+  /** In pages. A memory fits only when it has a maximum of at most this. */
+  maximum: number | undefined;
+}
+
+function leb128(value: number): number[] {
+  const bytes: number[] = [];
+  do {
+    const rest = Math.floor(value / 128);
+    bytes.push((value % 128) + (rest > 0 ? 128 : 0));
+    value = rest;
+  } while (value > 0);
+  return bytes;
+}
+
+/** `(module (memory (import "" "") …) (func (export "") (result i32) memory.size))`, with `i32.wrap_i64` for i64. */
+function sizeModule({ address, shared, maximum }: MemoryImport): WebAssembly.Module {
+  const wide = address === "i64";
+  const flags = (maximum === undefined ? 0 : 1) + (shared ? 2 : 0) + (wide ? 4 : 0);
+  const imported = [1, 0, 0, 2, flags, 0, ...(maximum === undefined ? [] : leb128(maximum))];
+  const body = [0, 0x3f, 0, ...(wide ? [0xa7] : []), 0x0b];
+  return new WebAssembly.Module(
+    Uint8Array.from([
+      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...[1, 5, 1, 0x60, 0, 1, 0x7f],
+      ...[2, imported.length, ...imported],
+      ...[3, 2, 1, 0],
+      ...[7, 4, 1, 0, 0, 0],
+      ...[10, body.length + 2, 1, body.length, ...body],
+    ]),
+  );
+}
+
+function link(module: WebAssembly.Module, memory: WebAssembly.Memory): () => number {
+  return new WebAssembly.Instance(module, { "": { "": memory } }).exports[""] as () => number;
+}
+
+const compiled = new Map<string, WebAssembly.Module>();
+
+/** A function of the memory's size in pages, as the engine knows it now. It keeps the memory alive. */
+export function sizeReader(memory: WebAssembly.Memory, address: AddressType): () => number {
+  // A shared memory has a maximum, and its import needs one. 2 ** 48 is the most that a module may declare.
+  const maximum = address === "i64" ? 2 ** 48 : MAX_PAGES;
+  let module = compiled.get(address);
+  if (module === undefined) compiled.set(address, (module = sizeModule({ address, shared: true, maximum })));
+  return link(module, memory);
+}
+
+function fits(memory: WebAssembly.Memory, declared: MemoryImport): boolean {
+  try {
+    link(sizeModule(declared), memory);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether exports take addresses in `memory` as numbers or as BigInts. */
+export function addressType(memory: WebAssembly.Memory, shared: boolean): AddressType {
+  const type = describe(memory);
+  if (type?.address !== undefined) return type.address;
+  const narrow = { address: "i32", shared, maximum: shared ? MAX_PAGES : undefined } as const;
+  return fits(memory, narrow) ? "i32" : "i64";
+}
+
+/**
+ * The maximum of a memory that somebody else made, in pages. No engine tells it yet without a flag, but a module that
+ * imports a memory of at most N pages links only when the memory's maximum is N or less: a binary search finds it.
+ */
+export function findMaximum(
+  memory: WebAssembly.Memory,
+  pages: number,
+  address: AddressType,
+  shared: boolean,
+): number | undefined {
+  const type = describe(memory);
+  if (type !== undefined) return type.maximum === undefined ? undefined : Number(type.maximum);
+  let high = address === "i64" ? MAX_PAGES_64 : MAX_PAGES;
+  let low = pages;
+  if (!fits(memory, { address, shared, maximum: high })) return undefined;
+  while (low < high) {
+    const middle = low + Math.floor((high - low) / 2);
+    if (fits(memory, { address, shared, maximum: middle })) high = middle;
+    else low = middle + 1;
+  }
+  return high;
+}
+
+interface MemoryType {
+  maximum?: number | bigint;
+  address?: AddressType;
+}
+
+/** The type reflection proposal, where the engine has it. */
+function describe(memory: WebAssembly.Memory): MemoryType | undefined {
+  return (memory as { type?: () => MemoryType }).type?.();
+}
+
+/** True for the buffer of a shared memory. Browsers hide the class `SharedArrayBuffer` from pages that are not isolated. */
+export function isShared(buffer: ArrayBufferLike): boolean {
+  return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
+}

@@ -1,0 +1,561 @@
+// One linear memory: made or wrapped, grown, watched, read and written. The views and the loads and stores come from
+// views.ts, text from text.ts, the list of all memories from registry.ts.
+import { LinmemRangeError, LinmemTypeError } from "../errors.js";
+import { type Budget, claimAll, pressAll } from "./budget.js";
+import { bufferOf, createMemory, memoryOf } from "./create.js";
+import { type AddressType, addressType, findMaximum, isShared, sizeReader } from "./engine.js";
+import { checkPages, MAX_PAGES, MAX_PAGES_64, PAGE_SIZE, show } from "./pages.js";
+import { register } from "./registry.js";
+import { type Subscription, subscription } from "./subscription.js";
+import { decodeUtf8, decodeUtf16, encodeUtf8, encodeUtf16, hexDump, utf8Length } from "./text.js";
+import { type Address, hex, MemoryViews, toWhole } from "./views.js";
+
+/** What `new LinearMemory` takes. Sizes are pages of 64 KiB. */
+export interface LinearMemoryOptions {
+  /** Pages at the start. */
+  initial: number;
+  /** Pages that the memory can never exceed. Engines reserve address space for it: always set it. */
+  maximum?: number;
+  /** A memory for several threads; needs `maximum`. */
+  shared?: boolean;
+  /** "i64": addresses of 64 bits, where the engine has them (`ERR_LINMEM_UNSUPPORTED` elsewhere). */
+  address?: AddressType;
+  /** A cap that this memory shares with others. It also bounds `maximum`. */
+  budget?: Budget;
+}
+
+/** What a growth listener hears. */
+export interface GrowthEvent {
+  memory: LinearMemory;
+  /** Pages before. */
+  previous: number;
+  /** Pages now. */
+  pages: number;
+}
+
+/** How `LinearMemory.wrap` hands a memory to the constructor. */
+class Adopted {
+  constructor(readonly wasm: WebAssembly.Memory) {}
+}
+
+/** The one `LinearMemory` of each `WebAssembly.Memory`. */
+const known = new WeakMap<WebAssembly.Memory, LinearMemory>();
+
+/** Who holds a view holds its buffer, and this keeps the memory that belongs to it: `liveMemories()` then lists it. */
+const heldByBuffer = new WeakMap<ArrayBufferLike, LinearMemory>();
+
+/**
+ * A linear memory: one flat run of bytes, in pages of 64 KiB, addressed from 0.
+ *
+ * `u8`, `i32`, `f64`… are typed arrays over all of it that are valid after any growth; `readU32(address)`,
+ * `writeF64(address, value)`… work at any address and check bounds. Addresses and lengths are bytes, numbers or BigInts.
+ */
+export class LinearMemory extends MemoryViews {
+  /** The memory itself, to pass as an import. */
+  readonly wasm: WebAssembly.Memory;
+  /** Whether threads can share it. */
+  readonly shared: boolean;
+  /** What `LinearMemory.reserve` asked for, in pages; `maximum` says what it got. */
+  readonly asked: number | undefined = undefined;
+
+  /** Pages as last seen. */
+  protected heldPages = 0;
+  /** The engine's `memory.size`, for shared memories. */
+  protected readPages: () => number = noPages;
+  private held: ArrayBufferLike | undefined;
+  private knownAddress: AddressType | undefined;
+  private knownMaximum: number | undefined;
+  private maximumIsKnown = false;
+  private intercepted = false;
+  /** True while this object grows the memory itself. */
+  private growing = false;
+  private readonly listeners = new Set<(event: GrowthEvent) => void>();
+
+  /**
+   * Makes a memory.
+   *
+   * @throws RangeError: `initial` above `maximum` (`ERR_LINMEM_MAXIMUM`), more pages than addresses reach
+   *   (`ERR_LINMEM_LIMIT`), or than the engine has room for (`ERR_LINMEM_REFUSED`), or than the budget has left
+   *   (`ERR_LINMEM_BUDGET`).
+   * @throws TypeError: not a whole number of pages (`ERR_LINMEM_PAGES`), a shared memory without a maximum
+   *   (`ERR_LINMEM_OPTIONS`), 64-bit addresses where the engine has none (`ERR_LINMEM_UNSUPPORTED`).
+   */
+  constructor(options: LinearMemoryOptions) {
+    super();
+    const budget = options instanceof Adopted ? undefined : options?.budget;
+    if (options instanceof Adopted) {
+      this.wasm = options.wasm;
+    } else {
+      const maximum = budget === undefined ? options?.maximum : claimInitial(options, budget);
+      this.wasm = createMemory(budget === undefined ? options : { ...options, maximum });
+      this.knownAddress = options.address ?? "i32";
+      this.knownMaximum = maximum;
+      this.maximumIsKnown = true;
+    }
+    const buffer = bufferOf(this.wasm);
+    this.shared = isShared(buffer);
+    this.heldPages = buffer.byteLength / PAGE_SIZE;
+    this.hold(buffer);
+    if (this.shared) {
+      this.readPages = sizeReader(this.wasm, this.address);
+      Object.setPrototypeOf(this, SharedLinearMemory.prototype);
+    }
+    known.set(this.wasm, this);
+    register(this, LinearMemory);
+    budget?.admit(this);
+  }
+
+  /**
+   * The `LinearMemory` of a memory that exists: a `WebAssembly.Memory`, or one that an instance exports. The same
+   * memory always gives the same object.
+   *
+   * @param exportName which export of the instance; without it, its only memory.
+   * @throws TypeError (`ERR_LINMEM_NOT_A_MEMORY`) when there is none, or several to choose from.
+   */
+  static wrap(source: WebAssembly.Memory | WebAssembly.Instance, exportName?: string): LinearMemory {
+    const wasm = memoryOf(source, exportName);
+    return known.get(wasm) ?? new LinearMemory(new Adopted(wasm) as unknown as LinearMemoryOptions);
+  }
+
+  /**
+   * Makes a memory with the largest maximum that the engine grants, at most the one asked for: half of it is tried
+   * next, down to `initial`. `maximum` says what was got, `asked` what was wanted.
+   *
+   * @throws RangeError (`ERR_LINMEM_REFUSED`) when the engine has no room even for `initial` pages.
+   */
+  static reserve(options: LinearMemoryOptions & { maximum: number }): LinearMemory {
+    checkPages(options.maximum, "maximum");
+    for (let maximum = options.maximum; ; ) {
+      try {
+        const memory = new LinearMemory({ ...options, maximum });
+        (memory as { asked: number | undefined }).asked = options.maximum;
+        return memory;
+      } catch (error) {
+        const code = error instanceof LinmemRangeError ? error.code : "";
+        if (!RETRY.has(code) || maximum <= options.initial) throw error;
+        maximum = Math.max(options.initial, Math.floor(maximum / 2));
+      }
+    }
+  }
+
+  /** The buffer as it is now. Growth replaces it: don't keep it. */
+  get buffer(): ArrayBufferLike {
+    return this.u8.buffer;
+  }
+
+  /** Bytes now. */
+  get byteLength(): number {
+    return this.u8.length;
+  }
+
+  /** Pages now, 64 KiB each. */
+  get pages(): number {
+    return this.u8.length / PAGE_SIZE;
+  }
+
+  /** The most pages it can ever have; undefined when nothing but its addresses bounds it. */
+  get maximum(): number | undefined {
+    if (!this.maximumIsKnown) {
+      this.knownMaximum = findMaximum(this.wasm, this.pages, this.address, this.shared);
+      this.maximumIsKnown = true;
+    }
+    return this.knownMaximum;
+  }
+
+  /** Whether a module addresses it with 32 or with 64 bits. */
+  get address(): AddressType {
+    return (this.knownAddress ??= addressType(this.wasm, isShared(this.wasm.buffer)));
+  }
+
+  /**
+   * Grows by `pages` and returns how many there were before. `grow(0)` changes nothing. A memory never shrinks.
+   *
+   * @throws RangeError, and nothing changed: past the maximum or past what addresses reach (`ERR_LINMEM_MAXIMUM`),
+   *   past the budget (`ERR_LINMEM_BUDGET`), or no room (`ERR_LINMEM_REFUSED`).
+   * @throws TypeError (`ERR_LINMEM_PAGES`): not a whole number of pages.
+   */
+  grow(pages: number): number {
+    checkPages(pages, "pages");
+    const previous = this.pages;
+    // The engine's grow(0) would detach every view of everybody.
+    if (pages === 0) return previous;
+    const limit = this.knownMaximum ?? (this.address === "i64" ? MAX_PAGES_64 : MAX_PAGES);
+    if (previous + pages > limit) throw pastMaximum(previous, pages, limit);
+    claimAll(this, pages);
+    return this.growNow(pages);
+  }
+
+  /** Grows by what the budgets have granted. */
+  private growNow(pages: number): number {
+    this.growing = true;
+    try {
+      return Number(engineGrow(this.wasm, this.address === "i64" ? BigInt(pages) : pages));
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      const { pages: previous, maximum } = this;
+      if (maximum !== undefined && previous + pages > maximum) throw pastMaximum(previous, pages, maximum);
+      throw new LinmemRangeError(
+        "ERR_LINMEM_REFUSED",
+        `the engine has no room to grow ${previous} pages by ${pages}`,
+        { previous, pages },
+        { cause },
+      );
+    } finally {
+      this.renew();
+      this.growing = false;
+    }
+  }
+
+  /**
+   * Calls `listener` after each growth, whoever caused it: at once when JavaScript grew the memory (also by
+   * `wasm.grow`, as the glue of Emscripten does); when a module or another thread grew it, at the next look at the
+   * memory through this object, which is any view, load, store or `refresh()`. An error of a listener is reported as
+   * uncaught and stops neither the growth nor other listeners.
+   */
+  onGrow(listener: (event: GrowthEvent) => void): Subscription {
+    if (typeof listener !== "function") {
+      throw new LinmemTypeError("ERR_LINMEM_OPTIONS", `a listener must be a function, not ${show(listener)}`);
+    }
+    this.interceptGrow();
+    // One function may listen twice: each subscription is one of its own.
+    const own = (event: GrowthEvent) => listener(event);
+    this.listeners.add(own);
+    return subscription(() => this.listeners.delete(own));
+  }
+
+  /** Looks whether somebody else grew the memory, and tells the listeners: for a call after a module has run. */
+  refresh(): void {
+    this.renew();
+  }
+
+  /** Puts a `grow` of its own on the WebAssembly.Memory, so that budgets and listeners hear of it. @internal */
+  interceptGrow(): void {
+    if (this.intercepted) return;
+    this.intercepted = true;
+    Reflect.defineProperty(this.wasm, "grow", {
+      configurable: true,
+      writable: true,
+      value: (delta: number | bigint) => {
+        // Whatever is no number of pages is the engine's to refuse, in its own words.
+        const pages = typeof delta === "object" ? Number.NaN : Number(delta);
+        if (pages > 0) claimAll(this, Math.floor(pages));
+        this.growing = true;
+        try {
+          return engineGrow(this.wasm, delta);
+        } finally {
+          this.renew();
+          this.growing = false;
+        }
+      },
+    });
+  }
+
+  protected renew(): this {
+    const buffer = bufferOf(this.wasm);
+    if (buffer !== this.held) this.hold(buffer);
+    const pages = buffer.byteLength / PAGE_SIZE;
+    if (pages !== this.heldPages) {
+      const event = { memory: this, previous: this.heldPages, pages };
+      this.heldPages = pages;
+      this.tell(event);
+    }
+    return this;
+  }
+
+  private hold(buffer: ArrayBufferLike): void {
+    if (this.held !== undefined) heldByBuffer.delete(this.held);
+    this.held = buffer;
+    heldByBuffer.set(buffer, this);
+    this.makeViews(buffer);
+  }
+
+  private tell(event: GrowthEvent): void {
+    for (const listener of [...this.listeners]) reportErrors(() => listener(event));
+    if (!this.growing) reportErrors(() => pressAll(this));
+  }
+
+  /** The address of `byteLength` bytes that are known to lie inside. */
+  private range(address: Address, byteLength: Address): { start: number; end: number } {
+    const size = toWhole(byteLength, "length");
+    if (size < 0) {
+      throw new LinmemRangeError("ERR_LINMEM_BOUNDS", `a length of ${hex(size)} bytes at ${show(address)}`, {
+        size,
+      });
+    }
+    const start = this.at(address, size);
+    return { start, end: start + size };
+  }
+
+  /** The bytes themselves: what is written there is in the memory. Valid until the next growth. */
+  viewBytes(address: Address, byteLength: Address): Uint8Array {
+    const { start, end } = this.range(address, byteLength);
+    return this.bytes.subarray(start, end);
+  }
+
+  /** A copy of the bytes, which no growth touches, in a buffer of its own (never a shared one). */
+  copyBytes(address: Address, byteLength: Address): Uint8Array<ArrayBuffer> {
+    const { start, end } = this.range(address, byteLength);
+    return this.bytes.slice(start, end) as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Copies `source` to `address`; it may be a view of this memory, overlapping or not. */
+  writeBytes(address: Address, source: Uint8Array): void {
+    const byteLength = sourceLength(source);
+    const { start } = this.range(address, byteLength);
+    this.bytes.set(source, start);
+  }
+
+  /** `byteLength` bytes of UTF-8 as text. What is not UTF-8 becomes U+FFFD. */
+  readUtf8(address: Address, byteLength: Address): string {
+    return decodeUtf8(this.viewBytes(address, byteLength));
+  }
+
+  /** UTF-8 up to a NUL, which must come within `limit` bytes (unless told: before the end of the memory). */
+  readCString(address: Address, limit?: Address): string {
+    const rest = this.rest(address, limit);
+    const length = rest.indexOf(0);
+    if (length < 0) throw noTerminator(address, rest.length);
+    return decodeUtf8(rest.subarray(0, length));
+  }
+
+  /** `byteLength` bytes (2 for each unit) of UTF-16, little-endian, at any address; lone surrogates stay. */
+  readUtf16(address: Address, byteLength: Address): string {
+    const { start, end } = this.range(address, byteLength);
+    if ((end - start) % 2 !== 0) {
+      throw new LinmemRangeError("ERR_LINMEM_TEXT", `UTF-16 of ${end - start} bytes: half a unit is left`, {
+        size: end - start,
+      });
+    }
+    return decodeUtf16(this.data, start, end - start);
+  }
+
+  /** UTF-16 up to a unit of 0, which must come within `limit` bytes (unless told: before the end of the memory). */
+  readCString16(address: Address, limit?: Address): string {
+    const rest = this.rest(address, limit);
+    const data = new DataView(rest.buffer, rest.byteOffset, rest.length);
+    for (let at = 0; at + 2 <= rest.length; at += 2) {
+      if (data.getUint16(at, true) === 0) return decodeUtf16(data, 0, at);
+    }
+    throw noTerminator(address, rest.length);
+  }
+
+  /**
+   * Writes `text` as UTF-8 without a NUL and returns the number of bytes. A lone surrogate becomes U+FFFD.
+   *
+   * @param limit how many bytes there is room for; unless told, up to the end of the memory.
+   * @throws RangeError (`ERR_LINMEM_BOUNDS`), and nothing written, when `text` does not fit.
+   */
+  writeUtf8(address: Address, text: string, limit?: Address): number {
+    checkText(text);
+    return encodeUtf8(text, this.room(address, text, 0, limit));
+  }
+
+  /** Writes `text` as UTF-8 and a NUL, and returns the number of bytes, NUL included; otherwise as `writeUtf8`. */
+  writeCString(address: Address, text: string, limit?: Address): number {
+    checkText(text);
+    checkNoNul(text);
+    const room = this.room(address, text, 1, limit);
+    const length = encodeUtf8(text, room.subarray(0, room.length - 1));
+    room[length] = 0;
+    return length + 1;
+  }
+
+  /** Writes `text` as UTF-16, little-endian, and returns the number of bytes; otherwise as `writeUtf8`. */
+  writeUtf16(address: Address, text: string, limit?: Address): number {
+    checkText(text);
+    const byteLength = text.length * 2;
+    const start = this.fit(address, byteLength, limit);
+    encodeUtf16(text, this.data, start);
+    return byteLength;
+  }
+
+  /** Writes `text` as UTF-16 and a unit of 0, and returns the number of bytes, those included. */
+  writeCString16(address: Address, text: string, limit?: Address): number {
+    checkText(text);
+    checkNoNul(text);
+    const byteLength = text.length * 2 + 2;
+    const start = this.fit(address, byteLength, limit);
+    encodeUtf16(text, this.data, start);
+    this.data.setUint16(start + byteLength - 2, 0, true);
+    return byteLength;
+  }
+
+  /** The bytes as a table: 16 a line with address and ASCII; lines that repeat become one `*`. */
+  dump(address: Address, byteLength: Address): string {
+    const { start, end } = this.range(address, byteLength);
+    return hexDump(this.bytes.subarray(start, end), start);
+  }
+
+  /** The bytes from `address` to the end, at most `limit` of them. */
+  private rest(address: Address, limit: Address | undefined): Uint8Array {
+    const start = this.at(address, 1);
+    if (limit === undefined) return this.bytes.subarray(start);
+    return this.viewBytes(start, Math.min(toWhole(limit, "limit"), this.bytes.length - start));
+  }
+
+  /** The address of `byteLength` bytes that lie inside the memory, and are not more than `limit`. */
+  private fit(address: Address, byteLength: number, limit: Address | undefined): number {
+    const start = this.at(address, byteLength);
+    const most = limit === undefined ? byteLength : toWhole(limit, "limit");
+    if (byteLength > most) {
+      throw new LinmemRangeError(
+        "ERR_LINMEM_BOUNDS",
+        `text of ${byteLength} bytes does not fit ${hex(most)} bytes`,
+        {
+          address: start,
+          size: byteLength,
+          limit: most,
+        },
+      );
+    }
+    return start;
+  }
+
+  /** Where `text` and `extra` bytes after it are known to fit. */
+  private room(address: Address, text: string, extra: number, limit: Address | undefined): Uint8Array {
+    const start = this.at(address, extra);
+    const left = this.bytes.length - start;
+    const room = limit === undefined ? left : Math.min(left, toWhole(limit, "limit"));
+    // A unit of UTF-16 takes at most 3 bytes: only in a narrow place the exact length has to be known first.
+    const most = text.length * 3 + extra;
+    if (most > room) {
+      const byteLength = utf8Length(text) + extra;
+      this.fit(address, byteLength, limit);
+      return this.bytes.subarray(start, start + byteLength);
+    }
+    return this.bytes.subarray(start, start + most);
+  }
+}
+
+/** Shared buffers don't detach: the engine's size tells whether the views are still of the right length. */
+class SharedLinearMemory extends LinearMemory {
+  private current(): this {
+    return this.readPages() === this.heldPages ? this : this.renew();
+  }
+  override get u8(): Uint8Array {
+    return this.current().bytes;
+  }
+  override get i8(): Int8Array {
+    return this.current().viewI8;
+  }
+  override get u16(): Uint16Array {
+    return this.current().viewU16;
+  }
+  override get i16(): Int16Array {
+    return this.current().viewI16;
+  }
+  override get u32(): Uint32Array {
+    return this.current().viewU32;
+  }
+  override get i32(): Int32Array {
+    return this.current().viewI32;
+  }
+  override get f32(): Float32Array {
+    return this.current().viewF32;
+  }
+  override get f64(): Float64Array {
+    return this.current().viewF64;
+  }
+  override get i64(): BigInt64Array {
+    return this.current().viewI64;
+  }
+  override get u64(): BigUint64Array {
+    return this.current().viewU64;
+  }
+}
+
+/** Refusals after which a smaller maximum may be granted. */
+const RETRY = new Set(["ERR_LINMEM_REFUSED", "ERR_LINMEM_LIMIT"]);
+
+function noPages(): number {
+  return 0;
+}
+
+/** Asks the budget for the first pages, and returns the maximum that the memory may then have. */
+function claimInitial(options: LinearMemoryOptions, budget: Budget): number {
+  checkPages(options.initial, "initial");
+  if (options.maximum !== undefined) checkPages(options.maximum, "maximum");
+  budget.claim(options.initial);
+  return Math.min(options.maximum ?? budget.available, budget.available);
+}
+
+function engineGrow(memory: WebAssembly.Memory, pages: number | bigint): number {
+  return Reflect.apply(WebAssembly.Memory.prototype.grow, memory, [pages]);
+}
+
+function pastMaximum(previous: number, pages: number, maximum: number): LinmemRangeError {
+  return new LinmemRangeError(
+    "ERR_LINMEM_MAXIMUM",
+    `${previous} pages can't grow by ${pages}: the maximum is ${maximum}`,
+    { previous, pages, maximum },
+  );
+}
+
+/** Runs `action`; what it throws becomes an uncaught error, as of any event listener. */
+function reportErrors(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+const viewLength = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  "byteLength",
+)!.get!;
+const viewName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
+
+/** The length of a Uint8Array as the engine has it, whatever properties it claims to have. */
+function sourceLength(source: Uint8Array): number {
+  if (Reflect.apply(viewName, source, []) !== "Uint8Array") {
+    throw new LinmemTypeError(
+      "ERR_LINMEM_VALUE",
+      `the bytes to write must be a Uint8Array, not ${show(source)}`,
+    );
+  }
+  const length: number = Reflect.apply(viewLength, source, []);
+  if (length === 0) checkAttached(source);
+  return length;
+}
+
+function checkAttached(source: Uint8Array): void {
+  try {
+    new Uint8Array(source.buffer);
+  } catch (cause) {
+    throw new LinmemTypeError(
+      "ERR_LINMEM_DETACHED",
+      "the bytes to write are gone: their buffer was detached, by a transfer or by the growth of a memory",
+      { cause },
+    );
+  }
+}
+
+function checkText(text: unknown): void {
+  if (typeof text !== "string") {
+    throw new LinmemTypeError("ERR_LINMEM_VALUE", `the text to write must be a string, not ${show(text)}`);
+  }
+}
+
+function checkNoNul(text: string): void {
+  const index = text.indexOf("\0");
+  if (index >= 0) {
+    throw new LinmemRangeError(
+      "ERR_LINMEM_TEXT",
+      `the text has a NUL at index ${index}, which would end it`,
+      { index },
+    );
+  }
+}
+
+function noTerminator(address: Address, size: number): LinmemRangeError {
+  return new LinmemRangeError("ERR_LINMEM_TEXT", `no NUL in ${size} bytes at ${hex(Number(address))}`, {
+    address: Number(address),
+    size,
+  });
+}
