@@ -15,8 +15,15 @@ export default {
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
     "scripts/*.{ts,mjs}",
+    "examples/*/*.mjs",
   ],
-  project: ["src/**/*.{ts,tsx}", "test/**/*.ts", "bench/**/*.{ts,mjs}", "scripts/**/*.{ts,mjs}"],
+  project: [
+    "src/**/*.{ts,tsx}",
+    "test/**/*.ts",
+    "bench/**/*.{ts,mjs}",
+    "scripts/**/*.{ts,mjs}",
+    "examples/**/*.mjs",
+  ],
   // The shape of a thing may be public before somebody else needs its name.
   ignoreExportsUsedInFile: { interface: true, type: true },
   // Named only in a command line, in scripts/test.mjs.

@@ -1,3 +1,4 @@
+import { basename, relative } from "node:path";
 import type { WriteStream } from "node:tty";
 import { UsageError } from "../errors.js";
 import { systemReason } from "../profile/file.js";
@@ -21,6 +22,18 @@ export function writeOutput(data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
   });
+}
+
+/**
+ * How to call linmem again, for lines that people copy: from a checkout it is not a command of its own.
+ * @param script path of the script that node runs
+ */
+export function ownCommand(script: string, folder: string): string {
+  if (/[/\\]node_modules[/\\]/.test(script)) return "npx linmem";
+  if (/^linmem(\.\w+)?$/.test(basename(script))) return "linmem";
+  const path = relative(folder, script);
+  const shown = path.startsWith("..") ? script : path;
+  return `node ${/\s/.test(shown) ? JSON.stringify(shown) : shown}`;
 }
 
 /** Why a file could not be made: its folder is missing, it exists already (`--force` overwrites it), or else. */

@@ -11,7 +11,7 @@ import { summary } from "../report/summary.js";
 import { allocatorOption } from "./allocator-option.js";
 import { demangle } from "./demangle.js";
 import { ProgramEnded } from "./outcome.js";
-import { cannotWrite, outputWidth, usesColor } from "./output.js";
+import { cannotWrite, outputWidth, ownCommand, usesColor } from "./output.js";
 
 interface RunCommandOptions {
   out?: string;
@@ -156,21 +156,21 @@ async function conclude(launched: Launched, options: RunCommandOptions, script?:
   if (options.quiet) return;
   if (launched.profiles.length === 0 && launched.failures.length === 0) {
     stderr.write(
-      `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; no profile was written\n`,
+      launched.attached
+        ? `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; no profile was written\n`
+        : "linmem: nothing was recorded: no Node process got to run a program\n",
     );
   }
-  for (const path of launched.profiles.sort()) {
-    const shown = join(path).startsWith(join(process.cwd(), "/"))
-      ? path.slice(process.cwd().length + 1)
-      : path;
+  const folder = process.cwd();
+  const command = ownCommand(process.argv[1] ?? "", folder);
+  const page = { width: outputWidth(stderr), color: usesColor(stderr), directory: folder };
+  for (const profile of launched.profiles.sort()) {
+    const path = join(profile).startsWith(join(folder, "/")) ? profile.slice(folder.length + 1) : profile;
     try {
-      const report = analyze(await readProfileFile(path), { demangle });
-      const directory = process.cwd();
-      stderr.write(
-        summary(report, { path: shown, width: outputWidth(stderr), color: usesColor(stderr), directory }),
-      );
+      const report = analyze(await readProfileFile(profile), { demangle });
+      stderr.write(summary(report, { path, command, ...page }));
     } catch (error) {
-      stderr.write(`linmem: cannot summarize ${shown}: ${(error as Error).message}\n`);
+      stderr.write(`linmem: cannot summarize ${path}: ${(error as Error).message}\n`);
     }
   }
 }

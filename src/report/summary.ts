@@ -7,13 +7,15 @@ import { Page, type TextOptions } from "./page.js";
 export interface SummaryOptions extends TextOptions {
   /** Where the profile was written. */
   path: string;
+  /** How linmem is called. */
+  command?: string;
 }
 
 const callersShown = 3;
 const modulesShown = 3;
 
 /** The few lines that a run ends with. */
-export function summary(report: Report, { path, ...options }: SummaryOptions): string {
+export function summary(report: Report, { path, command = "linmem", ...options }: SummaryOptions): string {
   const page = new Page(options);
   const { bold, dim, yellow } = page.colors;
   const totals = liveTotals(report);
@@ -49,7 +51,7 @@ export function summary(report: Report, { path, ...options }: SummaryOptions): s
     const more = others.length > 0 ? ` (and ${countOf(others.length, "more warning")})` : "";
     page.prose(clean(warning.message) + more, { indent: 2, hanging: 4, style: yellow });
   }
-  if (path !== "") page.line(`  ${dim("more:")} linmem report ${clean(path)}`);
+  if (path !== "") page.line(`  ${dim("more:")} ${clean(command)} report ${clean(path)}`);
   return page.toString();
 }
 

@@ -214,11 +214,21 @@ describe("the profile", () => {
     assert.deepEqual(sandbox.profiles(), []);
   });
 
+  test("is not written where node refuses to start, or no Node process does", async () => {
+    const script = sandbox.write("none.mjs", "");
+    const refused = await sandbox.linmem(["run", "--no-such-option", script]);
+    assert.equal(refused.code, 9);
+    const message = "linmem: nothing was recorded: no Node process got to run a program\n";
+    assert.ok(refused.stderr.endsWith(`--no-such-option\n${message}`), refused.stderr);
+    const other = await sandbox.linmem(["run", "--", "sh", "-c", "exit 3"]);
+    assert.deepEqual([other.code, other.stderr], [3, message]);
+  });
+
   test("is summed up on standard error", async () => {
     const { stderr, stdout } = await sandbox.linmem(["run", sandbox.write("sum.mjs", instance)]);
     assert.equal(stdout, "");
     assert.match(stderr, /^linmem: .*\n/);
-    assert.match(stderr, /linmem report sum\.\d+\.linmem/);
+    assert.match(stderr, / more: node \S*dist\/cli\/main\.js report sum\.\d+\.linmem\n$/);
   });
 });
 

@@ -19,6 +19,8 @@ export interface LaunchOptions extends Omit<RunOptions, "launcher" | "noticeFold
 export interface Launched {
   /** Exit code, or the signal that ended the program. */
   outcome: number | NodeJS.Signals;
+  /** Whether linmem got into any process: not so when node refused its options, or none was started. */
+  attached: boolean;
   /** Profiles that were written, in no order. */
   profiles: string[];
   /** Why profiles could not be written. */
@@ -37,6 +39,7 @@ export async function launch({ command, args, ...options }: LaunchOptions): Prom
     const outcome = await runProgram(command, args, env, noticeFolder);
     return {
       outcome,
+      attached: notices(noticeFolder, "signals").length > 0,
       profiles: notices(noticeFolder, "profile"),
       failures: notices(noticeFolder, "failure"),
     };
