@@ -24,7 +24,10 @@ function thumbnail(svg) {
 
 let bytes = 0;
 for (let i = 0; i < 200; i++) {
-  const rings = Array.from({ length: 40 }, (_, k) => `<circle cx="60" cy="60" r="${k + 1}" stroke="#${100 + i}"/>`);
+  const rings = Array.from(
+    { length: 40 },
+    (_, k) => `<circle cx="60" cy="60" r="${k + 1}" stroke="#${100 + i}"/>`,
+  );
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="120" height="120" fill="none">${rings.join("")}</svg>`;
   if (size(svg) !== "120 x 120") throw new Error("unexpected size");
   bytes += thumbnail(svg).length;
