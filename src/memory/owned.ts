@@ -45,13 +45,13 @@ export abstract class Owned implements Disposable {
    * @throws DoubleReleaseError when that has happened already
    */
   release(): void {
-    if (this.state !== live) throw new DoubleReleaseError(this.name, past[this.state]);
+    if (this.state !== live) throw new DoubleReleaseError(this.name, this.fate);
     this.end(released);
   }
 
   /** For `using` and scopes. After `release()` or `give()` it does nothing. */
   [dispose](): void {
-    if (this.state === disposed) throw new DoubleReleaseError(this.name, past[this.state]);
+    if (this.state === disposed) throw new DoubleReleaseError(this.name, this.fate);
     if (this.state === live) this.end(disposed);
     else this.state = disposed;
   }
@@ -63,6 +63,11 @@ export abstract class Owned implements Disposable {
     this.free();
   }
 
+  /** What became of it, in words. */
+  protected get fate(): string {
+    return past[this.state];
+  }
+
   /** Ends ownership without freeing: somebody else does it now. */
   protected disown(): void {
     this.use();
@@ -72,6 +77,6 @@ export abstract class Owned implements Disposable {
 
   /** Throws ReleasedError unless the handle is live. */
   protected use(): void {
-    if (this.state !== live) throw new ReleasedError(this.name, past[this.state]);
+    if (this.state !== live) throw new ReleasedError(this.name, this.fate);
   }
 }

@@ -1,0 +1,27 @@
+// The one interface between owned blocks and whatever hands out memory: a module's own allocator today, `Heap` later.
+import type { LinearMemory } from "./linear-memory.js";
+
+/** What is going to lie in a block, for allocators that must know it (AssemblyScript's). */
+export type Content = "bytes" | "text";
+
+/** Hands out pieces of one linear memory. All sizes in bytes; alignments are powers of two. */
+export interface Allocator {
+  readonly memory: LinearMemory;
+  /** What its live handles hold. */
+  readonly live: { blocks: number; bytes: number };
+
+  /**
+   * The address of `byteLength` bytes, of which nothing is known.
+   * @throws AllocationError: there are none, and nothing has changed
+   */
+  allocate(byteLength: number, alignment: number, content?: Content): number;
+
+  /**
+   * Makes a block larger or smaller, and returns its address, which may be another. What fits stays.
+   * @throws AllocationError: then the block is as it was
+   */
+  reallocate(ptr: number, oldByteLength: number, byteLength: number, alignment: number): number;
+
+  /** Takes a block back, with the size and the alignment that it was asked for with. */
+  free(ptr: number, byteLength: number, alignment: number): void;
+}
