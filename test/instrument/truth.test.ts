@@ -154,20 +154,21 @@ interface Pdfium {
 }
 
 test("pdfium (C++): malloc, free and what else was found", { skip }, async (t) => {
-  const require = createRequire(join(corpus as string, "package.json"));
-  const original = new Uint8Array(readFileSync(require.resolve("@embedpdf/pdfium/pdfium.wasm")));
+  const name = "@embedpdf/pdfium";
+  const { resolve } = createRequire(join(corpus as string, "package.json"));
+  const original = new Uint8Array(readFileSync(resolve(`${name}/pdfium.wasm`)));
   const { allocator } = instrument(original);
-  for (const name of ["malloc", "free"]) assert.ok(allocator.some((found) => found.name === name));
-  const functions = allocator.map(({ role, index, name }): CountedFunction => {
+  for (const wanted of ["malloc", "free"]) assert.ok(allocator.some(({ name }) => name === wanted));
+  const functions = allocator.map(({ role, index, name: label }): CountedFunction => {
     const { params, returns } = allocatorRoles[role];
     const meanings = params.map((meaning) => (meaning === "size" || meaning === "block" ? meaning : "other"));
     return {
-      function: name === "malloc" || name === "free" ? name : index,
+      function: label === "malloc" || label === "free" ? label : index,
       arguments: meanings,
       allocates: returns === "block",
     };
   });
-  const entry = pathToFileURL(require.resolve("@embedpdf/pdfium")).href;
+  const entry = pathToFileURL(resolve(name)).href;
   const { init } = (await import(entry)) as { init(options: object): Promise<Pdfium> };
   const seen = await compare([profiled(original), bruteForce(original, functions)], async (variant) => {
     const library = await init({

@@ -55,7 +55,7 @@ function nanClass(bits: bigint, bytes: number, pattern: string): string {
 const hostReferences = new Map<string, object>();
 
 /** The host's reference of a number: always the same object. */
-export function hostReference(number: string): object {
+function hostReference(number: string): object {
   let reference = hostReferences.get(number);
   if (!reference) hostReferences.set(number, (reference = { host: number }));
   return reference;
