@@ -9,7 +9,8 @@ try {
   // The program runs all the same; `linmem run` says what happened.
   const { noticeFolder } = JSON.parse(process.env.LINMEM_RUN ?? "{}");
   const reason = `cannot attach to process ${process.pid}: ${error}`;
-  if (noticeFolder) require("node:fs").writeFileSync(`${noticeFolder}/${process.pid}.failure`, reason);
+  const { writeFileSync } = process.getBuiltinModule("node:fs");
+  if (noticeFolder) writeFileSync(`${noticeFolder}/${process.pid}.failure`, reason);
 } finally {
   process.emitWarning = emitWarning;
 }
