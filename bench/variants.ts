@@ -78,7 +78,10 @@ export const variants = {
       isNested: () => true,
     });
     const work = await load(workload, "recorder", () =>
-      attachRecorder((bytes) => instrument(bytes, { allocator: workload.allocator }).bytes, recorder.imports),
+      attachRecorder((bytes) => instrument(bytes, { allocator: workload.allocator }).bytes, {
+        ...recorder.imports,
+        grown: () => {},
+      }),
     );
     return {
       ...running(work, new Stopwatch()),

@@ -210,6 +210,10 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
   const writer = new CodeWriter(codeSize + (codeSize >> 2) + 65536);
   const starts = new Uint32Array(bodies.count);
   const targets = recorderTargets(plan);
+  // the section's own header comes first, its size later: `makeSection` would copy it all once more
+  writer.byte(sectionId.code);
+  writer.paddedU32(0);
+  const payloadStart = writer.length;
   writer.u32(bodies.count + added);
   for (let body = 0; body < bodies.count; body++) {
     const sizeAt = writer.length;
@@ -233,9 +237,8 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
     types.indexOf(growType(module, memory));
     writeAdded(growBody(module, memory, plan.importIndex("grown")));
   }
-  const section = makeSection(sectionId.code, writer.finish());
-  for (let body = 0; body < bodies.count; body++) starts[body] += section.payloadStart;
-  return { section, starts };
+  writer.patchU32(payloadStart - 5, writer.length - payloadStart);
+  return { section: { id: sectionId.code, offset: 0, bytes: writer.finish(), payloadStart }, starts };
 }
 
 function hooksOf(module: Module, plan: Plan): (body: number) => Hook | undefined {

@@ -14,7 +14,7 @@ import { importsThatCallBack } from "./call-backs.js";
 import { siteValue } from "./context.js";
 import { allocatingImports } from "./dynamic-linking.js";
 import type { HookRelations } from "./hooks.js";
-import type { Callers } from "./reachability.js";
+import { type Callers, noNode } from "./reachability.js";
 import { contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction } from "./roles.js";
 import type { Sites } from "./scan.js";
@@ -179,31 +179,25 @@ function findContextSites(
   const mayUse = callers.reaching([...allocator, ...carriedImports, ...callBacks], allocator);
   const tableIsOpen = module.importedTableCount > 0;
 
+  const { called } = callers;
+  const callsBack = new Uint8Array(imported);
+  for (const index of callBacks) callsBack[index] = 1;
+
   for (let body = 0; body < module.bodies.count; body++) {
     // the allocator's own calls keep the context that its hook sets
     if (allocator.has(imported + body)) continue;
+    const [first, end] = [sites.first[body], sites.first[body + 1]];
+    // Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws
+    let all = sites.catches[body] === 1;
+    for (let site = first; site < end && !all; site++) all = callsBack[called[site]] === 1;
     // after a caught exception the context may still be the allocator's: the next call has to say otherwise
-    const all = sites.catches[body] === 1 || callsOneOf(callBacks, sites, body);
     const kind = mayAllocate[imported + body] === 1 ? contextKind.chained : contextKind.root;
     if (kind === contextKind.root && !all) continue;
-    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-      if (reaches(site, all)) contextSites[site] = kind;
-    }
-  }
-
-  function reaches(site: number, all: boolean): boolean {
-    const target = sites.target[site];
-    switch (sites.opcode[site]) {
-      case op.call:
-      case op.returnCall:
-        return all || mayAllocate[target] === 1;
-      case op.callIndirect:
-      case op.returnCallIndirect:
-      case op.callRef:
-      case op.returnCallRef:
-        return all || tableIsOpen || mayAllocate[module.functionCount + callers.shapes[target]] === 1;
-      default:
-        return false;
+    for (let site = first; site < end; site++) {
+      const callee = called[site];
+      if (callee === noNode) continue;
+      const throughOpenTable = tableIsOpen && callee >= module.functionCount;
+      if (all || throughOpenTable || mayAllocate[callee] === 1) contextSites[site] = kind;
     }
   }
 
@@ -226,6 +220,7 @@ function findContextSites(
   return { contextSites, entered: [...entered.values()] };
 }
 
+/** Follows the calls from the allocator's functions on: few, where what leads to them is most of the module. */
 function relate(
   module: Module,
   sites: Sites,
@@ -233,39 +228,43 @@ function relate(
   hooked: readonly AllocatorFunction[],
 ): HookRelations[] {
   const imported = module.importedFunctionCount;
-  /** Whether a call in `from` can lead to one of the functions that `reached` was made for. */
-  const leadsInto = (from: number, reached: Uint8Array) => {
-    const body = from - imported;
-    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-      const target = sites.target[site];
-      switch (sites.opcode[site]) {
-        case op.call:
-        case op.returnCall:
-          if (reached[target]) return true;
-          break;
-        case op.refFunc:
-        case op.memoryGrow:
-          break;
-        default:
-          if (reached[module.functionCount + callers.shapes[target]]) return true;
+  const { functionCount } = module;
+  const members = new Set(hooked.map(({ index }) => index));
+  const calledByAllocator = new Set<number>();
+  let byType: Map<number, number[]> | undefined;
+  /** Functions behind a node of the call graph. */
+  const functionsOf = (node: number): readonly number[] => {
+    if (node < functionCount) return [node];
+    byType ??= callers.functionsByType();
+    return byType.get(node) ?? [];
+  };
+
+  const callsAllocator = hooked.map(({ index }) => {
+    const seen = new Set<number>();
+    const work = [index];
+    let calls = false;
+    for (let from = work.pop(); from !== undefined; from = work.pop()) {
+      const body = from - imported;
+      if (body < 0) continue;
+      for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+        const node = callers.called[site];
+        if (node === noNode || seen.has(node)) continue;
+        seen.add(node);
+        for (const callee of functionsOf(node)) {
+          if (members.has(callee)) {
+            calls = true;
+            calledByAllocator.add(callee);
+          }
+          if (node >= functionCount && seen.has(callee)) continue;
+          seen.add(callee);
+          work.push(callee);
+        }
       }
     }
-    return false;
-  };
-  const reachingAny = callers.reaching(hooked.map(({ index }) => index));
-  return hooked.map(({ index }) => {
-    const reaching = callers.reaching([index]);
-    return {
-      callsAllocator: leadsInto(index, reachingAny),
-      calledByAllocator: hooked.some((other) => leadsInto(other.index, reaching)),
-    };
+    return calls;
   });
-}
-
-/** Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws. */
-function callsOneOf(imports: readonly number[], sites: Sites, body: number): boolean {
-  for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-    if (sites.opcode[site] === op.call && imports.includes(sites.target[site])) return true;
-  }
-  return false;
+  return hooked.map(({ index }, i) => ({
+    callsAllocator: callsAllocator[i],
+    calledByAllocator: calledByAllocator.has(index),
+  }));
 }

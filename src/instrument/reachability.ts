@@ -8,8 +8,14 @@ import type { TypeDefinition } from "../wasm/types.js";
 import { forEachRefFunc } from "./constant-expressions.js";
 import type { Sites } from "./scan.js";
 
-/** By function index of the original module, imports included: 1 for functions from which a target is reachable. */
+/**
+ * By function index of the original module, imports included: 1 for functions from which a target is reachable.
+ * Behind the functions, by type index: 1 for types of which such a function can be called through a table.
+ */
 export type FunctionSet = Uint8Array;
+
+/** No index of a set. */
+export const noNode = 0xffffffff;
 
 /** The calls of a module, turned round: who calls a function, directly or through a table. */
 export interface Callers {
@@ -17,11 +23,16 @@ export interface Callers {
    * Marks all functions from which one of `targets` can be reached, the targets themselves included. Calls out
    * of functions in `opaque` are not followed.
    */
-  reaching(targets: Iterable<number>, opaque?: ReadonlySet<number>): FunctionSet;
+  reaching(targets: Iterable<number>, opaque?: Iterable<number>): FunctionSet;
+  /** Functions that can be called through a table or a reference, by the index of their type in the sets. */
+  functionsByType(): Map<number, number[]>;
   /** Functions that can be called through a table or a reference. */
   readonly addressTaken: FunctionSet;
-  /** Type by type index, the same number for types of the same shape. */
-  readonly shapes: Uint32Array;
+  /**
+   * By site: index in the sets of what is called there, a function or all those behind a type; `noNode` for sites
+   * that are no calls.
+   */
+  readonly called: Uint32Array;
 }
 
 export function findCallers(module: Module, sites: Sites): Callers {
@@ -32,44 +43,50 @@ export function findCallers(module: Module, sites: Sites): Callers {
   const nodeCount = functionCount + module.types.length;
   const addressTaken = findAddressTaken(module, sites);
 
+  const called = calledNodes(sites, shapes, functionCount);
+
+  // edges sorted by callee: counted, summed up, filled in
   const degree = new Uint32Array(nodeCount + 1);
-  const eachEdge = (visit: (callee: number, caller: number) => void) => {
-    for (let body = 0; body < module.bodies.count; body++) {
-      const caller = imported + body;
-      for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-        switch (sites.opcode[site]) {
-          case op.call:
-          case op.returnCall:
-            visit(sites.target[site], caller);
-            break;
-          case op.callIndirect:
-          case op.returnCallIndirect:
-          case op.callRef:
-          case op.returnCallRef:
-            visit(functionCount + shapes[sites.target[site]], caller);
-            break;
-        }
-      }
-    }
-    for (let index = 0; index < functionCount; index++) {
-      if (addressTaken[index]) visit(index, functionCount + shapes[module.functionTypeIndex(index)]);
-    }
-  };
-  eachEdge((callee) => {
+  for (let site = 0; site < sites.count; site++) {
+    const callee = called[site];
     if (callee < nodeCount) degree[callee + 1]++;
-  });
+  }
+  const ownNode = new Uint32Array(functionCount);
+  for (let index = 0; index < functionCount; index++) {
+    if (!addressTaken[index]) continue;
+    ownNode[index] = functionCount + shapes[module.functionTypeIndex(index)];
+    degree[index + 1]++;
+  }
   for (let node = 0; node < nodeCount; node++) degree[node + 1] += degree[node];
   const callers = new Uint32Array(degree[nodeCount]);
   const next = degree.slice();
-  eachEdge((callee, caller) => {
-    if (callee < nodeCount) callers[next[callee]++] = caller;
-  });
+  for (let body = 0; body < module.bodies.count; body++) {
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      const callee = called[site];
+      if (callee < nodeCount) callers[next[callee]++] = imported + body;
+    }
+  }
+  for (let index = 0; index < functionCount; index++) {
+    if (addressTaken[index]) callers[next[index]++] = ownNode[index];
+  }
 
   return {
     addressTaken,
-    shapes,
-    reaching(targets, opaque = new Set()) {
+    called,
+    functionsByType() {
+      const functions = new Map<number, number[]>();
+      for (let index = 0; index < functionCount; index++) {
+        if (!addressTaken[index]) continue;
+        const members = functions.get(ownNode[index]);
+        if (members) members.push(index);
+        else functions.set(ownNode[index], [index]);
+      }
+      return functions;
+    },
+    reaching(targets, opaque = []) {
       const reached = new Uint8Array(nodeCount);
+      const closed = new Uint8Array(nodeCount);
+      for (const index of opaque) closed[index] = 1;
       const work: number[] = [];
       for (const target of targets) {
         if (!reached[target]) {
@@ -80,7 +97,7 @@ export function findCallers(module: Module, sites: Sites): Callers {
       for (let node = work.pop(); node !== undefined; node = work.pop()) {
         for (let edge = degree[node]; edge < degree[node + 1]; edge++) {
           const caller = callers[edge];
-          if (reached[caller] || opaque.has(caller)) continue;
+          if (reached[caller] || closed[caller]) continue;
           reached[caller] = 1;
           work.push(caller);
         }
@@ -88,6 +105,28 @@ export function findCallers(module: Module, sites: Sites): Callers {
       return reached;
     },
   };
+}
+
+function calledNodes(sites: Sites, shapes: Uint32Array, functionCount: number): Uint32Array {
+  const called = new Uint32Array(sites.count);
+  for (let site = 0; site < sites.count; site++) {
+    const target = sites.target[site];
+    switch (sites.opcode[site]) {
+      case op.call:
+      case op.returnCall:
+        called[site] = target;
+        break;
+      case op.callIndirect:
+      case op.returnCallIndirect:
+      case op.callRef:
+      case op.returnCallRef:
+        called[site] = functionCount + shapes[target];
+        break;
+      default:
+        called[site] = noNode;
+    }
+  }
+  return called;
 }
 
 /** Type indices of the same structure get the number of the first of them. */

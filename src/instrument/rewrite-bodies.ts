@@ -4,7 +4,7 @@
 import { instructionEnd, op, skipLeb } from "../wasm/instructions.js";
 import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
-import { decodeLocals, type Locals } from "../wasm/sections/code.js";
+import { countLocals, type LocalCounts } from "../wasm/sections/code.js";
 import { type ValueType, valueType } from "../wasm/types.js";
 import { contextFactor, siteValue } from "./context.js";
 import { type CodeWriter, noResult } from "./emit.js";
@@ -71,9 +71,7 @@ export class BodyRewriter {
     const { contextSites, context } = this.#changes;
     let copied = bodies.start[body];
     let base = noLocal;
-    const locals = contextSites.subarray(first[body], first[body + 1]).includes(contextKind.chained)
-      ? decodeLocals(bytes, copied, bodies.end[body])
-      : undefined;
+    const locals = this.#isChained(body) ? countLocals(bytes, copied, bodies.end[body]) : undefined;
     if (locals && this.#hasRoom(body, locals, 1)) {
       base = this.#writeLocals(writer, body, locals, [valueType.i64]);
       writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
@@ -91,12 +89,22 @@ export class BodyRewriter {
     writer.copy(bytes, copied, bodies.end[body]);
   }
 
+  /** Whether one of its calls needs the context in which it was called. */
+  #isChained(body: number): boolean {
+    const { first } = this.#sites;
+    const { contextSites } = this.#changes;
+    for (let site = first[body]; site < first[body + 1]; site++) {
+      if (contextSites[site] === contextKind.chained) return true;
+    }
+    return false;
+  }
+
   /** The body as a block between what the hook does first and last; exits lead to the end of the block. */
   #writeHooked(writer: CodeWriter, body: number, hook: Hook, listener?: SiteListener): void {
     const { bytes, bodies, importedFunctionCount } = this.#module;
     const { position, first } = this.#sites;
     const end = bodies.end[body];
-    const locals = decodeLocals(bytes, bodies.start[body], end);
+    const locals = countLocals(bytes, bodies.start[body], end);
     const firstLocal = this.#writeLocals(writer, body, locals, hook.locals);
     const { results } = this.#module.functionType(importedFunctionCount + body);
     hook.before(writer, firstLocal);
@@ -143,16 +151,16 @@ export class BodyRewriter {
   }
 
   /** Engines allow so many locals: a function that has them all begins a context at each of its calls. */
-  #hasRoom(body: number, locals: Locals, more: number): boolean {
+  #hasRoom(body: number, locals: LocalCounts, more: number): boolean {
     const { importedFunctionCount } = this.#module;
     const { params } = this.#module.functionType(importedFunctionCount + body);
     return params.length + locals.count + more <= limits.locals;
   }
 
   /** Declares more locals behind those that are there; returns the index of the first. */
-  #writeLocals(writer: CodeWriter, body: number, locals: Locals, more: readonly ValueType[]): number {
+  #writeLocals(writer: CodeWriter, body: number, locals: LocalCounts, more: readonly ValueType[]): number {
     const { bytes, bodies, importedFunctionCount } = this.#module;
-    writer.u32(locals.groups.length + more.length);
+    writer.u32(locals.groups + more.length);
     writer.copy(bytes, skipLeb(bytes, bodies.start[body]), locals.end);
     for (const type of more) writer.op(1, type as number);
     return this.#module.functionType(importedFunctionCount + body).params.length + locals.count;
@@ -161,9 +169,9 @@ export class BodyRewriter {
   #writeContext(writer: CodeWriter, base: number, site: number): void {
     const chained = base !== noLocal && this.#changes.contextSites[site] === contextKind.chained;
     if (chained) writer.localGet(base);
-    writer.op(op.i64Const);
+    writer.byte(op.i64Const);
     writePositive(writer, siteValue(site));
-    if (chained) writer.op(op.i64Add);
+    if (chained) writer.byte(op.i64Add);
     writer.globalSet(this.#changes.context);
   }
 
@@ -174,7 +182,7 @@ export class BodyRewriter {
     switch (opcode[site]) {
       case op.call:
       case op.returnCall:
-        writer.op(opcode[site]);
+        writer.byte(opcode[site]);
         writer.u32(this.#changes.called(target[site]));
         return skipLeb(bytes, pos + 1);
       case op.refFunc:

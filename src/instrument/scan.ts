@@ -4,9 +4,9 @@
  * A walk and a copy of spans is several times faster than a walk that copies instruction by instruction.
  */
 import { DecodeError } from "../errors.js";
-import { instructionEnd, op, u32At } from "../wasm/instructions.js";
+import { instructionEnd, op, simpleImmediates, u32At } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
-import { decodeLocals } from "../wasm/sections/code.js";
+import { countLocals } from "../wasm/sections/code.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */
 export interface Sites {
@@ -55,12 +55,23 @@ export function scanBodies(module: Module): Sites {
     first[body] = count;
     const end = bodies.end[body];
     const start = bodies.start[body];
-    // most bodies declare few locals of plain types
-    let pos = bytes[start] === 0 ? start + 1 : decodeLocals(bytes, start, end).end;
+    let pos = countLocals(bytes, start, end).end;
     while (pos < end) {
       const opcode = bytes[pos];
       const kind = interest[opcode];
-      if (kind === 1) {
+      if (kind === 0) {
+        const immediates = simpleImmediates[opcode];
+        if (immediates < 2) {
+          pos++;
+          if (immediates === 1) while (bytes[pos++] & 0x80);
+          continue;
+        }
+        if (immediates === 2 && bytes[pos + 1] < 0x40) {
+          pos += 2;
+          while (bytes[pos++] & 0x80);
+          continue;
+        }
+      } else if (kind === 1) {
         if (count === capacity) {
           capacity *= 2;
           position = enlarged(position, new Uint32Array(capacity));
@@ -70,7 +81,7 @@ export function scanBodies(module: Module): Sites {
         position[count] = pos;
         opcodes[count] = opcode;
         target[count++] = u32At(bytes, pos + 1);
-      } else if (kind === 2) {
+      } else {
         catches[body] = 1;
       }
       pos = instructionEnd(bytes, pos);

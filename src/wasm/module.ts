@@ -151,6 +151,7 @@ export class Module {
   #names?: Names;
   #importedCounts?: Uint32Array;
   #importedFunctionTypes?: number[];
+  #bodies?: FunctionBodies;
 
   /** Use `decodeModule`. */
   constructor(bytes: Uint8Array, sections: readonly RawSection[]) {
@@ -179,11 +180,12 @@ export class Module {
   }
 
   #decode<T>(id: number, decode: (reader: Reader) => T, absent: () => T): T {
-    if (!this.#decoded.has(id)) {
-      const section = this.section(id);
-      this.#decoded.set(id, section ? decode(this.reader(section)) : absent());
-    }
-    return this.#decoded.get(id) as T;
+    const known = this.#decoded.get(id);
+    if (known !== undefined || this.#decoded.has(id)) return known as T;
+    const section = this.section(id);
+    const decoded = section ? decode(this.reader(section)) : absent();
+    this.#decoded.set(id, decoded);
+    return decoded;
   }
 
   #list<T>(id: number, decode: (reader: Reader) => T[]): readonly T[] {
@@ -242,13 +244,12 @@ export class Module {
   }
 
   get bodies(): FunctionBodies {
-    const none = new Uint32Array(0);
-    return this.#decode(sectionId.code, decodeBodies, () => ({
-      count: 0,
-      sizeStart: none,
-      start: none,
-      end: none,
-    }));
+    // asked for once for each function
+    this.#bodies ??= this.#decode(sectionId.code, decodeBodies, () => {
+      const none = new Uint32Array(0);
+      return { count: 0, sizeStart: none, start: none, end: none };
+    });
+    return this.#bodies;
   }
 
   get data(): readonly DataSegment[] {

@@ -10,7 +10,14 @@ import type { Module } from "../../wasm/module.js";
 import { type ValueType, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorRole } from "../roles.js";
-import { type BodyFacts, bodyFacts, passedLocals, subtractedFrom } from "./body-facts.js";
+import {
+  type BodyFacts,
+  bodyFacts,
+  encodedConstant,
+  mayHaveConstant,
+  passedLocals,
+  subtractedFrom,
+} from "./body-facts.js";
 
 export interface CoreFunction {
   role: AllocatorRole;
@@ -158,7 +165,9 @@ class Search {
 
   findMallocs(): Candidate[] {
     const found: Candidate[] = [];
+    const marks = mallocMarks(this.#pointer).map(encodedConstant);
     for (const index of this.#shaped([1, 2], 1, sizes.malloc)) {
+      if (!mayHaveConstant(this.#module, index, marks)) continue;
       const facts = this.#factsOf(index);
       const library = this.#libraryOfMalloc(facts);
       if (!library) continue;
@@ -199,7 +208,9 @@ class Search {
     const state = stateAddresses(malloc.facts);
     const withSelf = hasSelf(malloc);
     const found: Candidate[] = [];
+    const marks = freeMarks(malloc.library, this.#pointer).map(encodedConstant);
     for (const index of this.#shaped(withSelf ? [2] : [1, 3], 0, sizes.free)) {
+      if (!mayHaveConstant(this.#module, index, marks)) continue;
       const facts = this.#factsOf(index);
       const byConstants = freesLike(malloc.library, facts.constants, this.#pointer);
       const shared = countShared(facts.addresses, state);
@@ -389,6 +400,18 @@ class Search {
       if (swapped) member.role = "wbindgen_realloc";
     }
   }
+}
+
+/** One of these constants is in every `malloc` that `#libraryOfMalloc` knows. */
+function mallocMarks(pointer: ValueType): readonly number[] {
+  return pointer === valueType.i64 ? [240] : [16777215, 245, 1073741824];
+}
+
+/** One of these constants is in every function that `freesLike` knows. */
+function freeMarks(library: Library, pointer: ValueType): readonly number[] {
+  if (pointer === valueType.i64) return [255];
+  if (library === "emmalloc") return [71];
+  return library === "dlmalloc" ? [16777215] : [256, 16777215];
 }
 
 function freesLike(library: Library, constants: ReadonlySet<number>, pointer: ValueType): boolean {

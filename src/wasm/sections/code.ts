@@ -68,6 +68,39 @@ export function decodeLocals(bytes: Uint8Array, start: number, end: number): Loc
   return { groups, count: total, end: reader.pos };
 }
 
+/** How many locals a function body declares, without their types. */
+export interface LocalCounts {
+  groups: number;
+  /** Number of locals, without parameters. */
+  count: number;
+  /** Offset of the first instruction. */
+  end: number;
+}
+
+/** What `decodeLocals` finds, for walks over all bodies: it makes no object for each group. */
+export function countLocals(bytes: Uint8Array, start: number, end: number): LocalCounts {
+  const groups = bytes[start];
+  let count = 0;
+  let pos = start + 1;
+  for (let left = groups; left > 0; left--) {
+    count += bytes[pos];
+    // numbers of more than a byte, and types of more than a byte, are for the other one
+    if (bytes[pos] >= 0x80 || !isPlainType(bytes[pos + 1])) return countSlowly(bytes, start, end);
+    pos += 2;
+  }
+  return groups < 0x80 && pos <= end ? { groups, count, end: pos } : countSlowly(bytes, start, end);
+}
+
+function countSlowly(bytes: Uint8Array, start: number, end: number): LocalCounts {
+  const { groups, count, end: first } = decodeLocals(bytes, start, end);
+  return { groups: groups.length, count, end: first };
+}
+
+/** `i32`, `i64`, `f32`, `f64`, `v128` */
+function isPlainType(byte: number): boolean {
+  return byte >= 0x7b && byte <= 0x7f;
+}
+
 /** The declaration of locals with which a function body begins. */
 export function encodeLocals(writer: Writer, groups: readonly LocalGroup[]): void {
   writer.u32(groups.length);
