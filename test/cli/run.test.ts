@@ -224,6 +224,15 @@ describe("the profile", () => {
     assert.deepEqual([other.code, other.stderr], [3, message]);
   });
 
+  test("warns when no module has what --allocator names", async () => {
+    const script = sandbox.write("named.mjs", instance);
+    const { code, stderr } = await sandbox.linmem(["run", "--allocator", "malloc=mallok", script]);
+    assert.equal(code, 0);
+    assert.match(stderr, /--allocator malloc=mallok: the module has no export or function of that name/);
+    const [warning] = ofType(sandbox.records(), "warning");
+    assert.equal(warning.code, "allocator-not-found");
+  });
+
   test("is summed up on standard error", async () => {
     const { stderr, stdout } = await sandbox.linmem(["run", sandbox.write("sum.mjs", instance)]);
     assert.equal(stdout, "");

@@ -33,8 +33,9 @@ function processState(): ProcessState | undefined {
 
 function attach(state: ProcessState): void {
   const { options } = state;
+  const overrides: Overrides = { allocator: options.allocator };
   const registry = new ModuleRegistry({
-    instrument: (bytes) => instrumentWith(options.allocator, bytes),
+    instrument: (bytes) => instrumentWith(overrides, bytes),
     hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
   });
   const sites = new Sites(registry, {
@@ -54,10 +55,15 @@ function attach(state: ProcessState): void {
   patchWebAssembly(session);
   attachWorkers(state, register);
   setInterval(() => session.snapshot(), options.interval).unref();
-  watchExit((code) => session.end(code));
+  const end = (how: number | string) => {
+    const { refusal: message } = overrides;
+    if (message !== undefined) session.write({ type: "warning", code: "allocator-not-found", message });
+    session.end(how);
+  };
+  watchExit(end);
   if (isMainThread) {
     watchSignals({
-      ending: (signal) => session.end(signal),
+      ending: end,
       handledByProgram: (signals) => notify(options, "signals", signals.join(" ")),
     });
   } else {
@@ -65,15 +71,29 @@ function attach(state: ProcessState): void {
   }
 }
 
-/** `--allocator` names functions of one module; others of the run don't have them. */
-function instrumentWith(allocator: readonly AllocatorOverride[], bytes: Uint8Array): Instrumentation {
+interface Overrides {
+  allocator: readonly AllocatorOverride[];
+  /** Whether a module had the functions. */
+  fit?: true;
+  /** Why the last module that was asked did not fit, while none has. */
+  refusal?: string;
+}
+
+/** `--allocator` names functions of one module; others of the run don't have them, and get what is found. */
+function instrumentWith(overrides: Overrides, bytes: Uint8Array): Instrumentation {
+  const { allocator } = overrides;
   if (allocator.length === 0) return instrument(bytes);
   try {
-    return instrument(bytes, { allocator });
+    const instrumentation = instrument(bytes, { allocator });
+    overrides.fit = true;
+    overrides.refusal = undefined;
+    return instrumentation;
   } catch (error) {
     if ((error as { code?: string }).code !== "ERR_LINMEM_USAGE") throw error;
+    const { message } = error as Error;
+    if (!overrides.fit) overrides.refusal = message;
     const found = instrument(bytes);
-    return { ...found, notes: [...found.notes, (error as Error).message] };
+    return { ...found, notes: [...found.notes, message] };
   }
 }
 
