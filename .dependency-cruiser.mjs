@@ -27,13 +27,14 @@ const layers = {
     "testing/",
   ],
   "index.ts": ["errors.ts", "memory/"],
+  "index-node.ts": ["index.ts", "memory/"],
 };
 
 /** Layers that may use another one's types, but not its code. */
 const typesOnly = { "recorder/": "profile/", "ui/": "report/" };
 
 /** Where `node:` imports are allowed. */
-const nodeCode = ["^src/cli/", "^src/attach/node", "^src/profile/file[^/]*\\.ts$"];
+const nodeCode = ["^src/cli/", "^src/attach/node", "^src/profile/file[^/]*\\.ts$", "^src/memory/node-"];
 
 /** `memory/` and `errors.ts` as path patterns: a folder, one file, or the start of a file name. */
 const pattern = (layer) => `^src/${layer.replaceAll(".", "\\.")}${layer.endsWith(".ts") ? "$" : ""}`;
@@ -42,7 +43,7 @@ const patterns = (names) => names.map(pattern);
 export default {
   forbidden: [
     ...Object.entries(layers).map(([layer, allowed]) => ({
-      name: `layer-${layer.replace(/\W.*/, "")}`,
+      name: `layer-${layer.replace(/\.ts$|\/$/, "")}`,
       severity: "error",
       comment: `src/${layer} may import only: ${allowed.join(", ") || "nothing"}`,
       from: { path: pattern(layer) },
@@ -65,9 +66,18 @@ export default {
     {
       name: "no-node",
       severity: "error",
-      comment: "node: imports only in src/cli/, src/attach/node* and src/profile/file*.ts",
+      comment:
+        "node: imports only in src/cli/, src/attach/node*, src/profile/file*.ts and src/memory/node-*.ts",
       from: { path: "^src/", pathNot: nodeCode },
       to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "no-node-in-browsers",
+      severity: "error",
+      comment:
+        "what browsers load of the library does not lead to src/memory/node-*.ts: only src/index-node.ts does",
+      from: { path: ["^src/memory/", "^src/index\\.ts$"], pathNot: "^src/memory/node-" },
+      to: { path: "^src/memory/node-" },
     },
     {
       name: "no-cycle",

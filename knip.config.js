@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 
 const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 const published = [...Object.values(manifest.exports), ...Object.values(manifest.bin)]
-  .map((target) => (typeof target === "string" ? target : target.default))
+  .flatMap((target) => (typeof target === "string" ? target : Object.values(target)))
   .filter((target) => target.endsWith(".js"))
   .map((target) => target.replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
 

@@ -312,10 +312,17 @@ export class LinearMemory extends MemoryViews {
 
   /** UTF-8 up to a NUL, which must come within `limit` bytes (unless told: before the end of the memory). */
   readCString(address: Address, limit?: Address): string {
-    const rest = this.rest(address, limit);
-    const length = rest.indexOf(0);
-    if (length < 0) throw noTerminator(address, rest.length);
-    return decodeUtf8(rest.subarray(0, length));
+    const start = this.at(address, 1);
+    const { bytes } = this;
+    if (limit === undefined) {
+      const end = bytes.indexOf(0, start);
+      if (end < 0) throw noTerminator(start, bytes.length - start);
+      return decodeUtf8(bytes.subarray(start, end));
+    }
+    const room = this.atMost(start, limit);
+    const length = room.indexOf(0);
+    if (length < 0) throw noTerminator(start, room.length);
+    return decodeUtf8(room.subarray(0, length));
   }
 
   /** `byteLength` bytes (2 for each unit) of UTF-16, little-endian, at any address; lone surrogates stay. */
@@ -331,12 +338,12 @@ export class LinearMemory extends MemoryViews {
 
   /** UTF-16 up to a unit of 0, which must come within `limit` bytes (unless told: before the end of the memory). */
   readCString16(address: Address, limit?: Address): string {
-    const rest = this.rest(address, limit);
+    const rest = this.atMost(this.at(address, 1), limit);
     const data = new DataView(rest.buffer, rest.byteOffset, rest.length);
     for (let at = 0; at + 2 <= rest.length; at += 2) {
       if (data.getUint16(at, true) === 0) return decodeUtf16(data, 0, at);
     }
-    throw noTerminator(address, rest.length);
+    throw noTerminator(Number(address), rest.length);
   }
 
   /**
@@ -386,11 +393,10 @@ export class LinearMemory extends MemoryViews {
     return hexDump(this.bytes.subarray(start, end), start);
   }
 
-  /** The bytes from `address` to the end, at most `limit` of them. */
-  private rest(address: Address, limit: Address | undefined): Uint8Array {
-    const start = this.at(address, 1);
-    if (limit === undefined) return this.bytes.subarray(start);
-    return this.viewBytes(start, Math.min(toWhole(limit, "limit"), this.bytes.length - start));
+  /** The bytes from `start` to the end, at most `limit` of them. */
+  private atMost(start: number, limit: Address | undefined): Uint8Array {
+    const left = this.bytes.length - start;
+    return this.viewBytes(start, limit === undefined ? left : Math.min(toWhole(limit, "limit"), left));
   }
 
   /** The address of `byteLength` bytes that lie inside the memory, and are not more than `limit`. */
@@ -429,38 +435,35 @@ export class LinearMemory extends MemoryViews {
 
 /** Shared buffers don't detach: the engine's size tells whether the views are still of the right length. */
 class SharedLinearMemory extends LinearMemory {
-  private current(): this {
-    return this.readPages() === this.heldPages ? this : this.renew();
-  }
   override get u8(): Uint8Array {
-    return this.current().bytes;
+    return this.readPages() === this.heldPages ? this.bytes : this.renew().bytes;
   }
   override get i8(): Int8Array {
-    return this.current().viewI8;
+    return this.readPages() === this.heldPages ? this.viewI8 : this.renew().viewI8;
   }
   override get u16(): Uint16Array {
-    return this.current().viewU16;
+    return this.readPages() === this.heldPages ? this.viewU16 : this.renew().viewU16;
   }
   override get i16(): Int16Array {
-    return this.current().viewI16;
+    return this.readPages() === this.heldPages ? this.viewI16 : this.renew().viewI16;
   }
   override get u32(): Uint32Array {
-    return this.current().viewU32;
+    return this.readPages() === this.heldPages ? this.viewU32 : this.renew().viewU32;
   }
   override get i32(): Int32Array {
-    return this.current().viewI32;
+    return this.readPages() === this.heldPages ? this.viewI32 : this.renew().viewI32;
   }
   override get f32(): Float32Array {
-    return this.current().viewF32;
+    return this.readPages() === this.heldPages ? this.viewF32 : this.renew().viewF32;
   }
   override get f64(): Float64Array {
-    return this.current().viewF64;
+    return this.readPages() === this.heldPages ? this.viewF64 : this.renew().viewF64;
   }
   override get i64(): BigInt64Array {
-    return this.current().viewI64;
+    return this.readPages() === this.heldPages ? this.viewI64 : this.renew().viewI64;
   }
   override get u64(): BigUint64Array {
-    return this.current().viewU64;
+    return this.readPages() === this.heldPages ? this.viewU64 : this.renew().viewU64;
   }
 }
 
@@ -553,9 +556,9 @@ function checkNoNul(text: string): void {
   }
 }
 
-function noTerminator(address: Address, size: number): LinmemRangeError {
-  return new LinmemRangeError("ERR_LINMEM_TEXT", `no NUL in ${size} bytes at ${hex(Number(address))}`, {
-    address: Number(address),
+function noTerminator(address: number, size: number): LinmemRangeError {
+  return new LinmemRangeError("ERR_LINMEM_TEXT", `no NUL in ${size} bytes at ${hex(address)}`, {
+    address,
     size,
   });
 }
