@@ -10,7 +10,7 @@ import { maximumCachedBytes, maximumCachedModules } from "./limits.js";
 import { appendSections, customSection } from "./marker.js";
 import type { ModuleFacts } from "./module-facts.js";
 import { emptyFacts, moduleFacts } from "./module-facts.js";
-import { customSectionsOf, exportDescriptorsOf, importsOf } from "./natives.js";
+import { customSectionsOf, exportDescriptorsOf, importsOf, isValidModule } from "./natives.js";
 
 type Allocator = ModuleRecord["allocator"];
 
@@ -140,6 +140,9 @@ export class ModuleRegistry {
     if (facts.memories.some((memory) => memory.shared)) {
       return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
     }
+    // added functions and globals could give a wrong index a meaning: what the engine refuses stays as it is
+    if (!isValidModule(bytes))
+      return { module: this.#add({ ...base, facts, reason: "the engine refuses it" }) };
     let instrumentation: ReturnType<RegistryOptions["instrument"]>;
     try {
       instrumentation = this.#options.instrument(bytes);

@@ -96,6 +96,11 @@ const sharedLength =
   typeof SharedArrayBuffer === "function" && getter(SharedArrayBuffer.prototype, "byteLength");
 const sharedGrowable = sharedLength && getter(SharedArrayBuffer.prototype, "growable");
 
+/** Whether the engine takes these bytes for a module. */
+export function isValidModule(bytes: Uint8Array): boolean {
+  return validate(bytes as BufferSource);
+}
+
 const accepts = {
   dataViews: engineTakes(() => new DataView(new ArrayBuffer(8))),
   shared: engineTakes(() => new Uint8Array(new SharedArrayBuffer(8)) as unknown as BufferSource),

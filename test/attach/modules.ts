@@ -30,6 +30,17 @@ export const modules = {
     ...[5, 3, 1, 0, 1],
     ...[10, 5, 1, 3, 0, 0x6a, 0x0b],
   ],
+  /** Exports `malloc`, `free` and `f`, which reads a local that only instrumenting would give it. */
+  unknownLocal: [
+    ...header,
+    ...[1, 13, 3, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0, 0x60, 0, 0],
+    ...[3, 4, 3, 0, 1, 2],
+    ...[5, 3, 1, 0, 1],
+    ...[
+      7, 21, 3, 6, 0x6d, 0x61, 0x6c, 0x6c, 0x6f, 0x63, 0, 0, 4, 0x66, 0x72, 0x65, 0x65, 0, 1, 1, 0x66, 0, 2,
+    ],
+    ...[10, 20, 3, 4, 0, 0x41, 16, 0x0b, 2, 0, 0x0b, 10, 0, 0x41, 1, 0x10, 0, 0x1a, 0x20, 0, 0x1a, 0x0b],
+  ],
   /** Cut in the memory section. */
   truncated: [...header, 5, 3, 1, 0],
   /** Imports the shared memory `e.m` of 1 to 2 pages. */

@@ -25,11 +25,12 @@ function comparable(stderr: string): string {
 
 const badCalls = `
 const W = WebAssembly;
-const { memory, importsFunction, importsMemory, invalid, truncated } = modules;
+const { memory, importsFunction, importsMemory, invalid, unknownLocal, truncated } = modules;
 const own = new W.Module(memory), needsFunction = new W.Module(importsFunction), needsMemory = new W.Module(importsMemory);
 const wasm = (bytes, init) => new Response(bytes, { headers: { "content-type": "application/wasm" }, ...init });
 const calls = [
   () => new W.Module(), () => new W.Module(5), () => new W.Module(new Uint8Array()), () => new W.Module(invalid),
+  () => new W.Module(unknownLocal), () => W.instantiate(unknownLocal), () => W.compile(unknownLocal),
   () => new W.Module(truncated), () => W.Module(memory), () => new W.Module(new ArrayBuffer(3)),
   () => new W.Instance(), () => new W.Instance({}), () => new W.Instance(own, 5), () => new W.Instance(own, null),
   () => new W.Instance(needsFunction), () => new W.Instance(needsFunction, {}), () => W.Instance(own),
