@@ -44,7 +44,7 @@ describe("the packed package", () => {
 
   test("holds what runs, its types and its papers, nothing else", () => {
     const unexpected = packed.filter(
-      (path) => !/^(dist\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path),
+      (path) => !/^((dist|docs|schema)\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path),
     );
     assert.deepEqual(unexpected, []);
     assert.deepEqual(
