@@ -37,7 +37,6 @@ export abstract class OwnedBlock extends Owned {
     this.alignment = alignment;
     heap.live.blocks++;
     heap.live.bytes += size;
-    this.begin();
   }
 
   /** "block", "string block"… */
@@ -104,6 +103,12 @@ export abstract class OwnedBlock extends Owned {
 
 /** A block of bytes. */
 export class Block extends OwnedBlock {
+  /** @internal */
+  constructor(placement: Placement) {
+    super(placement);
+    this.begin();
+  }
+
   protected get kind(): string {
     return "block";
   }
@@ -138,6 +143,7 @@ export class StringBlock extends OwnedBlock {
   constructor(placement: Placement, encoding: Encoding) {
     super(placement);
     this.encoding = encoding;
+    this.begin();
   }
 
   protected get kind(): string {
@@ -161,6 +167,7 @@ export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterabl
   constructor(placement: Placement, element: T) {
     super(placement);
     this.element = element;
+    this.begin();
   }
 
   protected get kind(): string {
@@ -224,6 +231,7 @@ export class StructBlock<T extends AnyType> extends OwnedBlock {
   constructor(placement: Placement, type: T) {
     super(placement);
     this.type = type;
+    this.begin();
   }
 
   protected get kind(): string {

@@ -34,11 +34,11 @@ export function disableDevelopmentMode(): void {
 }
 
 /** Begins to watch a handle that was just made, if development mode is on. */
-export function watch(handle: object, name: string): void {
+export function watch(handle: { readonly name: string }): void {
   if (registry === undefined) return;
   // The text, not the error: an error keeps its frames, and through them the handle itself.
   const stack = (new Error().stack ?? "").split("\n").slice(1).filter(isOutside).join("\n");
-  registry.register(handle, { handle: name, stack }, handle);
+  registry.register(handle, { handle: handle.name, stack }, handle);
 }
 
 /** Ends watching: the handle was released. */

@@ -66,7 +66,7 @@ export abstract class OwningHeap implements Allocator {
    * A block with a copy of `bytes`, which may be a view of this memory.
    * @throws TypeError when they are no bytes (`ERR_LINMEM_VALUE`) or their buffer is detached (`ERR_LINMEM_DETACHED`)
    */
-  copyIn(bytes: Uint8Array | ArrayBufferLike, { alignment = 1 }: BlockOptions = {}): Block {
+  copyIn(bytes: ArrayBufferView | ArrayBufferLike, { alignment = 1 }: BlockOptions = {}): Block {
     const source = bytesOf(bytes);
     const { byteOffset, byteLength } = source;
     const inside = source.buffer === this.memory.buffer;
@@ -223,8 +223,17 @@ function checkAlignment(alignment: number): number {
   return alignment;
 }
 
-function bytesOf(bytes: Uint8Array | ArrayBufferLike): Uint8Array {
-  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes instanceof ArrayBuffer || isShared(bytes)) return new Uint8Array(bytes);
+function bytesOf(bytes: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes;
+  try {
+    if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes instanceof ArrayBuffer || isShared(bytes)) return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new LinmemTypeError(
+      "ERR_LINMEM_DETACHED",
+      "the bytes to copy are gone: their buffer was detached",
+      { cause },
+    );
+  }
   throw new LinmemTypeError("ERR_LINMEM_VALUE", `bytes to copy are expected, not ${show(bytes)}`);
 }

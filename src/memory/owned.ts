@@ -30,9 +30,9 @@ export abstract class Owned implements Disposable {
   /** Gives back what the handle owns. Called once. */
   protected abstract free(): void;
 
-  /** To be called by constructors, when `name` is known. */
+  /** To be called at the end of constructors, when `name` is known. */
   protected begin(): void {
-    watch(this, this.name);
+    watch(this);
   }
 
   /** False until it is released or given away. */
