@@ -1,6 +1,6 @@
 // What engines tell about a memory only in roundabout ways: its address type, its maximum, and, for shared memories,
 // its present size at the price of one call. All through modules of a few bytes that import the memory.
-import { MAX_PAGES, MAX_PAGES_64 } from "./pages.js";
+import { MAX_PAGES } from "./pages.js";
 
 /** The size of addresses of a memory. */
 export type AddressType = "i32" | "i64";
@@ -24,41 +24,60 @@ function leb128(value: number): number[] {
 }
 
 /** `(module (memory (import "" "") …) (func (export "") (result i32) memory.size))`, with `i32.wrap_i64` for i64. */
-function sizeModule({ address, shared, maximum }: MemoryImport): WebAssembly.Module {
+function sizeModule({ address, shared, maximum }: MemoryImport): Uint8Array<ArrayBuffer> {
   const wide = address === "i64";
   const flags = (maximum === undefined ? 0 : 1) + (shared ? 2 : 0) + (wide ? 4 : 0);
   const imported = [1, 0, 0, 2, flags, 0, ...(maximum === undefined ? [] : leb128(maximum))];
   const body = [0, 0x3f, 0, ...(wide ? [0xa7] : []), 0x0b];
-  return new WebAssembly.Module(
-    Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...[1, 5, 1, 0x60, 0, 1, 0x7f],
-      ...[2, imported.length, ...imported],
-      ...[3, 2, 1, 0],
-      ...[7, 4, 1, 0, 0, 0],
-      ...[10, body.length + 2, 1, body.length, ...body],
-    ]),
-  );
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, 5, 1, 0x60, 0, 1, 0x7f],
+    ...[2, imported.length, ...imported],
+    ...[3, 2, 1, 0],
+    ...[7, 4, 1, 0, 0, 0],
+    ...[10, body.length + 2, 1, body.length, ...body],
+  ]);
+}
+
+let most64: number | undefined;
+
+/** The largest maximum that a module may declare: V8 refuses modules that declare more than it grants. */
+function largestMaximum(address: AddressType): number {
+  if (address === "i32") return MAX_PAGES;
+  return (most64 ??= largest(0, 2 ** 48, (maximum) =>
+    WebAssembly.validate(sizeModule({ address, shared: false, maximum })),
+  ));
+}
+
+/** The largest number from `low` to `high` that is `fine`, if `low` is, and all below a fine one are. */
+function largest(low: number, high: number, fine: (value: number) => boolean): number {
+  while (low < high) {
+    const middle = high - Math.floor((high - low) / 2);
+    if (fine(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function link(module: WebAssembly.Module, memory: WebAssembly.Memory): () => number {
   return new WebAssembly.Instance(module, { "": { "": memory } }).exports[""] as () => number;
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
+const compiled = new Map<AddressType, WebAssembly.Module>();
 
-/** A function of the memory's size in pages, as the engine knows it now. It keeps the memory alive. */
+/** A function that returns the size of a shared memory in pages, as the engine knows it now. It keeps the memory. */
 export function sizeReader(memory: WebAssembly.Memory, address: AddressType): () => number {
-  // A shared memory has a maximum, and its import needs one. 2 ** 48 is the most that a module may declare.
-  const maximum = address === "i64" ? 2 ** 48 : MAX_PAGES;
   let module = compiled.get(address);
-  if (module === undefined) compiled.set(address, (module = sizeModule({ address, shared: true, maximum })));
+  if (module === undefined) {
+    module = new WebAssembly.Module(sizeModule({ address, shared: true, maximum: largestMaximum(address) }));
+    compiled.set(address, module);
+  }
   return link(module, memory);
 }
 
 function fits(memory: WebAssembly.Memory, declared: MemoryImport): boolean {
   try {
-    link(sizeModule(declared), memory);
+    link(new WebAssembly.Module(sizeModule(declared)), memory);
     return true;
   } catch {
     return false;
@@ -85,15 +104,12 @@ export function findMaximum(
 ): number | undefined {
   const type = describe(memory);
   if (type !== undefined) return type.maximum === undefined ? undefined : Number(type.maximum);
-  let high = address === "i64" ? MAX_PAGES_64 : MAX_PAGES;
-  let low = pages;
-  if (!fits(memory, { address, shared, maximum: high })) return undefined;
-  while (low < high) {
-    const middle = low + Math.floor((high - low) / 2);
-    if (fits(memory, { address, shared, maximum: middle })) high = middle;
-    else low = middle + 1;
-  }
-  return high;
+  const most = largestMaximum(address);
+  if (!fits(memory, { address, shared, maximum: most })) return undefined;
+  // It fits every declared maximum from its own up: the largest that does not fit is one less.
+  return (
+    largest(pages - 1, most, (maximum) => maximum < pages || !fits(memory, { address, shared, maximum })) + 1
+  );
 }
 
 interface MemoryType {

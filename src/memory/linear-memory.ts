@@ -1,7 +1,7 @@
 // One linear memory: made or wrapped, grown, watched, read and written. The views and the loads and stores come from
 // views.ts, text from text.ts, the list of all memories from registry.ts.
 import { LinmemRangeError, LinmemTypeError } from "../errors.js";
-import { type Budget, claimAll, pressAll } from "./budget.js";
+import { Budget, claimAll, pressAll } from "./budget.js";
 import { bufferOf, createMemory, memoryOf } from "./create.js";
 import { type AddressType, addressType, findMaximum, isShared, sizeReader } from "./engine.js";
 import { checkPages, MAX_PAGES, MAX_PAGES_64, PAGE_SIZE, show } from "./pages.js";
@@ -101,7 +101,7 @@ export class LinearMemory extends MemoryViews {
       Object.setPrototypeOf(this, SharedLinearMemory.prototype);
     }
     known.set(this.wasm, this);
-    register(this, LinearMemory);
+    register(this, options instanceof Adopted ? LinearMemory.wrap : LinearMemory);
     budget?.admit(this);
   }
 
@@ -125,14 +125,15 @@ export class LinearMemory extends MemoryViews {
    */
   static reserve(options: LinearMemoryOptions & { maximum: number }): LinearMemory {
     checkPages(options.maximum, "maximum");
-    for (let maximum = options.maximum; ; ) {
+    const limit = options.address === "i64" ? MAX_PAGES_64 : MAX_PAGES;
+    for (let maximum = Math.min(options.maximum, limit); ; ) {
       try {
         const memory = new LinearMemory({ ...options, maximum });
         (memory as { asked: number | undefined }).asked = options.maximum;
         return memory;
       } catch (error) {
-        const code = error instanceof LinmemRangeError ? error.code : "";
-        if (!RETRY.has(code) || maximum <= options.initial) throw error;
+        const refused = error instanceof LinmemRangeError && error.code === "ERR_LINMEM_REFUSED";
+        if (!refused || maximum <= options.initial) throw error;
         maximum = Math.max(options.initial, Math.floor(maximum / 2));
       }
     }
@@ -187,9 +188,9 @@ export class LinearMemory extends MemoryViews {
 
   /** Grows by what the budgets have granted. */
   private growNow(pages: number): number {
-    this.growing = true;
     try {
-      return Number(engineGrow(this.wasm, this.address === "i64" ? BigInt(pages) : pages));
+      const amount = this.address === "i64" ? BigInt(pages) : pages;
+      return this.whileGrowing(() => Number(engineGrow(this.wasm, amount)));
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       const { pages: previous, maximum } = this;
@@ -200,9 +201,6 @@ export class LinearMemory extends MemoryViews {
         { previous, pages },
         { cause },
       );
-    } finally {
-      this.renew();
-      this.growing = false;
     }
   }
 
@@ -235,19 +233,31 @@ export class LinearMemory extends MemoryViews {
     Reflect.defineProperty(this.wasm, "grow", {
       configurable: true,
       writable: true,
-      value: (delta: number | bigint) => {
-        // Whatever is no number of pages is the engine's to refuse, in its own words.
-        const pages = typeof delta === "object" ? Number.NaN : Number(delta);
-        if (pages > 0) claimAll(this, Math.floor(pages));
-        this.growing = true;
-        try {
-          return engineGrow(this.wasm, delta);
-        } finally {
-          this.renew();
-          this.growing = false;
-        }
-      },
+      value: (delta: unknown) => this.growForeign(delta),
     });
+  }
+
+  /** `wasm.grow`: what is no number of pages is the engine's to refuse, in its own words. */
+  private growForeign(delta: unknown): number | bigint {
+    // Converted once, as the engine would: an object could answer otherwise the second time.
+    const isNumber = typeof delta === "number" || typeof delta === "bigint";
+    const amount = isNumber ? delta : this.address === "i64" ? BigInt(delta as string) : Number(delta);
+    const pages = Math.floor(Number(amount));
+    this.renew();
+    if (pages > 0 && Number.isFinite(pages)) claimAll(this, pages);
+    return this.whileGrowing(() => engineGrow(this.wasm, amount));
+  }
+
+  /** Runs `grow`, and then tells the listeners. */
+  private whileGrowing<T>(grow: () => T): T {
+    const outer = this.growing;
+    this.growing = true;
+    try {
+      return grow();
+    } finally {
+      this.renew();
+      this.growing = outer;
+    }
   }
 
   protected renew(): this {
@@ -467,22 +477,24 @@ class SharedLinearMemory extends LinearMemory {
   }
 }
 
-/** Refusals after which a smaller maximum may be granted. */
-const RETRY = new Set(["ERR_LINMEM_REFUSED", "ERR_LINMEM_LIMIT"]);
-
 function noPages(): number {
   return 0;
 }
 
 /** Asks the budget for the first pages, and returns the maximum that the memory may then have. */
-function claimInitial(options: LinearMemoryOptions, budget: Budget): number {
+function claimInitial(options: LinearMemoryOptions, budget: Budget): number | undefined {
+  if (!(budget instanceof Budget)) {
+    throw new LinmemTypeError("ERR_LINMEM_OPTIONS", `budget must be a Budget, not ${show(budget)}`);
+  }
   checkPages(options.initial, "initial");
   if (options.maximum !== undefined) checkPages(options.maximum, "maximum");
   budget.claim(options.initial);
-  return Math.min(options.maximum ?? budget.available, budget.available);
+  const { available } = budget;
+  if (options.maximum === undefined && available >= MAX_PAGES) return undefined;
+  return Math.min(options.maximum ?? available, available);
 }
 
-function engineGrow(memory: WebAssembly.Memory, pages: number | bigint): number {
+function engineGrow(memory: WebAssembly.Memory, pages: number | bigint): number | bigint {
   return Reflect.apply(WebAssembly.Memory.prototype.grow, memory, [pages]);
 }
 

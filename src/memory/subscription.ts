@@ -1,7 +1,4 @@
-// What a listener gets back, and the key of `using` for all of the library.
-
-/** `Symbol.dispose`, the key of the method that `using` calls; also for engines that lack it. */
-export const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+import { dispose } from "./dispose.js";
 
 /** A listener that listens until it is disposed of: by `dispose()`, or by `using` at the end of the block. */
 export interface Subscription {

@@ -152,98 +152,118 @@ export abstract class MemoryViews {
     return at;
   }
 
-  /** Loads at any address, aligned or not, little-endian. RangeError (`ERR_LINMEM_BOUNDS`) outside the memory. */
+  // Loads and stores. All are little-endian and work at any address, aligned or not. They throw a RangeError
+  // (`ERR_LINMEM_BOUNDS`) outside the memory, and a TypeError (`ERR_LINMEM_ADDRESS`) for what is not a whole number.
+
+  /** Loads the unsigned byte at `address`, which need not be aligned. */
   readU8(address: Address): number {
     const at = this.at(address, 1);
     return this.data.getUint8(at);
   }
+  /** Loads the signed byte at `address`, which need not be aligned. */
   readI8(address: Address): number {
     const at = this.at(address, 1);
     return this.data.getInt8(at);
   }
+  /** Loads the unsigned 16-bit number at `address`, which need not be aligned. */
   readU16(address: Address): number {
     const at = this.at(address, 2);
     return this.data.getUint16(at, true);
   }
+  /** Loads the signed 16-bit number at `address`, which need not be aligned. */
   readI16(address: Address): number {
     const at = this.at(address, 2);
     return this.data.getInt16(at, true);
   }
+  /** Loads the unsigned 32-bit number at `address`, which need not be aligned. */
   readU32(address: Address): number {
     const at = this.at(address, 4);
     return this.data.getUint32(at, true);
   }
+  /** Loads the signed 32-bit number at `address`, which need not be aligned. */
   readI32(address: Address): number {
     const at = this.at(address, 4);
     return this.data.getInt32(at, true);
   }
+  /** Loads the 32-bit float at `address`, which need not be aligned. */
   readF32(address: Address): number {
     const at = this.at(address, 4);
     return this.data.getFloat32(at, true);
   }
+  /** Loads the 64-bit float at `address`, which need not be aligned. */
   readF64(address: Address): number {
     const at = this.at(address, 8);
     return this.data.getFloat64(at, true);
   }
+  /** Loads the signed 64-bit number (a BigInt) at `address`, which need not be aligned. */
   readI64(address: Address): bigint {
     const at = this.at(address, 8);
     return this.data.getBigInt64(at, true);
   }
+  /** Loads the unsigned 64-bit number (a BigInt) at `address`, which need not be aligned. */
   readU64(address: Address): bigint {
     const at = this.at(address, 8);
     return this.data.getBigUint64(at, true);
   }
 
-  /**
-   * Stores at any address, aligned or not, little-endian. Integers keep their low bits, as in a DataView. RangeError
-   * (`ERR_LINMEM_BOUNDS`) outside the memory; TypeError (`ERR_LINMEM_VALUE`) for what is not a number, or a BigInt for
-   * the 64-bit integers.
-   */
+  // Stores keep the low bits of integers, as a DataView does, and throw a TypeError (`ERR_LINMEM_VALUE`) for a value
+  // that is not a number, or for 64-bit integers not a BigInt.
+
+  /** Stores a byte at `address`, which need not be aligned. */
   writeU8(address: Address, value: number): void {
     const at = this.at(address, 1);
     checkNumber(value);
     this.data.setUint8(at, value);
   }
+  /** Stores a signed byte at `address`, which need not be aligned. */
   writeI8(address: Address, value: number): void {
     const at = this.at(address, 1);
     checkNumber(value);
     this.data.setInt8(at, value);
   }
+  /** Stores an unsigned 16-bit number at `address`, which need not be aligned. */
   writeU16(address: Address, value: number): void {
     const at = this.at(address, 2);
     checkNumber(value);
     this.data.setUint16(at, value, true);
   }
+  /** Stores a signed 16-bit number at `address`, which need not be aligned. */
   writeI16(address: Address, value: number): void {
     const at = this.at(address, 2);
     checkNumber(value);
     this.data.setInt16(at, value, true);
   }
+  /** Stores an unsigned 32-bit number at `address`, which need not be aligned. */
   writeU32(address: Address, value: number): void {
     const at = this.at(address, 4);
     checkNumber(value);
     this.data.setUint32(at, value, true);
   }
+  /** Stores a signed 32-bit number at `address`, which need not be aligned. */
   writeI32(address: Address, value: number): void {
     const at = this.at(address, 4);
     checkNumber(value);
     this.data.setInt32(at, value, true);
   }
+  /** Stores a 32-bit float at `address`, which need not be aligned. */
   writeF32(address: Address, value: number): void {
     const at = this.at(address, 4);
     checkNumber(value);
     this.data.setFloat32(at, value, true);
   }
+  /** Stores a 64-bit float at `address`, which need not be aligned. */
   writeF64(address: Address, value: number): void {
     const at = this.at(address, 8);
     checkNumber(value);
     this.data.setFloat64(at, value, true);
   }
+  /** Stores a signed 64-bit number (a BigInt) at `address`, which need not be aligned. */
   writeI64(address: Address, value: bigint): void {
     const at = this.at(address, 8);
     checkBigInt(value);
     this.data.setBigInt64(at, value, true);
   }
+  /** Stores an unsigned 64-bit number (a BigInt) at `address`, which need not be aligned. */
   writeU64(address: Address, value: bigint): void {
     const at = this.at(address, 8);
     checkBigInt(value);
