@@ -40,7 +40,11 @@ export function pressAll(memory: object): void {
  * Growth by JavaScript beyond the cap is refused with a RangeError, and nothing changes: by `memory.grow` and by
  * `memory.wasm.grow`, which is how the glue of Emscripten grows. What a module does by itself (the instruction
  * `memory.grow`) only the maximum of its memory can refuse: a memory made with a budget gets no higher maximum than the
- * budget has pages left. Beyond that the budget counts such growth, and its listeners hear of it.
+ * limit, so that it can't exceed it alone. Several together can: the budget counts that, its listeners hear of it, and
+ * JavaScript can't grow anything until there is room again. Where that is not enough, give the memories maxima that
+ * don't exceed the limit together.
+ *
+ * A memory counts until it is collected: `remove` one that is dropped.
  */
 export class Budget {
   /** The most pages that all memories may have together. */
@@ -73,6 +77,12 @@ export class Budget {
 
   /** Counts a memory, with the pages it has. @throws RangeError (`ERR_LINMEM_BUDGET`) when it doesn't fit. */
   add(memory: Budgeted): void {
+    if (typeof memory?.interceptGrow !== "function") {
+      throw new LinmemTypeError(
+        "ERR_LINMEM_NOT_A_MEMORY",
+        `only a LinearMemory can be added, not ${show(memory)}`,
+      );
+    }
     if (this.references.has(memory)) return;
     this.claim(memory.pages);
     this.admit(memory);
@@ -103,12 +113,17 @@ export class Budget {
    * can drop what it can spare; and after a module has gone above it by itself.
    */
   onPressure(listener: (event: PressureEvent) => void, options: { at?: number } = {}): Subscription {
+    if (typeof listener !== "function") {
+      throw new LinmemTypeError("ERR_LINMEM_OPTIONS", `a listener must be a function, not ${show(listener)}`);
+    }
     const { at = 0.8 } = options;
     if (typeof at !== "number" || !(at >= 0 && at <= 1)) {
       throw new LinmemTypeError("ERR_LINMEM_OPTIONS", `at must be a share from 0 to 1, not ${show(at)}`);
     }
-    this.listeners.set(listener, at);
-    return subscription(() => this.listeners.delete(listener));
+    // One function may listen twice: each subscription is one of its own.
+    const own = (event: PressureEvent) => listener(event);
+    this.listeners.set(own, at);
+    return subscription(() => this.listeners.delete(own));
   }
 
   /** Tells the listeners, then throws a RangeError (`ERR_LINMEM_BUDGET`) if `wanted` pages are not left. */

@@ -253,11 +253,11 @@ test("lengths are checked like addresses", () => {
     [0, Infinity],
     [0, 2 ** 53],
   ] as const) {
-    for (const call of [memory.viewBytes, memory.copyBytes, memory.readUtf8, memory.dump] as const) {
+    for (const method of ["viewBytes", "copyBytes", "readUtf8", "dump"] as const) {
       assert.throws(
-        () => call.call(memory, address, length),
+        () => memory[method](address, length),
         (error: unknown) => error instanceof LinmemRangeError && error.code === "ERR_LINMEM_BOUNDS",
-        `${call.name}(${address}, ${length})`,
+        `${method}(${address}, ${length})`,
       );
     }
   }
