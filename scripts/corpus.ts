@@ -127,6 +127,7 @@ workload's own function that forgets to release (\`leak\`; in lightningcss \`fre
 - *At the high-water mark*: a FinalizationRegistry of the package released most of it before the program ended, \
 which it does without linmem too.
 - *Callers captured*: of the blocks that outlived the call from JavaScript that made them.
+- undici makes its blocks in callbacks of sockets: no frame of the workload is on those stacks.
 - Times are those of whole processes, start included, one run each: sizes rather than results. \
 \`npm run bench\` measures the steady state.
 
