@@ -63,7 +63,7 @@ function residentOf(bytes: Uint8Array, mappings: readonly Mapping[], memory: num
   const alike = sized.filter((mapping) => looksLike(mapping, bytes, memory));
   if (alike.length < 2) return alike[0]?.resident;
   // Memories of the same size with the same bytes. A byte that only one of them has tells; nobody sees it there,
-  // because nothing else runs meanwhile, unless other threads share the memory.
+  // because nothing else runs meanwhile, unless other threads share the memory. It may make its page resident.
   if (isShared(bytes.buffer)) return undefined;
   const marked = alike.filter((mapping) => isMarked(mapping, bytes, memory));
   return marked.length === 1 ? marked[0]?.resident : undefined;

@@ -44,7 +44,7 @@ test("the engine itself keeps one memory from exceeding the cap alone", async ()
   assert.equal(new LinearMemory({ initial: 1, budget: new Budget({ pages: 1_000_000 }) }).maximum, undefined);
   assert.equal(
     new LinearMemory({ initial: 1, shared: true, budget }).maximum,
-    4,
+    10,
     "shared memories get one too",
   );
   const module = await wat(`(module (memory (import "" "m") 1)
