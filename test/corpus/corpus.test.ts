@@ -22,7 +22,8 @@ describe("real packages", { skip }, () => {
       const { profile, ...profiled } = await corpus.profiled(name, "once");
       assert.deepEqual([profiled.stdout, profiled.code], [raw.stdout, raw.code], profiled.stderr);
       assert.match(raw.stdout, / once: ./);
-      assert.ok(existsSync(profile), "it left no profile");
+      // From Node 22 on, `request` of undici goes through the copy in Node, which is left alone.
+      if (name !== "undici") assert.ok(existsSync(profile), "it left no profile");
     });
   }
 
