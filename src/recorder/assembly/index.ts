@@ -196,6 +196,12 @@ function rememberPeak(): void {
   nextPeak = liveBytes + (liveBytes >> 6);
 }
 
+@inline
+function countSize(bytes: u32): void {
+  const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
+  store<u64>(bucket, load<u64>(bucket) + 1);
+}
+
 /** Brings the totals up to date with the nursery. */
 function settle(): void {
   const end = nursery.next;
@@ -205,8 +211,7 @@ function settle(): void {
     const entry = nursery.entryAt(index);
     const bytes = load<u32>(entry, ENTRY_BYTES);
     const record = recordAt(load<u32>(entry, ENTRY_RECORD));
-    const bucket = HISTOGRAM + ((31 - clz(bytes | 1)) << 3);
-    store<u64>(bucket, load<u64>(bucket) + 1);
+    countSize(bytes);
     bytesAdded += bytes;
     if (load<u16>(entry, ENTRY_STATE) == nursery.FRESH) {
       addTo(record, bytes);
@@ -236,38 +241,52 @@ function makeRoom(): void {
 
 /** Empties the nursery into the table of blocks, its blocks under a caller where one is known. */
 function promote(caller: u32): void {
-  settle();
-  const end = pending & ~HAS_CALLER ? nursery.next : 1;
+  const end = nursery.next;
+  const fresh = unsettled;
+  let bytesAdded: u64 = 0;
+  let dead: u32 = 0;
   let lastBase: u32 = ~0;
   let pair: u32 = 0;
   for (let index: u32 = 1; index < end; index++) {
     const entry = nursery.entryAt(index);
-    if (load<u16>(entry, ENTRY_STATE) != nursery.SETTLED) continue;
-    const address = load<u32>(entry, ENTRY_ADDRESS);
+    const state = load<u16>(entry, ENTRY_STATE);
+    if (state == nursery.GONE) continue;
     const bytes = load<u32>(entry, ENTRY_BYTES);
     let record = load<u32>(entry, ENTRY_RECORD);
-    const base = recordAt(record);
-    const survival: u32 = load<u8>(base, RECORD_SURVIVAL);
-    store<u8>(base, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
-    if (caller) {
-      if (record != lastBase) {
-        pair = pairRecord(record, caller);
-        lastBase = record;
-      }
-      if (pair != record) {
-        move(recordAt(record), recordAt(pair), bytes);
-        if (index < afterPeak) movePeak(recordAt(record), recordAt(pair), bytes);
-      }
-      record = pair;
-      captured++;
+    if (index >= fresh) {
+      countSize(bytes);
+      bytesAdded += bytes;
     }
+    if (state == nursery.DEAD) {
+      addDead(recordAt(record), bytes);
+      dead++;
+      continue;
+    }
+    const survivalAt = recordAt(record) + RECORD_SURVIVAL;
+    const survival: u32 = load<u8>(survivalAt);
+    store<u8>(survivalAt, <u8>(survival + ((255 - survival + 15) >> 4)));
     outlived++;
-    const known = addBlock(address, bytes, record);
+    if (record != lastBase) {
+      lastBase = record;
+      pair = caller ? pairRecord(record, caller) : record;
+    }
+    if (caller) captured++;
+    if (state == nursery.FRESH) {
+      addTo(recordAt(pair), bytes);
+    } else if (pair != record) {
+      move(recordAt(record), recordAt(pair), bytes);
+      if (index < afterPeak) movePeak(recordAt(record), recordAt(pair), bytes);
+    }
+    record = pair;
+    const known = addBlock(load<u32>(entry, ENTRY_ADDRESS), bytes, record);
     if (known) {
       missedOld(known);
       setBlock(known, bytes, record);
     }
   }
+  allocations += end - fresh;
+  allocatedBytes += bytesAdded;
+  frees += dead;
   nursery.empty();
   unsettled = 1;
   afterPeak = 1;
@@ -337,7 +356,7 @@ export function nested(context: u64): i32 {
   if (load<u64>(memo) == context && !(context & 1)) {
     times = load<u32>(memo, 8) + 1;
     store<u32>(memo, times, 8);
-    if (times & (times - 1) && times & 1023) return 1;
+    if (times & (times - 1) && times & 0xffff) return 1;
   }
   if (isNested()) {
     store<u64>(memo, context);
