@@ -1,3 +1,6 @@
+// Types with a `Symbol.dispose` method need this library; targets before ESNext don't have it by themselves.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** The library: `import { … } from "linmem"`. */
 export * from "./errors.js";
 export { Budget, type PressureEvent } from "./memory/budget.js";
