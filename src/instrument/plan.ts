@@ -54,7 +54,7 @@ export interface Entry {
   index: number;
   /** What it adds to the context. */
   value: number;
-  /** Reached through tables only. */
+  /** Called through tables rather than by JavaScript. */
   tableOnly: boolean;
 }
 
@@ -207,7 +207,10 @@ function findContextSites(
   );
   if (module.start !== undefined) exported.push(module.start);
   for (const target of exported) {
-    if (target >= imported && mayUse[target]) entered.set(target, { target, tableOnly: false });
+    if (target < imported || !mayUse[target]) continue;
+    // some libraries reach `malloc` through a pointer: then calls from wasm outnumber those from JavaScript
+    const tableOnly = allocator.has(target) && callers.addressTaken[target] === 1;
+    entered.set(target, { target, tableOnly });
   }
   const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
   if (tableIsVisible) {
