@@ -93,7 +93,7 @@ function makeWide(initial: number, maximum: number | undefined, shared: boolean)
 }
 
 /** True for a WebAssembly.Memory, of whatever realm: only those have the internal slot that the getter reads. */
-export function isMemory(value: unknown): value is WebAssembly.Memory {
+function isMemory(value: unknown): value is WebAssembly.Memory {
   try {
     bufferOf(value as WebAssembly.Memory);
     return true;

@@ -9,7 +9,7 @@ import { chromium, type Page } from "playwright-core";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /** The browser to test in: LINMEM_CHROMIUM, or the first of the usual names on the PATH. */
-export function chromiumPath(): string | undefined {
+function chromiumPath(): string | undefined {
   if (process.env.LINMEM_CHROMIUM) return process.env.LINMEM_CHROMIUM;
   const folders = (process.env.PATH ?? "").split(delimiter);
   return names
