@@ -4,7 +4,7 @@
 /** Which folder (or file) of src/ may import which others. Everything may import itself. */
 const layers = {
   "errors.ts": [],
-  "memory/": ["errors.ts"],
+  "memory/": ["errors.ts", "wasm/"],
   "wasm/": ["errors.ts"],
   "instrument/": ["errors.ts", "wasm/"],
   "recorder/": ["errors.ts", "profile/"],

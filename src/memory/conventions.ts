@@ -179,6 +179,9 @@ export function functions(names: NamedFunctions): Convention {
   };
 }
 
+/** The conventions by name: `new ModuleHeap(instance, { allocator: allocators.c({ malloc: "_malloc" }) })`. */
+export const allocators = { c, wasmBindgen, componentModel, assemblyScript, functions } as const;
+
 /** The convention that the names of a module's exports speak for. */
 export function detect(names: readonly string[]): Convention {
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
@@ -192,8 +195,8 @@ export function detect(names: readonly string[]): Convention {
   const numbered = names.filter((name) => name.startsWith("__wbindgen_export"));
   const hint =
     numbered.length > 0
-      ? `wasmBindgen({ malloc: …, realloc: …, free: … }) with the right ones of ${numbered.join(", ")}`
-      : "functions({ allocate: …, free: … })";
+      ? `allocators.wasmBindgen({ malloc: …, realloc: …, free: … }) with the right ones of ${numbered.join(", ")}`
+      : "allocators.functions({ allocate: …, free: … })";
   throw new LinmemTypeError(
     "ERR_LINMEM_ALLOCATOR",
     `the module exports no allocator under a usual name: name its functions with ${hint}`,

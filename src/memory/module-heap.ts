@@ -18,7 +18,7 @@ export interface ModuleHeapOptions {
  * The heap of a module, through its own allocator: what a module allocates and releases, seen from outside.
  *
  * `new ModuleHeap(instance)` finds `malloc`, wasm-bindgen's functions, `cabi_realloc` or AssemblyScript's runtime by
- * their names; `allocator: functions({ … })` names others.
+ * their names; `allocator: allocators.functions({ … })` names others.
  *
  * @throws TypeError when there is no allocator (`ERR_LINMEM_ALLOCATOR`) or no memory (`ERR_LINMEM_NOT_A_MEMORY`)
  */

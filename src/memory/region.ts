@@ -20,6 +20,7 @@ import {
   typedArrayName,
 } from "./intrinsics.js";
 import type { LinearMemory } from "./linear-memory.js";
+import { checkBigInt, checkNumber } from "./number-fields.js";
 import { show } from "./pages.js";
 import { decodeUtf8 } from "./text.js";
 import { hex } from "./views.js";
@@ -315,16 +316,6 @@ function checkWhole(value: unknown, name: string): void {
     "ERR_LINMEM_ADDRESS",
     `${name} must be a whole number of bytes, not ${show(value)}`,
   );
-}
-
-function checkNumber(value: unknown): void {
-  if (typeof value === "number") return;
-  throw new LinmemTypeError("ERR_LINMEM_VALUE", `the value to write must be a number, not ${show(value)}`);
-}
-
-function checkBigInt(value: unknown): void {
-  if (typeof value === "bigint") return;
-  throw new LinmemTypeError("ERR_LINMEM_VALUE", `the value to write must be a BigInt, not ${show(value)}`);
 }
 
 function checkAttached(bytes: Uint8Array): void {
