@@ -1,6 +1,7 @@
 // How a WebAssembly.Memory is made, or found in an instance, with errors that say the numbers.
 import { LinmemRangeError, LinmemTypeError } from "../errors.js";
 import type { AddressType } from "./engine.js";
+import { bufferOf } from "./intrinsics.js";
 import { checkPages, MAX_PAGES, MAX_PAGES_64, show } from "./pages.js";
 
 /** What `createMemory` needs of the options of a LinearMemory. */
@@ -92,7 +93,7 @@ function makeWide(initial: number, maximum: number | undefined, shared: boolean)
   }
 }
 
-/** True for a WebAssembly.Memory, of whatever realm: only those have the internal slot that the getter reads. */
+/** True for a WebAssembly.Memory, of whatever realm: only those have the buffer that the engine's getter reads. */
 function isMemory(value: unknown): value is WebAssembly.Memory {
   try {
     bufferOf(value as WebAssembly.Memory);
@@ -101,14 +102,6 @@ function isMemory(value: unknown): value is WebAssembly.Memory {
     return false;
   }
 }
-
-/** The buffer of a memory as the engine has it, past whatever properties somebody put on the object. */
-export function bufferOf(memory: WebAssembly.Memory): ArrayBufferLike {
-  bufferGetter ??= Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, "buffer")!.get!;
-  return Reflect.apply(bufferGetter, memory, []);
-}
-
-let bufferGetter: (() => ArrayBufferLike) | undefined;
 
 /** The memory itself, or the one that an instance exports: by name, or its only one. */
 export function memoryOf(

@@ -1,4 +1,5 @@
 // Which memories are alive. They are held weakly, so that this list keeps none of them.
+import { PAGE_SIZE } from "./pages.js";
 
 /** What the registry must know of a memory. */
 interface Registered {
@@ -71,7 +72,7 @@ export function liveMemories(): LiveMemory[] {
   return alive.map(({ memory, madeAt }, index) => ({
     pages: memory.pages,
     byteLength: memory.byteLength,
-    reservedBytes: memory.maximum === undefined ? undefined : memory.maximum * 65_536,
+    reservedBytes: memory.maximum === undefined ? undefined : memory.maximum * PAGE_SIZE,
     residentBytes: resident[index],
     shared: memory.shared,
     madeAt,
