@@ -7,7 +7,7 @@ export const maximumStackFrames = 128;
 export const captureCredit = 500;
 
 /** Share of the elapsed run time that captures of JavaScript callers may take beyond the credit. */
-export const captureShare = 0.02;
+export const captureShare = 0.01;
 
 /** Snapshots are taken this often unless an option says otherwise. */
 export const defaultSnapshotInterval = 1000;
