@@ -12,9 +12,15 @@ import { CodeWriter } from "./emit.js";
 const plainLibraryFunctions =
   /^_?_?(is(w?)(alpha|alnum|digit|xdigit|space|upper|lower|punct|print|cntrl|blank|graph)|tow?(upper|lower)|mem(cpy|move|set|cmp|chr)|str(len|n?cmp|n?cpy|r?chr|n?cat|str)|abort|assert_fail|stack_chk_fail)$/;
 
+/** Whether a module is linked at run time into a program that another module began. */
+export function isSideModule(module: Module): boolean {
+  const linked = module.custom("dylink.0") ?? module.custom("dylink");
+  return linked !== undefined && module.importedMemoryCount > 0;
+}
+
 /** Function indices of the imports through which a side module may allocate; none for other modules. */
 export function allocatingImports(module: Module): number[] {
-  if (!module.custom("dylink.0") && !module.custom("dylink")) return [];
+  if (!isSideModule(module)) return [];
   const found: number[] = [];
   let index = -1;
   for (const item of module.imports) {

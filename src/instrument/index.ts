@@ -23,7 +23,7 @@ import {
 import { checkIndices } from "./check-indices.js";
 import { mapRefFunc } from "./constant-expressions.js";
 import { type EntryTargets, entryBody, tableEntryBody, tailEntryBody } from "./context.js";
-import { carrierBody } from "./dynamic-linking.js";
+import { carrierBody, isSideModule } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
 import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
@@ -37,6 +37,8 @@ import { detectToolchain } from "./toolchain.js";
 
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
+
+const countedElsewhere = "linked dynamically: its blocks are counted with the module that has the allocator";
 
 /** Module name of the imports that are added; the recorder provides them. */
 const recorderModule = "linmem";
@@ -74,7 +76,9 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   }
   const sites = scanBodies(module);
   checkIndices(module, sites);
-  const { functions, notes } = findAllocator(module, options.allocator, sites);
+  const found = findAllocator(module, options.allocator, sites);
+  const { functions } = found;
+  const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
