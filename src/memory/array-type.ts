@@ -23,11 +23,11 @@ export type ArrayCopy<T> = T extends NumberType<infer N extends ScalarName> ? Ty
 /** Elements one after the other in a memory. Nothing is copied; `get` and `set` work after any growth. */
 export class ArrayView<T extends AnyType> implements Iterable<ValueOf<T>> {
   // The names are those of struct accessors, see number-fields.ts.
-  private readonly "#views": FieldViews;
-  private readonly "#address": number;
-  readonly #element: T;
+  declare protected readonly "#views": FieldViews;
+  declare protected readonly "#address": number;
   /** Number of elements. */
-  readonly length: number;
+  declare readonly length: number;
+  readonly #element: T;
 
   /** @internal */
   constructor(element: T, length: number, views: FieldViews, address: number) {
@@ -176,7 +176,9 @@ export class ArrayType<T extends AnyType> extends DataType<ArrayView<T>, ArrayLi
 
   /** @internal */
   readAt(views: FieldViews, address: number): ArrayView<T> {
-    return new ArrayView(this.element, this.length, views, address);
+    const { element, length } = this;
+    const quick = element.arrayAt?.(length, views, address) as ArrayView<T> | undefined;
+    return quick ?? new ArrayView(element, length, views, address);
   }
 
   /** @internal */

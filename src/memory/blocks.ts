@@ -12,8 +12,8 @@ export interface Placement {
   ptr: number;
   /** Bytes that the block can be used for. */
   byteLength: number;
-  /** Bytes asked of the allocator. Without it: `byteLength`. */
-  size?: number;
+  /** Bytes asked of the allocator. */
+  size: number;
   alignment: number;
 }
 
@@ -28,7 +28,7 @@ export abstract class OwnedBlock extends Owned {
   private views: FieldViews | undefined;
 
   /** Use the methods of a heap. @internal */
-  constructor({ heap, ptr, byteLength, size = byteLength, alignment }: Placement) {
+  constructor({ heap, ptr, byteLength, size, alignment }: Placement) {
     super();
     this.heap = heap;
     this.start = ptr;

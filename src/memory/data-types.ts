@@ -24,6 +24,9 @@ export abstract class DataType<V = unknown, I = V, C = V> {
   /** @internal */
   abstract copyAt(views: FieldViews, address: number): C;
 
+  /** @internal An array of these that knows a quicker way than an `ArrayView` of any type, if there is one. */
+  arrayAt?(length: number, views: FieldViews, address: number): Iterable<V> | undefined;
+
   /** @internal The property of a struct that has this at `offset`. */
   field(offset: number): PropertyDescriptor {
     return this.checkedField(offset);
@@ -192,14 +195,16 @@ class BooleanType extends ScalarType<boolean> {
     return {
       get() {
         const value = this["#views"].u8[this["#address"] + offset];
-        return (value !== undefined ? value : missed(this, offset, "readU8")) !== 0;
+        return (
+          (value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readU8")) !== 0
+        );
       },
       set(value: boolean) {
         const byte = byteOf(value);
         const view = this["#views"].u8;
         const index = this["#address"] + offset;
         if (view[index] !== undefined) view[index] = byte;
-        else missedWrite(this, offset, "writeU8", byte);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeU8", byte);
       },
     };
   }

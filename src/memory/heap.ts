@@ -90,7 +90,8 @@ export abstract class OwningHeap implements Allocator {
     const unit = encoding === "utf-8" ? 1 : 2;
     const byteLength = encoding === "utf-8" ? utf8Length(text) : 2 * text.length;
     const place = this.place(byteLength + (terminated ? unit : 0), unit, "text");
-    const block = new StringBlock({ ...place, byteLength, size: place.byteLength }, encoding);
+    place.byteLength = byteLength;
+    const block = new StringBlock(place, encoding);
     return this.filled(block, () => {
       if (unit === 2) this.memory.writeUtf16(block.ptr, text);
       else encodeUtf8(text, this.memory.viewBytes(block.ptr, byteLength));
@@ -159,7 +160,7 @@ export abstract class OwningHeap implements Allocator {
 
   private place(byteLength: number, alignment: number, content?: Content): Placement {
     const ptr = this.allocate(checkSize(byteLength), checkAlignment(alignment), content);
-    return { heap: this, ptr, byteLength, alignment };
+    return { heap: this, ptr, byteLength, size: byteLength, alignment };
   }
 
   private adoption(ptr: number | bigint, byteLength: number, alignment: number, what: string): Placement {
@@ -168,7 +169,7 @@ export abstract class OwningHeap implements Allocator {
     const address = signed < 0 && signed >= -(2 ** 31) ? signed + 2 ** 32 : signed;
     if (address === 0) throw new LinmemRangeError("ERR_LINMEM_NULL", `null is no ${what} to own`);
     checkInside(this.memory, address, byteLength);
-    return { heap: this, ptr: address, byteLength, alignment };
+    return { heap: this, ptr: address, byteLength, size: byteLength, alignment };
   }
 
   private clear(block: OwnedBlock): void {

@@ -48,30 +48,31 @@ export function checkBigInt(value: unknown): asserts value is bigint {
 }
 
 // Views that don't reach: the memory has grown, the address is outside, or the owner is gone. The source knows which.
+// Not given the accessor itself: engines leave out an object that only serves to be read from.
 
-export function missed(accessor: Accessor, offset: number, read: NumberReader): number {
-  accessor["#views"].sync();
-  return accessor["#views"].source[read](accessor["#address"] + offset);
+export function missed(views: FieldViews, address: number, read: NumberReader): number {
+  views.sync();
+  return views.source[read](address);
 }
 
-function missedBig(accessor: Accessor, offset: number, read: "readI64" | "readU64"): bigint {
-  accessor["#views"].sync();
-  return accessor["#views"].source[read](accessor["#address"] + offset);
+function missedBig(views: FieldViews, address: number, read: "readI64" | "readU64"): bigint {
+  views.sync();
+  return views.source[read](address);
 }
 
-export function missedWrite(accessor: Accessor, offset: number, write: NumberWriter, value: number): void {
-  accessor["#views"].sync();
-  accessor["#views"].source[write](accessor["#address"] + offset, value);
+export function missedWrite(views: FieldViews, address: number, write: NumberWriter, value: number): void {
+  views.sync();
+  views.source[write](address, value);
 }
 
 function missedBigWrite(
-  accessor: Accessor,
-  offset: number,
+  views: FieldViews,
+  address: number,
   write: "writeI64" | "writeU64",
   value: bigint,
 ): void {
-  accessor["#views"].sync();
-  accessor["#views"].source[write](accessor["#address"] + offset, value);
+  views.sync();
+  views.source[write](address, value);
 }
 
 /** The property for a number at `offset` bytes of a struct in a memory. */
@@ -81,14 +82,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].i8[this["#address"] + step];
-        return value !== undefined ? value : missed(this, offset, "readI8");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readI8");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].i8;
         const index = this["#address"] + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeI8", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeI8", value);
       },
     };
   },
@@ -97,14 +98,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].u8[this["#address"] + step];
-        return value !== undefined ? value : missed(this, offset, "readU8");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readU8");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].u8;
         const index = this["#address"] + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeU8", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeU8", value);
       },
     };
   },
@@ -113,14 +114,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].i16[(this["#address"] >>> 1) + step];
-        return value !== undefined ? value : missed(this, offset, "readI16");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readI16");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].i16;
         const index = (this["#address"] >>> 1) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeI16", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeI16", value);
       },
     };
   },
@@ -129,14 +130,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].u16[(this["#address"] >>> 1) + step];
-        return value !== undefined ? value : missed(this, offset, "readU16");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readU16");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].u16;
         const index = (this["#address"] >>> 1) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeU16", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeU16", value);
       },
     };
   },
@@ -145,14 +146,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].i32[(this["#address"] >>> 2) + step];
-        return value !== undefined ? value : missed(this, offset, "readI32");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readI32");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].i32;
         const index = (this["#address"] >>> 2) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeI32", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeI32", value);
       },
     };
   },
@@ -161,14 +162,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].u32[(this["#address"] >>> 2) + step];
-        return value !== undefined ? value : missed(this, offset, "readU32");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readU32");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].u32;
         const index = (this["#address"] >>> 2) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeU32", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeU32", value);
       },
     };
   },
@@ -177,14 +178,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].f32[(this["#address"] >>> 2) + step];
-        return value !== undefined ? value : missed(this, offset, "readF32");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readF32");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].f32;
         const index = (this["#address"] >>> 2) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeF32", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeF32", value);
       },
     };
   },
@@ -193,14 +194,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].f64[(this["#address"] >>> 3) + step];
-        return value !== undefined ? value : missed(this, offset, "readF64");
+        return value !== undefined ? value : missed(this["#views"], this["#address"] + offset, "readF64");
       },
       set(value: number) {
         checkNumber(value);
         const view = this["#views"].f64;
         const index = (this["#address"] >>> 3) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedWrite(this, offset, "writeF64", value);
+        else missedWrite(this["#views"], this["#address"] + offset, "writeF64", value);
       },
     };
   },
@@ -209,14 +210,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].i64[(this["#address"] >>> 3) + step];
-        return value !== undefined ? value : missedBig(this, offset, "readI64");
+        return value !== undefined ? value : missedBig(this["#views"], this["#address"] + offset, "readI64");
       },
       set(value: bigint) {
         checkBigInt(value);
         const view = this["#views"].i64;
         const index = (this["#address"] >>> 3) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedBigWrite(this, offset, "writeI64", value);
+        else missedBigWrite(this["#views"], this["#address"] + offset, "writeI64", value);
       },
     };
   },
@@ -225,14 +226,14 @@ export const numberField: { [N in ScalarName]: (offset: number) => FieldProperty
     return {
       get() {
         const value = this["#views"].u64[(this["#address"] >>> 3) + step];
-        return value !== undefined ? value : missedBig(this, offset, "readU64");
+        return value !== undefined ? value : missedBig(this["#views"], this["#address"] + offset, "readU64");
       },
       set(value: bigint) {
         checkBigInt(value);
         const view = this["#views"].u64;
         const index = (this["#address"] >>> 3) + step;
         if (view[index] !== undefined) view[index] = value;
-        else missedBigWrite(this, offset, "writeU64", value);
+        else missedBigWrite(this["#views"], this["#address"] + offset, "writeU64", value);
       },
     };
   },

@@ -4,7 +4,7 @@
 // `struct()` makes a class with a getter and a setter for each field: no Proxy, and nothing of JavaScript per access but
 // a typed array read (number-fields.ts).
 import { LinmemTypeError } from "../errors.js";
-import { writeWhole } from "./array-type.js";
+import { ArrayView, writeWhole } from "./array-type.js";
 import { type DataSource, viewsFor } from "./data-source.js";
 import {
   type AnyType,
@@ -45,6 +45,7 @@ export interface FieldLayout {
 }
 
 type AccessorClass = new (views: FieldViews, address: number) => Accessor;
+type ArrayClass = typeof ArrayView<AnyType>;
 
 export class StructType<F extends Fields> extends DataType<StructValue<F>, StructInit<F>, StructCopy<F>> {
   /** Offset, size and type of each field. */
@@ -52,6 +53,8 @@ export class StructType<F extends Fields> extends DataType<StructValue<F>, Struc
   readonly #inMemory: AccessorClass;
   /** For regions and the like. */
   readonly #checked: AccessorClass;
+  /** Of structs in a memory. */
+  readonly #array: ArrayClass;
 
   constructor(fields: F) {
     const { layout, byteLength, alignment } = layOut(fields);
@@ -59,6 +62,7 @@ export class StructType<F extends Fields> extends DataType<StructValue<F>, Struc
     this.fields = layout as { readonly [K in keyof F]: FieldLayout };
     this.#inMemory = accessorClass(this, layout, (type, offset) => type.field(offset));
     this.#checked = accessorClass(this, layout, (type, offset) => type.checkedField(offset));
+    this.#array = arrayClass(this.#inMemory, byteLength);
   }
 
   /**
@@ -85,10 +89,14 @@ export class StructType<F extends Fields> extends DataType<StructValue<F>, Struc
 
   /** @internal */
   readAt(views: FieldViews, address: number): StructValue<F> {
-    // Views index with 32 bits.
-    const direct = views.source instanceof LinearMemory && address < ADDRESSES_32;
-    const Class = direct ? this.#inMemory : this.#checked;
+    const Class = isDirect(views, address) ? this.#inMemory : this.#checked;
     return new Class(views, address) as unknown as StructValue<F>;
+  }
+
+  /** @internal */
+  override arrayAt(length: number, views: FieldViews, address: number): Iterable<StructValue<F>> | undefined {
+    if (!isDirect(views, address + length * this.byteLength)) return undefined;
+    return new this.#array(this, length, views, address) as Iterable<StructValue<F>>;
   }
 
   /** @internal */
@@ -119,7 +127,10 @@ export class StructType<F extends Fields> extends DataType<StructValue<F>, Struc
   }
 }
 
-const ADDRESSES_32 = 2 ** 32;
+/** Whether typed arrays reach up to `address`: they are indexed with 32 bits. */
+function isDirect(views: FieldViews, address: number): boolean {
+  return address <= 2 ** 32 && views.source instanceof LinearMemory;
+}
 
 /**
  * A struct in the layout of C and Rust's `repr(C)`:
@@ -175,8 +186,9 @@ function accessorClass(
 ): AccessorClass {
   // A class of its own for each struct: engines tell objects apart by it.
   class StructAccessor implements Accessor {
-    "#views": FieldViews;
-    "#address": number;
+    // Only declared: a field that is undefined first can hold anything, and is slower to read.
+    declare "#views": FieldViews;
+    declare "#address": number;
 
     constructor(views: FieldViews, address: number) {
       this["#views"] = views;
@@ -197,4 +209,14 @@ function accessorClass(
   // A field may be called so.
   if (!Object.hasOwn(layout, "constructor")) Reflect.deleteProperty(StructAccessor.prototype, "constructor");
   return StructAccessor;
+}
+
+/** Arrays of one kind of struct: an accessor is made in the loop, where the engine sees that it needs none. */
+function arrayClass(Element: AccessorClass, stride: number): ArrayClass {
+  return class StructArray<T extends AnyType> extends ArrayView<T> {
+    override get(index: number): ValueOf<T> {
+      if (index >>> 0 !== index || index >= this.length) return super.get(index);
+      return new Element(this["#views"], this["#address"] + index * stride) as ValueOf<T>;
+    }
+  };
 }
