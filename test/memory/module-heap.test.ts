@@ -20,6 +20,8 @@ import { bool, f32, i16, u8, u32 } from "../../src/memory/data-types.js";
 import { LinearMemory } from "../../src/memory/linear-memory.js";
 import { ModuleHeap } from "../../src/memory/module-heap.js";
 import { struct } from "../../src/memory/struct.js";
+import { hasAddresses64 } from "./modules.js";
+import { assemble } from "./support/assemble.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: exports of the fixtures
 type Exports = any;
@@ -512,4 +514,23 @@ test("random lives of blocks: contents stay, nothing is left", () => {
     }),
     { seed: 7, numRuns: 60 },
   );
+});
+
+test("modules with 64-bit addresses take and return BigInts", async (t) => {
+  if (!hasAddresses64) return t.skip("this engine has no 64-bit addresses");
+  const bytes =
+    await assemble(`(module (memory (export "memory") i64 1 4) (global $next (mut i64) (i64.const 1024))
+    (func (export "malloc") (param i64) (result i64)
+      (global.get $next)
+      (global.set $next (i64.add (global.get $next) (i64.and (i64.add (local.get 0) (i64.const 15)) (i64.const -16)))))
+    (func (export "free") (param i64))
+    (func (export "first") (param i64) (result i32) (i32.load8_u (local.get 0))))`);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const heap = new ModuleHeap(instance);
+  using text = heap.string("wide");
+  assert.equal((instance.exports as Exports).first(BigInt(text.ptr)), 0x77);
+  using point = heap.struct(Point, { x: 2 });
+  assert.equal(point.value.x, 2);
+  using adopted = heap.adopt(BigInt(text.ptr), 4);
+  assert.deepEqual(adopted.copy(), new TextEncoder().encode("wide"));
 });

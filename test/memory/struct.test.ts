@@ -21,7 +21,9 @@ import {
   u64,
 } from "../../src/memory/data-types.js";
 import { LinearMemory } from "../../src/memory/linear-memory.js";
+import { Region } from "../../src/memory/region.js";
 import { struct, type Value } from "../../src/memory/struct.js";
+import { hasAddresses64 } from "./modules.js";
 
 const Point = struct({ x: f32, alive: bool, tag: array(u8, 16) });
 
@@ -402,4 +404,44 @@ test("every kind of field reads and writes what DataView does", () => {
     }),
     { seed: 3, numRuns: 400 },
   );
+});
+
+test("structs, arrays of them and regions reach the last byte of 4 GiB", () => {
+  const m = new LinearMemory({ initial: 65_536, maximum: 65_536 });
+  const end = 2 ** 32;
+  const Last = struct({ a: f64, b: f32, c: bool, d: u8 });
+  assert.equal(Last.byteLength, 16);
+  const points = array(Last, 4).at(m, end - 64);
+  points.get(3).a = 1.5;
+  points.get(3).c = true;
+  points.get(3).d = 7;
+  const last = Last.at(m, end - 16);
+  assert.deepEqual([last.a, last.c, last.d], [1.5, true, 7]);
+  assert.equal(m.readU8(end - 3), 7);
+  last.b = 2;
+  const region = new Region(m, end - 16, 16);
+  assert.deepEqual(Last.copy(region, 0), { a: 1.5, b: 2, c: true, d: 7 });
+  region.writeU32(12, 0xffff_ffff);
+  assert.equal(last.d, 255);
+  assert.throws(() => Last.at(m, end - 8), { code: "ERR_LINMEM_BOUNDS" });
+  assert.throws(() => points.get(4), { code: "ERR_LINMEM_INDEX" });
+});
+
+test("structs above 4 GiB, where engines have such memories", (t) => {
+  if (!hasAddresses64) return t.skip("this engine has no 64-bit addresses");
+  let m: LinearMemory;
+  try {
+    m = new LinearMemory({ initial: 65_537, maximum: 65_537, address: "i64" });
+  } catch (error) {
+    return t.skip((error as Error).message);
+  }
+  const point = Point.at(m, 2 ** 32 + 24);
+  point.x = 1.5;
+  point.tag.copyFrom([1, 2], 1);
+  assert.equal(m.readF32(2 ** 32 + 24), 1.5);
+  assert.equal(m.readF32(24), 0);
+  const across = array(Point, 4).at(m, 2n ** 32n - 48n);
+  across.get(3).x = 2.5;
+  assert.equal(m.readF32(2 ** 32 + 24), 2.5);
+  assert.deepEqual([...across.get(3).tag].slice(0, 4), [0, 1, 2, 0]);
 });
