@@ -38,7 +38,8 @@ function whole(value: unknown): number {
  * Offsets count from the start of the region. Growth of the memory changes nothing.
  *
  * Whoever holds a region can read and write it, and hand out parts; `readOnly()` gives one that can't be written.
- * Structs can lie in a region: `Point.at(region, 0)`.
+ * Structs can lie in a region: `Point.at(region, 0)`. Code that replaces what the engine's prototypes hold sees nothing,
+ * as long as linmem was loaded before it.
  */
 export class Region implements Loads {
   readonly #memory: WebAssembly.Memory;
