@@ -3,7 +3,8 @@
  * that leads there; on a JavaScript interpreter the imports that can't are the difference between instrumenting
  * 64 % and 90 % of the calls, because an assertion or a bounds check that ends in `abort` is everywhere.
  */
-import { op, skipLeb } from "../wasm/instructions.js";
+import { op } from "../wasm/instructions.js";
+import { skipLeb } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind } from "../wasm/types.js";
 import type { Sites } from "./scan.js";

@@ -1,6 +1,6 @@
 /** References to functions in constant expressions: initial values of globals and tables, element segments. */
-import { instructionEnd, op, u32At } from "../wasm/instructions.js";
-import { Writer } from "../wasm/leb128.js";
+import { instructionEnd, op } from "../wasm/instructions.js";
+import { u32At, Writer } from "../wasm/leb128.js";
 
 /** Calls `visit` with each function that a constant expression refers to. */
 export function forEachRefFunc(expression: Uint8Array, visit: (index: number) => void): void {

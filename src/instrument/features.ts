@@ -1,5 +1,6 @@
 /** Which proposals beyond the first version of WebAssembly a module uses, by looking and not by what it declares. */
-import { instructionEnd, op, u32At } from "../wasm/instructions.js";
+import { instructionEnd, op } from "../wasm/instructions.js";
+import { u32At } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { decodeLocals } from "../wasm/sections/code.js";
 import { externalKind, type Limits, type TypeDefinition, type ValueType, valueType } from "../wasm/types.js";

@@ -1,7 +1,8 @@
 /**
  * Function bodies from bytes to bytes: the spans between sites are copied, and only sites are written anew.
  */
-import { instructionEnd, op, skipLeb } from "../wasm/instructions.js";
+import { instructionEnd, op } from "../wasm/instructions.js";
+import { skipLeb } from "../wasm/leb128.js";
 import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals, type LocalCounts } from "../wasm/sections/code.js";

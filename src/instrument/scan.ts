@@ -4,7 +4,8 @@
  * A walk and a copy of spans is several times faster than a walk that copies instruction by instruction.
  */
 import { DecodeError } from "../errors.js";
-import { instructionEnd, op, simpleImmediates, u32At } from "../wasm/instructions.js";
+import { instructionEnd, op, simpleImmediates } from "../wasm/instructions.js";
+import { u32At } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
 

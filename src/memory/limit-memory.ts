@@ -5,8 +5,8 @@
 //
 // Everything is appended (a type, functions, globals, exports), so no index in the module changes.
 import { LinmemError, LinmemRangeError } from "../errors.js";
-import { instructionEnd, op, u32At } from "../wasm/instructions.js";
-import { Writer } from "../wasm/leb128.js";
+import { instructionEnd, op } from "../wasm/instructions.js";
+import { u32At, Writer } from "../wasm/leb128.js";
 import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
 import { encodeExports } from "../wasm/sections/exports.js";

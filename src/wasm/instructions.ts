@@ -169,8 +169,8 @@ const atomicForms = table(0x4f, [
   [form.byte, 0x03],
 ]);
 
-/** Value of an unsigned LEB128 at `pos`, of at most 32 bits. */
-export function u32At(bytes: Uint8Array, pos: number): number {
+/** As `u32At` of leb128.ts, without its checks: a number that is cut or too long is the engine's to refuse. */
+function looseU32(bytes: Uint8Array, pos: number): number {
   let byte = bytes[pos++];
   if (byte < 0x80) return byte;
   let value = byte & 0x7f;
@@ -183,8 +183,8 @@ export function u32At(bytes: Uint8Array, pos: number): number {
   return value >>> 0;
 }
 
-/** Position after the LEB128 at `pos`. */
-export function skipLeb(bytes: Uint8Array, pos: number): number {
+/** Position after the LEB128 at `pos`, without checks. */
+function skipLoose(bytes: Uint8Array, pos: number): number {
   while (bytes[pos++] & 0x80);
   return pos;
 }
@@ -192,14 +192,14 @@ export function skipLeb(bytes: Uint8Array, pos: number): number {
 /** Position after a value type. `(ref ht)` and `(ref null ht)` take a heap type behind their byte. */
 function skipValueType(bytes: Uint8Array, pos: number): number {
   const type = bytes[pos];
-  return type === 0x63 || type === 0x64 ? skipLeb(bytes, pos + 1) : skipLeb(bytes, pos);
+  return type === 0x63 || type === 0x64 ? skipLoose(bytes, pos + 1) : skipLoose(bytes, pos);
 }
 
 function skipMemarg(bytes: Uint8Array, pos: number): number {
   const flags = bytes[pos];
-  pos = skipLeb(bytes, pos);
-  if (flags & 0x40) pos = skipLeb(bytes, pos);
-  return skipLeb(bytes, pos);
+  pos = skipLoose(bytes, pos);
+  if (flags & 0x40) pos = skipLoose(bytes, pos);
+  return skipLoose(bytes, pos);
 }
 
 /**
@@ -220,8 +220,8 @@ export function instructionEnd(bytes: Uint8Array, pos: number): number {
           : shape === form.gc
             ? gcForms
             : atomicForms;
-    const sub = u32At(bytes, pos);
-    pos = skipLeb(bytes, pos);
+    const sub = looseU32(bytes, pos);
+    pos = skipLoose(bytes, pos);
     shape = sub < forms.length ? forms[sub] : form.unknown;
   }
   switch (shape) {
@@ -233,7 +233,7 @@ export function instructionEnd(bytes: Uint8Array, pos: number): number {
     case form.memarg:
       return skipMemarg(bytes, pos);
     case form.leb2:
-      return skipLeb(bytes, skipLeb(bytes, pos));
+      return skipLoose(bytes, skipLoose(bytes, pos));
     case form.block:
       return skipValueType(bytes, pos);
     case form.bytes4:
@@ -247,7 +247,7 @@ export function instructionEnd(bytes: Uint8Array, pos: number): number {
     case form.memargLane:
       return skipMemarg(bytes, pos) + 1;
     case form.castBranch:
-      return skipLeb(bytes, skipLeb(bytes, skipLeb(bytes, pos + 1)));
+      return skipLoose(bytes, skipLoose(bytes, skipLoose(bytes, pos + 1)));
     case form.brTable:
     case form.types:
     case form.tryTable:
@@ -260,20 +260,20 @@ export function instructionEnd(bytes: Uint8Array, pos: number): number {
 /** Instructions that carry a vector; `pos` is behind the opcode. */
 function vectorEnd(bytes: Uint8Array, pos: number, shape: Form): number {
   if (shape === form.tryTable) pos = skipValueType(bytes, pos);
-  const count = u32At(bytes, pos) + (shape === form.brTable ? 1 : 0);
-  pos = skipLeb(bytes, pos);
+  const count = looseU32(bytes, pos) + (shape === form.brTable ? 1 : 0);
+  pos = skipLoose(bytes, pos);
   // every element takes at least a byte: an absurd count must not keep us here
   if (count > bytes.length - pos) throw new DecodeError(`vector of ${count} elements does not fit`, pos);
   for (let i = 0; i < count; i++) {
     if (shape === form.types) {
       pos = skipValueType(bytes, pos);
     } else if (shape === form.brTable) {
-      pos = skipLeb(bytes, pos);
+      pos = skipLoose(bytes, pos);
     } else {
       // catch and catch_ref name a tag, catch_all and catch_all_ref don't
       const clause = bytes[pos++];
-      if (clause < 2) pos = skipLeb(bytes, pos);
-      pos = skipLeb(bytes, pos);
+      if (clause < 2) pos = skipLoose(bytes, pos);
+      pos = skipLoose(bytes, pos);
     }
   }
   return pos;

@@ -2,8 +2,8 @@
  * What a function body tells about itself without running it: its constants, the static addresses it uses, its
  * calls. Collected only for the few functions whose type and size fit an allocator's.
  */
-import { instructionEnd, op, u32At } from "../../wasm/instructions.js";
-import { Writer } from "../../wasm/leb128.js";
+import { instructionEnd, op } from "../../wasm/instructions.js";
+import { u32At, Writer } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
 import { decodeLocals } from "../../wasm/sections/code.js";
 
