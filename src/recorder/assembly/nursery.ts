@@ -30,6 +30,9 @@ export const DEAD: u16 = 2;
 /** Nothing is left to do. */
 export const GONE: u16 = 3;
 
+/** So few entries that clearing their heads one by one is faster than clearing all heads. */
+const FEW: u32 = 64;
+
 /** Index of the next entry. */
 export let next: u32 = 1;
 
@@ -101,6 +104,13 @@ export function compact(mark: u32): u32 {
 }
 
 export function empty(): void {
-  memory.fill(NURSERY_HEADS, 0, 2 << NURSERY_HEAD_BITS);
+  if (next > FEW) {
+    memory.fill(NURSERY_HEADS, 0, 2 << NURSERY_HEAD_BITS);
+  } else {
+    // what was flipped by `retire` left its chain's head to another entry, which is cleared with that one
+    for (let index: u32 = 1; index < next; index++) {
+      store<u16>(head(load<u32>(entryAt(index), ENTRY_ADDRESS)), 0);
+    }
+  }
   next = 1;
 }
