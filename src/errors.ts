@@ -1,5 +1,6 @@
 /** Base of every error that linmem throws on purpose. `code` is stable; the message may be reworded. */
 export class LinmemError extends Error {
+  /** What went wrong, as `ERR_LINMEM_…`. Never changes. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -46,7 +47,9 @@ export type ErrorNumbers = Readonly<Record<string, number>>;
 
 /** A number that does not fit: an address outside, a growth past the maximum. Also a `RangeError`. */
 export class LinmemRangeError extends RangeError {
+  /** What went wrong, as `ERR_LINMEM_…`. Never changes. */
   readonly code: string;
+  /** The numbers of the message, by name. */
   readonly numbers: ErrorNumbers;
 
   constructor(code: string, message: string, numbers: ErrorNumbers = {}, options?: ErrorOptions) {
@@ -59,6 +62,7 @@ export class LinmemRangeError extends RangeError {
 
 /** An argument of the wrong kind: a string for an address, NaN pages. Also a `TypeError`. */
 export class LinmemTypeError extends TypeError {
+  /** What went wrong, as `ERR_LINMEM_…`. Never changes. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {

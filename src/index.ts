@@ -3,15 +3,21 @@
 
 /** The library: `import { … } from "linmem"`. */
 export * from "./errors.js";
-export type { Allocator, Content } from "./memory/allocator.js";
-export { ArrayType, type ArrayView, array } from "./memory/array-type.js";
+export type { Allocator, Content, LiveBlocks } from "./memory/allocator.js";
+export { type ArrayCopy, ArrayType, type ArrayView, array, type TypedArrayOf } from "./memory/array-type.js";
 export type { ArrayBlock, Block, Encoding, OwnedBlock, StringBlock, StructBlock } from "./memory/blocks.js";
-export { Budget, type PressureEvent } from "./memory/budget.js";
+export { Budget, type Budgeted, type PressureEvent } from "./memory/budget.js";
 export {
+  type AnyFunction,
   allocators,
+  type BindgenFunctions,
+  type CFunctions,
+  type ComponentFunctions,
   type Convention,
   type ExportedFunction,
+  type FunctionFinder,
   type ModuleAllocator,
+  type NamedFunctions,
 } from "./memory/conventions.js";
 export type { DataSource } from "./memory/data-source.js";
 export {
@@ -19,6 +25,7 @@ export {
   bool,
   type CopyOf,
   DataType,
+  type EnumBase,
   enumeration,
   f32,
   f64,
@@ -27,10 +34,14 @@ export {
   i16,
   i32,
   i64,
+  type MemberName,
+  type NumberOf,
   NumberType,
   type Pointer,
+  type PointsTo,
   pointer,
   ScalarType,
+  type TypedArrays,
   u8,
   u16,
   u32,
@@ -45,11 +56,19 @@ export {
 } from "./memory/development.js";
 export type { AddressType } from "./memory/engine.js";
 export type { Loads, ScalarName } from "./memory/field-views.js";
-export { type BlockOptions, OwningHeap, type StringOptions } from "./memory/heap.js";
 export {
+  type BlockOptions,
+  type ElementType,
+  OwningHeap,
+  type StringOptions,
+  type TypeNamed,
+} from "./memory/heap.js";
+export {
+  type ImportValue,
   type IsolatedInstance,
   type IsolationOptions,
   instantiateIsolated,
+  type PluginExports,
   type RefusedGrowth,
 } from "./memory/isolated.js";
 export { type GrowthEvent, LinearMemory, type LinearMemoryOptions } from "./memory/linear-memory.js";
@@ -61,7 +80,9 @@ export { type LiveMemory, liveMemories, type ResidentReader, setResidentReader }
 export { Scope } from "./memory/scope.js";
 export {
   type FieldLayout,
+  type ScalarFields,
   type StructCopy,
+  type StructFields,
   type StructInit,
   type StructType,
   type StructValue,

@@ -4,11 +4,20 @@ import type { LinearMemory } from "./linear-memory.js";
 /** What is going to lie in a block, for allocators that must know it (AssemblyScript's). */
 export type Content = "bytes" | "text";
 
+/** What the live handles of a heap hold. */
+export interface LiveBlocks {
+  /** Their number. */
+  blocks: number;
+  /** Bytes that were asked for. */
+  bytes: number;
+}
+
 /** Hands out pieces of one linear memory. All sizes in bytes; alignments are powers of two. */
 export interface Allocator {
+  /** The memory that the blocks lie in. */
   readonly memory: LinearMemory;
   /** What its live handles hold. */
-  readonly live: { blocks: number; bytes: number };
+  readonly live: LiveBlocks;
 
   /**
    * The address of `byteLength` bytes, of which nothing is known.

@@ -15,7 +15,7 @@ import { LinearMemory } from "./linear-memory.js";
 import { show } from "./pages.js";
 
 /** The typed array that `view()` and `copy()` of an array of `T` give, if there is one. */
-type TypedArrayOf<T> = T extends NumberType<infer N extends ScalarName> ? TypedArrays[N] : never;
+export type TypedArrayOf<T> = T extends NumberType<infer N extends ScalarName> ? TypedArrays[N] : never;
 
 /** What `copy()` of an array of `T` gives: a typed array of numbers, otherwise an ordinary array. */
 export type ArrayCopy<T> = T extends NumberType<infer N extends ScalarName> ? TypedArrays[N] : CopyOf<T>[];
@@ -42,6 +42,7 @@ export class ArrayView<T extends AnyType> implements Iterable<ValueOf<T>> {
     return this.#element.readAt(this["#views"], this.#addressOf(index));
   }
 
+  /** Writes the element at `index`, all of it or, when it can't be written, nothing. */
   set(index: number, value: InitOf<T>): void {
     this.#element.writeAt(this["#views"].source, this.#addressOf(index), value);
   }
@@ -88,6 +89,7 @@ export class ArrayView<T extends AnyType> implements Iterable<ValueOf<T>> {
     return element.over(source.buffer, this["#address"], this.length) as TypedArrayOf<T>;
   }
 
+  /** The elements one after the other, each as `get` gives it. */
   *[Symbol.iterator](): Generator<ValueOf<T>> {
     for (let index = 0; index < this.length; index++) yield this.get(index);
   }
@@ -149,7 +151,9 @@ export function writeWhole<T extends AnyType>(
 /** `length` elements of one type, one after the other. */
 export class ArrayType<T extends AnyType> extends DataType<ArrayView<T>, ArrayLike<InitOf<T>>, ArrayCopy<T>> {
   constructor(
+    /** The type of the elements. */
     readonly element: T,
+    /** Number of elements. */
     readonly length: number,
   ) {
     if (!Number.isInteger(length) || length < 0) {

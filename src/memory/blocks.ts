@@ -133,10 +133,12 @@ export class Block extends OwnedBlock {
   }
 }
 
+/** How text lies in a block. */
 export type Encoding = "utf-8" | "utf-16";
 
 /** A block of text. */
 export class StringBlock extends OwnedBlock {
+  /** How its text is encoded. */
   readonly encoding: Encoding;
 
   /** @internal */
@@ -161,6 +163,7 @@ export class StringBlock extends OwnedBlock {
 
 /** A block of elements of one type. */
 export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterable<ValueOf<T>> {
+  /** The type of the elements. */
   readonly element: T;
 
   /** @internal */
@@ -189,6 +192,7 @@ export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterabl
     return this.value.get(index);
   }
 
+  /** Writes the element at `index`. */
   set(index: number, value: InitOf<T>): void {
     this.value.set(index, value);
   }
@@ -208,6 +212,7 @@ export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterabl
     return this.value.view();
   }
 
+  /** The elements one after the other, each as `get` gives it. */
   [Symbol.iterator](): Generator<ValueOf<T>> {
     return this.value[Symbol.iterator]();
   }
@@ -225,6 +230,7 @@ export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterabl
 
 /** A block that is one struct (or anything else that has a type). */
 export class StructBlock<T extends AnyType> extends OwnedBlock {
+  /** What lies in it. */
   readonly type: T;
 
   /** @internal */

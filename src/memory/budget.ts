@@ -3,8 +3,9 @@ import { LinmemRangeError, LinmemTypeError } from "../errors.js";
 import { checkPages, show } from "./pages.js";
 import { type Subscription, subscription } from "./subscription.js";
 
-/** What a budget must know of a memory. */
-interface Budgeted {
+/** What a budget must know of a memory: a `LinearMemory`. */
+export interface Budgeted {
+  /** Pages now. */
   readonly pages: number;
   /** Lets `wasm.grow`, called by anybody, ask the budgets first. */
   interceptGrow(): void;
@@ -12,11 +13,13 @@ interface Budgeted {
 
 /** What a pressure listener hears. All in pages. */
 export interface PressureEvent {
+  /** Which budget it is. */
   budget: Budget;
   /** What the memories have now. */
   used: number;
   /** What is asked for on top of it; 0 when a module has grown a memory by itself already. */
   wanted: number;
+  /** The most that they may have together. */
   limit: number;
 }
 

@@ -4,8 +4,9 @@ import type { Content } from "./allocator.js";
 import type { Encoding } from "./blocks.js";
 import { show } from "./pages.js";
 
+/** Any function. */
 // biome-ignore lint/suspicious/noExplicitAny: exports take and return what they like
-type AnyFunction = (...parameters: any[]) => any;
+export type AnyFunction = (...parameters: any[]) => any;
 
 /** An exported function, by its name or itself. */
 export type ExportedFunction = string | AnyFunction;
@@ -16,7 +17,9 @@ export interface ModuleAllocator {
   readonly name: string;
   /** What text looks like in this language. */
   readonly encoding: Encoding;
+  /** Whether a NUL ends text. */
   readonly terminated: boolean;
+  /** The address of a new block, or 0. Sizes and alignments are bytes. */
   allocate(size: number, alignment: number, content: Content): number | bigint;
   /** Without it, or when it returns undefined, a block is allocated anew and copied. */
   reallocate?(ptr: number, oldSize: number, size: number, alignment: number): number | bigint | undefined;
@@ -25,20 +28,25 @@ export interface ModuleAllocator {
 }
 
 /** Finds functions of a module; what it gives takes numbers also where addresses are 64 bits wide. */
-export interface Exports {
+export interface FunctionFinder {
   /** @throws TypeError (`ERR_LINMEM_ALLOCATOR`) when there is none */
   require(wanted: ExportedFunction): (...parameters: number[]) => number | bigint;
+  /** Undefined when there is none. */
   find(wanted: ExportedFunction | undefined): ((...parameters: number[]) => number | bigint) | undefined;
 }
 
 /** A way of exporting an allocator. */
-export type Convention = (exports: Exports) => ModuleAllocator;
+export type Convention = (exports: FunctionFinder) => ModuleAllocator;
 
+/** Functions of C, where they are not called by their usual names. */
 export interface CFunctions {
+  /** Without it `malloc`. */
   malloc?: ExportedFunction;
+  /** Without it `free`. */
   free?: ExportedFunction;
+  /** Without it `realloc`, if there is one. */
   realloc?: ExportedFunction;
-  /** For blocks that are aligned to more than 8 bytes. */
+  /** For blocks that are aligned to more than 8 bytes; without it `aligned_alloc`, if there is one. */
   alignedAlloc?: ExportedFunction;
 }
 
@@ -71,9 +79,13 @@ export function c(names: CFunctions = {}): Convention {
   };
 }
 
+/** Functions of wasm-bindgen, where they are not called by their usual names. */
 export interface BindgenFunctions {
+  /** Without it `__wbindgen_malloc`. */
   malloc?: ExportedFunction;
+  /** Without it `__wbindgen_realloc`, if there is one. */
   realloc?: ExportedFunction;
+  /** Without it `__wbindgen_free`. */
   free?: ExportedFunction;
 }
 
@@ -104,13 +116,19 @@ export function wasmBindgen(names: BindgenFunctions = {}): Convention {
   };
 }
 
+/** Functions of a component. */
+export interface ComponentFunctions {
+  /** Without it `cabi_realloc`. */
+  realloc?: ExportedFunction;
+  /** Called with address, size and alignment. Without it nothing can be released. */
+  free?: ExportedFunction;
+}
+
 /**
  * The component model: `cabi_realloc(ptr, oldSize, align, size)`. It can't release: what it allocates belongs to the
  * call that it is passed to, so `give()` it. Name a `free(ptr, size, align)` if the module has one.
  */
-export function componentModel(
-  names: { realloc?: ExportedFunction; free?: ExportedFunction } = {},
-): Convention {
+export function componentModel(names: ComponentFunctions = {}): Convention {
   return (exports) => {
     const realloc = exports.require(names.realloc ?? "cabi_realloc");
     const free = names.free === undefined ? undefined : exports.require(names.free);
@@ -149,6 +167,7 @@ export function assemblyScript(): Convention {
   };
 }
 
+/** Functions that allocate and release. */
 export interface NamedFunctions {
   /** Called with size and alignment; returns the address. */
   allocate: ExportedFunction;
@@ -159,7 +178,7 @@ export interface NamedFunctions {
 }
 
 /**
- * Any functions, by name or as functions of yours that call exports in their own way. Exports ignore arguments that they
+ * Any functions, by name or as functions of yours that call exports in their own way. FunctionFinder ignore arguments that they
  * have no parameters for.
  */
 export function functions(names: NamedFunctions): Convention {
@@ -180,7 +199,27 @@ export function functions(names: NamedFunctions): Convention {
 }
 
 /** The conventions by name: `new ModuleHeap(instance, { allocator: allocators.c({ malloc: "_malloc" }) })`. */
-export const allocators = { c, wasmBindgen, componentModel, assemblyScript, functions } as const;
+export const allocators = {
+  /** C, C++, Zig, napi-rs…: `malloc(size)`, `free(ptr)`, `realloc(ptr, size)`. Text ends with a NUL. */
+  c,
+  /**
+   * Rust with wasm-bindgen: `__wbindgen_malloc(size, align)` and its kin. Builds that call them `__wbindgen_export_0`…
+   * say nowhere which is which: look into the JavaScript beside the module and name them.
+   */
+  wasmBindgen,
+  /**
+   * The component model: `cabi_realloc(ptr, oldSize, align, size)`. It can't release: `give()` blocks to the call that
+   * takes them, or name a function that frees.
+   */
+  componentModel,
+  /**
+   * AssemblyScript with `--exportRuntime`. Blocks are pinned objects of class ArrayBuffer, strings of class String;
+   * released means unpinned.
+   */
+  assemblyScript,
+  /** Any functions, by name or as functions of yours that call exports in their own way. */
+  functions,
+} as const;
 
 /** The convention that the names of a module's exports speak for. */
 export function detect(names: readonly string[]): Convention {
@@ -204,7 +243,7 @@ export function detect(names: readonly string[]): Convention {
 }
 
 /** The functions of `exports`, called with BigInts when `wide`. */
-export function exportsOf(exports: Readonly<Record<string, unknown>>, wide: boolean): Exports {
+export function exportsOf(exports: Readonly<Record<string, unknown>>, wide: boolean): FunctionFinder {
   const find = (wanted: ExportedFunction | undefined) => {
     const found = typeof wanted === "string" ? exports[wanted] : wanted;
     if (typeof found !== "function") return undefined;

@@ -10,10 +10,13 @@ import { hex } from "./views.js";
  * memory no more.
  */
 export abstract class DataType<V = unknown, I = V, C = V> {
-  /** @param byteLength size in bytes, `alignment` included, so that an array of them has no gaps */
+  /** @param byteLength size in bytes, padding at the end included, so that an array of them has no gaps */
   constructor(
+    /** In words, for messages. */
     readonly name: string,
+    /** In bytes. */
     readonly byteLength: number,
+    /** Its addresses are multiples of this, in bytes. */
     readonly alignment: number,
   ) {}
 
@@ -43,6 +46,7 @@ export abstract class DataType<V = unknown, I = V, C = V> {
   }
 }
 
+/** Any type of data. */
 // biome-ignore lint/suspicious/noExplicitAny: any type at all
 export type AnyType = DataType<any, any, any>;
 
@@ -55,6 +59,7 @@ export type CopyOf<T> = T extends DataType<infer _V, infer _I, infer C> ? C : ne
 
 /** A type whose values are no part of the memory: fields of it can be assigned. */
 export abstract class ScalarType<V = unknown, I = V> extends DataType<V, I, V> {
+  /** The value at an address, which is not checked for alignment. */
   abstract read(source: Loads, address: number): V;
 
   readAt(views: FieldViews, address: number): V {
@@ -80,15 +85,25 @@ export abstract class ScalarType<V = unknown, I = V> extends DataType<V, I, V> {
 
 /** The typed array of each kind of number. */
 export interface TypedArrays {
+  /** Of `i8`. */
   i8: Int8Array;
+  /** Of `u8`. */
   u8: Uint8Array;
+  /** Of `i16`. */
   i16: Int16Array;
+  /** Of `u16`. */
   u16: Uint16Array;
+  /** Of `i32`. */
   i32: Int32Array;
+  /** Of `u32`. */
   u32: Uint32Array;
+  /** Of `f32`. */
   f32: Float32Array;
+  /** Of `f64`. */
   f64: Float64Array;
+  /** Of `i64`. */
   i64: BigInt64Array;
+  /** Of `u64`. */
   u64: BigUint64Array;
 }
 
@@ -105,7 +120,8 @@ const typedArrays = {
   u64: BigUint64Array,
 };
 
-type NumberOf<N extends ScalarName> = TypedArrays[N][number];
+/** What reading a number of kind `N` gives: a number, of 64-bit integers a BigInt. */
+export type NumberOf<N extends ScalarName> = TypedArrays[N][number];
 
 /** A number, as the instructions of WebAssembly load and store it. Integers keep their low bits when written. */
 export class NumberType<N extends ScalarName = ScalarName> extends ScalarType<NumberOf<N>> {
@@ -122,6 +138,7 @@ export class NumberType<N extends ScalarName = ScalarName> extends ScalarType<Nu
     this.writer = `write${scalar.toUpperCase() as Uppercase<N>}`;
   }
 
+  /** The number at an address, aligned or not. */
   read(source: Loads, address: number): NumberOf<N> {
     return (source[this.reader as keyof Loads] as (address: number) => NumberOf<N>).call(source, address);
   }
@@ -151,17 +168,25 @@ export class NumberType<N extends ScalarName = ScalarName> extends ScalarType<Nu
   }
 }
 
+/** A signed byte: C's `int8_t`, Rust's `i8`. */
 export const i8 = new NumberType("i8");
+/** A byte: C's `uint8_t`, Rust's `u8`. */
 export const u8 = new NumberType("u8");
+/** C's `int16_t`, Rust's `i16`. */
 export const i16 = new NumberType("i16");
+/** C's `uint16_t`, Rust's `u16`. */
 export const u16 = new NumberType("u16");
+/** C's `int32_t`, Rust's `i32`. */
 export const i32 = new NumberType("i32");
+/** C's `uint32_t`, Rust's `u32`, and `size_t` and `usize` where addresses have 32 bits. */
 export const u32 = new NumberType("u32");
+/** C's `float`, Rust's `f32`. */
 export const f32 = new NumberType("f32");
+/** C's `double`, Rust's `f64`. */
 export const f64 = new NumberType("f64");
-/** BigInt in JavaScript. */
+/** C's `int64_t`, Rust's `i64`; a BigInt in JavaScript. */
 export const i64 = new NumberType("i64");
-/** BigInt in JavaScript. */
+/** C's `uint64_t`, Rust's `u64`; a BigInt in JavaScript. */
 export const u64 = new NumberType("u64");
 
 /** The numbers by their names, where a name is enough. */
@@ -287,7 +312,7 @@ class EnumType<K extends string> extends ScalarType<K> {
 }
 
 /** Names of a TypeScript enum, without the numbers that it has as keys too. */
-type MemberName<E> = {
+export type MemberName<E> = {
   [K in keyof E]: K extends string ? (E[K] extends number ? K : never) : never;
 }[keyof E];
 
@@ -306,7 +331,13 @@ export function enumeration<const E extends Readonly<Record<string, number | str
 }
 
 /** An address with 32 bits; 0 is null. `T` says what is there, for `T.at(memory, pointer)`. */
-export type Pointer<T = unknown> = number & { readonly "#to"?: T };
+export type Pointer<T = unknown> = number & PointsTo<T>;
+
+/** Only for the compiler: pointers to different types are different types. */
+export interface PointsTo<T> {
+  /** No pointer has this. */
+  readonly "#to"?: T;
+}
 
 class PointerType<T> extends ScalarType<Pointer<T>, number> {
   constructor(to?: AnyType) {

@@ -10,6 +10,7 @@ export interface UnreleasedReport {
   stack: string;
 }
 
+/** What `enableDevelopmentMode` takes. */
 export interface DevelopmentOptions {
   /** Called once for each lost handle, some time after it was collected. Without it: `console.warn`. */
   onUnreleased?: (report: UnreleasedReport) => void;

@@ -7,30 +7,56 @@
 import { ReleasedError } from "../errors.js";
 import { LinearMemory } from "./linear-memory.js";
 
-/** What typed data can be read from and written to: a `LinearMemory`, a `Region`, or another object like them. */
+/**
+ * What typed data can be read from and written to: a `LinearMemory`, a `Region`, or another object like them. Loads and
+ * stores are little-endian, work at any address, aligned or not, and throw a RangeError outside.
+ */
 export interface Loads {
+  /** Bytes that it has: addresses are below. */
   readonly byteLength: number;
+  /** Loads the signed byte at `address`. */
   readI8(address: number): number;
+  /** Loads the unsigned byte at `address`. */
   readU8(address: number): number;
+  /** Loads the signed 16-bit number at `address`. */
   readI16(address: number): number;
+  /** Loads the unsigned 16-bit number at `address`. */
   readU16(address: number): number;
+  /** Loads the signed 32-bit number at `address`. */
   readI32(address: number): number;
+  /** Loads the unsigned 32-bit number at `address`. */
   readU32(address: number): number;
+  /** Loads the 32-bit float at `address`. */
   readF32(address: number): number;
+  /** Loads the 64-bit float at `address`. */
   readF64(address: number): number;
+  /** Loads the signed 64-bit number (a BigInt) at `address`. */
   readI64(address: number): bigint;
+  /** Loads the unsigned 64-bit number (a BigInt) at `address`. */
   readU64(address: number): bigint;
+  /** Stores a signed byte at `address`. */
   writeI8(address: number, value: number): void;
+  /** Stores an unsigned byte at `address`. */
   writeU8(address: number, value: number): void;
+  /** Stores a signed 16-bit number at `address`. */
   writeI16(address: number, value: number): void;
+  /** Stores an unsigned 16-bit number at `address`. */
   writeU16(address: number, value: number): void;
+  /** Stores a signed 32-bit number at `address`. */
   writeI32(address: number, value: number): void;
+  /** Stores an unsigned 32-bit number at `address`. */
   writeU32(address: number, value: number): void;
+  /** Stores a 32-bit float at `address`. */
   writeF32(address: number, value: number): void;
+  /** Stores a 64-bit float at `address`. */
   writeF64(address: number, value: number): void;
+  /** Stores a signed 64-bit number (a BigInt) at `address`. */
   writeI64(address: number, value: bigint): void;
+  /** Stores an unsigned 64-bit number (a BigInt) at `address`. */
   writeU64(address: number, value: bigint): void;
+  /** A copy of the bytes, in a buffer of its own. */
   copyBytes(address: number, byteLength: number): Uint8Array;
+  /** Copies `bytes` to `address`, all or nothing. */
   writeBytes(address: number, bytes: Uint8Array): void;
 }
 

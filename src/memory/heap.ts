@@ -1,6 +1,6 @@
 // Owned blocks over any allocator.
 import { LinmemRangeError, LinmemTypeError } from "../errors.js";
-import type { Allocator, Content } from "./allocator.js";
+import type { Allocator, Content, LiveBlocks } from "./allocator.js";
 import { ArrayType, listOf, writeElements } from "./array-type.js";
 import {
   ArrayBlock,
@@ -20,11 +20,13 @@ import { show } from "./pages.js";
 import { encodeUtf8, utf8Length } from "./text.js";
 import { toWhole } from "./views.js";
 
+/** How a block of bytes is to lie. */
 export interface BlockOptions {
   /** A power of two, in bytes. Without it 8, of bytes that are copied in 1. */
   alignment?: number;
 }
 
+/** How text is to be written. */
 export interface StringOptions {
   /** Without it what the module's language uses: UTF-16 for AssemblyScript, UTF-8 elsewhere. */
   encoding?: Encoding;
@@ -35,16 +37,17 @@ export interface StringOptions {
 /** A type, or the name of a number's: "f32". */
 export type ElementType = AnyType | ScalarName;
 /** The type that `T` names. */
-export type Named<T extends ElementType> = T extends ScalarName ? NumberType<T> : T;
+export type TypeNamed<T extends ElementType> = T extends ScalarName ? NumberType<T> : T;
 
 /**
  * Owned blocks in a linear memory: everything that `ModuleHeap` and other heaps share. `allocate`, `reallocate` and
  * `free` are the allocator itself; the other methods return handles that are released once, see `Owned`.
  */
 export abstract class OwningHeap implements Allocator {
+  /** The memory that the blocks lie in. */
   readonly memory: LinearMemory;
   /** What the live handles of this heap hold: their number, and the bytes that were asked for. */
-  readonly live = { blocks: 0, bytes: 0 };
+  readonly live: LiveBlocks = { blocks: 0, bytes: 0 };
 
   constructor(memory: LinearMemory) {
     this.memory = memory;
@@ -105,12 +108,12 @@ export abstract class OwningHeap implements Allocator {
    */
   array<T extends ElementType>(
     element: T,
-    values: number | ArrayLike<InitOf<Named<T>>>,
-  ): ArrayBlock<Named<T>> {
+    values: number | ArrayLike<InitOf<TypeNamed<T>>>,
+  ): ArrayBlock<TypeNamed<T>> {
     const type = typeOf(element);
     const list = typeof values === "number" ? undefined : listOf(values);
     const { byteLength, alignment } = new ArrayType(type, list?.length ?? (values as number));
-    const block = new ArrayBlock<Named<T>>(this.place(byteLength, alignment), type);
+    const block = new ArrayBlock<TypeNamed<T>>(this.place(byteLength, alignment), type);
     return this.filled(block, () => {
       if (list === undefined || !(type instanceof NumberType)) this.clear(block);
       if (list !== undefined) writeElements<AnyType>(type, this.memory, block.ptr, list);
@@ -144,12 +147,16 @@ export abstract class OwningHeap implements Allocator {
   }
 
   /** `adopt` of `length` elements. RangeError also when they aren't aligned (`ERR_LINMEM_ALIGNMENT`). */
-  adoptArray<T extends ElementType>(element: T, ptr: number | bigint, length: number): ArrayBlock<Named<T>> {
+  adoptArray<T extends ElementType>(
+    element: T,
+    ptr: number | bigint,
+    length: number,
+  ): ArrayBlock<TypeNamed<T>> {
     const type = typeOf(element);
     const whole = new ArrayType(type, length);
     const placement = this.adoption(ptr, whole.byteLength, whole.alignment, whole.name);
     checkPlace(this.memory, placement.ptr, whole);
-    return new ArrayBlock<Named<T>>(placement, type);
+    return new ArrayBlock<TypeNamed<T>>(placement, type);
   }
 
   /** `adopt` of text of `byteLength` bytes. */
@@ -188,11 +195,11 @@ export abstract class OwningHeap implements Allocator {
   }
 }
 
-function typeOf<T extends ElementType>(element: T): Named<T> {
+function typeOf<T extends ElementType>(element: T): TypeNamed<T> {
   const named = typeof element === "string" && Object.hasOwn(numbers, element);
   const type = named ? numbers[element as ScalarName] : element;
   checkType(type);
-  return type as Named<T>;
+  return type as TypeNamed<T>;
 }
 
 function checkType(type: unknown): void {

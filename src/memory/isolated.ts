@@ -20,8 +20,9 @@ export interface RefusedGrowth {
 }
 
 /** Anything that WebAssembly can import. */
-type ImportValue = WebAssembly.ImportValue | bigint | null | undefined | object;
+export type ImportValue = WebAssembly.ImportValue | bigint | null | undefined | object;
 
+/** What `instantiateIsolated` takes. */
 export interface IsolationOptions {
   /** The most pages (64 KiB each) that all memories of the module can have together. */
   maxMemory: number;
@@ -35,8 +36,9 @@ export interface IsolationOptions {
   onRefusedGrowth?: (event: RefusedGrowth) => void;
 }
 
+/** What a plugin exports, when nothing more is known about it. */
 // biome-ignore lint/suspicious/noExplicitAny: exports take and return what they like
-type PluginExports = Readonly<Record<string, any>>;
+export type PluginExports = Readonly<Record<string, any>>;
 
 /** What is dropped when the plugin is disposed of. Everything that outlives it holds this, and nothing behind it. */
 interface Inside {

@@ -26,6 +26,7 @@ export interface LinearMemoryOptions {
 
 /** What a growth listener hears. */
 export interface GrowthEvent {
+  /** Which memory it is. */
   memory: LinearMemory;
   /** Pages before. */
   previous: number;

@@ -7,6 +7,7 @@ import { LinearMemory } from "./linear-memory.js";
 import { PAGE_SIZE, show } from "./pages.js";
 import { hex } from "./views.js";
 
+/** What `new ModuleHeap` takes. */
 export interface ModuleHeapOptions {
   /** The module's memory, if it doesn't export it. */
   memory?: LinearMemory | WebAssembly.Memory;

@@ -37,6 +37,11 @@ function whole(value: unknown): number {
  * `length` bytes of a memory from `offset` on, and nothing else: no method, property or prototype leads to the rest.
  * Offsets count from the start of the region. Growth of the memory changes nothing.
  *
+ * Loads and stores are little-endian and work at any offset, aligned or not; they throw a RangeError
+ * (`ERR_LINMEM_BOUNDS`) outside of the region, and a TypeError for an offset that is no whole number
+ * (`ERR_LINMEM_ADDRESS`), a value of the wrong kind (`ERR_LINMEM_VALUE`), or a store to a read-only region
+ * (`ERR_LINMEM_READ_ONLY`). Integers keep their low bits.
+ *
  * Whoever holds a region can read and write it, and hand out parts; `readOnly()` gives one that can't be written.
  * Structs can lie in a region: `Point.at(region, 0)`. Code that replaces what the engine's prototypes hold sees nothing,
  * as long as linmem was loaded before it.
@@ -174,98 +179,112 @@ export class Region implements Loads {
     return lengthOf(bytes);
   }
 
-  /** Loads at any offset, aligned or not, little-endian. RangeError (`ERR_LINMEM_BOUNDS`) outside of the region. */
+  /** Loads the unsigned byte at `offset`. */
   readU8(offset: number | bigint): number {
     const at = this.#at(offset, 1);
     return get.u8(this.#data, at);
   }
+  /** Loads the signed byte at `offset`. */
   readI8(offset: number | bigint): number {
     const at = this.#at(offset, 1);
     return get.i8(this.#data, at);
   }
+  /** Loads the unsigned 16-bit number at `offset`. */
   readU16(offset: number | bigint): number {
     const at = this.#at(offset, 2);
     return get.u16(this.#data, at, true);
   }
+  /** Loads the signed 16-bit number at `offset`. */
   readI16(offset: number | bigint): number {
     const at = this.#at(offset, 2);
     return get.i16(this.#data, at, true);
   }
+  /** Loads the unsigned 32-bit number at `offset`. */
   readU32(offset: number | bigint): number {
     const at = this.#at(offset, 4);
     return get.u32(this.#data, at, true);
   }
+  /** Loads the signed 32-bit number at `offset`. */
   readI32(offset: number | bigint): number {
     const at = this.#at(offset, 4);
     return get.i32(this.#data, at, true);
   }
+  /** Loads the 32-bit float at `offset`. */
   readF32(offset: number | bigint): number {
     const at = this.#at(offset, 4);
     return get.f32(this.#data, at, true);
   }
+  /** Loads the 64-bit float at `offset`. */
   readF64(offset: number | bigint): number {
     const at = this.#at(offset, 8);
     return get.f64(this.#data, at, true);
   }
+  /** Loads the signed 64-bit number (a BigInt) at `offset`. */
   readI64(offset: number | bigint): bigint {
     const at = this.#at(offset, 8);
     return get.i64(this.#data, at, true);
   }
+  /** Loads the unsigned 64-bit number (a BigInt) at `offset`. */
   readU64(offset: number | bigint): bigint {
     const at = this.#at(offset, 8);
     return get.u64(this.#data, at, true);
   }
 
-  /**
-   * Stores at any offset, aligned or not, little-endian; integers keep their low bits. RangeError (`ERR_LINMEM_BOUNDS`)
-   * outside of the region; TypeError for a value of the wrong kind (`ERR_LINMEM_VALUE`) and when the region is
-   * read-only (`ERR_LINMEM_READ_ONLY`).
-   */
+  /** Stores an unsigned byte at `offset`. */
   writeU8(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 1);
     set.u8(this.#data, at, value);
   }
+  /** Stores a signed byte at `offset`. */
   writeI8(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 1);
     set.i8(this.#data, at, value);
   }
+  /** Stores an unsigned 16-bit number at `offset`. */
   writeU16(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 2);
     set.u16(this.#data, at, value, true);
   }
+  /** Stores a signed 16-bit number at `offset`. */
   writeI16(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 2);
     set.i16(this.#data, at, value, true);
   }
+  /** Stores an unsigned 32-bit number at `offset`. */
   writeU32(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 4);
     set.u32(this.#data, at, value, true);
   }
+  /** Stores a signed 32-bit number at `offset`. */
   writeI32(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 4);
     set.i32(this.#data, at, value, true);
   }
+  /** Stores a 32-bit float at `offset`. */
   writeF32(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 4);
     set.f32(this.#data, at, value, true);
   }
+  /** Stores a 64-bit float at `offset`. */
   writeF64(offset: number | bigint, value: number): void {
     checkNumber(value);
     const at = this.#toWrite(offset, 8);
     set.f64(this.#data, at, value, true);
   }
+  /** Stores a signed 64-bit number (a BigInt) at `offset`. */
   writeI64(offset: number | bigint, value: bigint): void {
     checkBigInt(value);
     const at = this.#toWrite(offset, 8);
     set.i64(this.#data, at, value, true);
   }
+  /** Stores an unsigned 64-bit number (a BigInt) at `offset`. */
   writeU64(offset: number | bigint, value: bigint): void {
     checkBigInt(value);
     const at = this.#toWrite(offset, 8);

@@ -12,12 +12,15 @@ interface Registered {
 
 /** One memory of `liveMemories()`. */
 export interface LiveMemory {
+  /** Pages now, 64 KiB each. */
   pages: number;
+  /** Bytes now. */
   byteLength: number;
   /** Bytes of address space up to the maximum; undefined for a memory without one. */
   reservedBytes: number | undefined;
   /** Bytes in physical memory, where the system tells (Linux, Node); undefined elsewhere. */
   residentBytes: number | undefined;
+  /** Whether threads can share it. */
   shared: boolean;
   /** The stack of the call that made or wrapped the memory, innermost call first, as the engine writes it. */
   madeAt: string;

@@ -19,35 +19,47 @@ import { LinearMemory } from "./linear-memory.js";
 import type { Accessor } from "./number-fields.js";
 import { show } from "./pages.js";
 
-type Fields = Readonly<Record<string, AnyType>>;
+/** The fields of a struct, in the order in which they lie. */
+export type StructFields = Readonly<Record<string, AnyType>>;
 
+/** Names of the fields that can be assigned: numbers, booleans, enumerations, pointers. */
 // biome-ignore lint/suspicious/noExplicitAny: any scalar at all
-type Scalars<F> = { [K in keyof F]: F[K] extends ScalarType<any, any> ? K : never }[keyof F];
+export type ScalarFields<F> = { [K in keyof F]: F[K] extends ScalarType<any, any> ? K : never }[keyof F];
 
 /** An accessor of a struct: numbers, booleans, names and pointers can be assigned, structs and arrays be looked into. */
-export type StructValue<F extends Fields> = { -readonly [K in keyof F & Scalars<F>]: ValueOf<F[K]> } & {
-  readonly [K in Exclude<keyof F, Scalars<F>>]: ValueOf<F[K]>;
+export type StructValue<F extends StructFields> = {
+  -readonly [K in keyof F & ScalarFields<F>]: ValueOf<F[K]>;
+} & {
+  readonly [K in Exclude<keyof F, ScalarFields<F>>]: ValueOf<F[K]>;
 };
 
 /** What a struct can be written from. A field that is left out keeps its value. */
-export type StructInit<F extends Fields> = { readonly [K in keyof F]?: InitOf<F[K]> };
+export type StructInit<F extends StructFields> = { readonly [K in keyof F]?: InitOf<F[K]> };
 
 /** A copy of a struct: a plain object. */
-export type StructCopy<F extends Fields> = { -readonly [K in keyof F]: CopyOf<F[K]> };
+export type StructCopy<F extends StructFields> = { -readonly [K in keyof F]: CopyOf<F[K]> };
 
 /** Where a field lies in its struct. */
 export interface FieldLayout {
   /** In bytes from the start of the struct. */
   readonly offset: number;
+  /** In bytes. */
   readonly byteLength: number;
+  /** In bytes. */
   readonly alignment: number;
+  /** What lies there. */
   readonly type: AnyType;
 }
 
 type AccessorClass = new (views: FieldViews, address: number) => Accessor;
 type ArrayClass = typeof ArrayView<AnyType>;
 
-export class StructType<F extends Fields> extends DataType<StructValue<F>, StructInit<F>, StructCopy<F>> {
+/** The type of a struct: where its fields lie, and how they are read. Made by `struct`. */
+export class StructType<F extends StructFields> extends DataType<
+  StructValue<F>,
+  StructInit<F>,
+  StructCopy<F>
+> {
   /** Offset, size and type of each field. */
   readonly fields: { readonly [K in keyof F]: FieldLayout };
   readonly #inMemory: AccessorClass;
@@ -138,7 +150,7 @@ function isDirect(views: FieldViews, address: number): boolean {
  *
  * @throws TypeError (`ERR_LINMEM_FIELD`): a field that is no type, or a name that accessors can't have
  */
-export function struct<F extends Fields>(fields: F): StructType<F> {
+export function struct<F extends StructFields>(fields: F): StructType<F> {
   return new StructType(fields);
 }
 
@@ -151,7 +163,7 @@ interface Layout {
   alignment: number;
 }
 
-function layOut(fields: Fields): Layout {
+function layOut(fields: StructFields): Layout {
   // Numbers as names come first in every object, whatever the order that they were written in.
   const names = Object.keys(fields);
   const layout: Record<string, FieldLayout> = Object.create(null);
