@@ -1,10 +1,14 @@
 /**
- * `npm run bench -- [profile|parts|instrument|first]… [filter] [--write]`: measures, prints markdown, and with
+ * `npm run bench -- [profile|parts|instrument|first|memory]… [filter] [--write]`: measures, prints markdown, and with
  * --write puts it into bench/RESULTS.md. Without a part all of them run. A filter is a part of a workload's or
- * module's name. Memory of the recorder and other bounds: `npm run bench:bounds`.
+ * module's name; of `memory`, the library, one of views, strings, heap, fields. Memory of the recorder and other bounds:
+ * `npm run bench:bounds`.
  */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { measureFirst } from "./first.js";
 import { measureInstrument } from "./instrument.js";
+import { libraryParts } from "./memory-parts.js";
 import { ensurePackages } from "./packages.js";
 import { circumstances, writeResults } from "./results.js";
 import { measureSteady, partsTable, profileTable } from "./steady.js";
@@ -36,6 +40,16 @@ const parts = {
   },
 } as const;
 
+/** In processes of its own: how V8 compiles a loop depends on all that ran before it. */
+function measureLibrary(): void {
+  const program = fileURLToPath(new URL("./memory.js", import.meta.url));
+  for (const part of libraryParts.filter((part) => part.includes(filter))) {
+    const options = [part, ...(write ? ["--write"] : [])];
+    const { status } = spawnSync(process.execPath, [program, ...options], { stdio: "inherit" });
+    if (status !== 0) process.exit(status ?? 1);
+  }
+}
+
 async function steady(chosen: readonly Workload[], names: readonly VariantName[], naive: boolean) {
   const results = [];
   for (const workload of chosen) {
@@ -48,13 +62,18 @@ async function steady(chosen: readonly Workload[], names: readonly VariantName[]
 const args = process.argv.slice(2);
 const write = args.includes("--write");
 const words = args.filter((argument) => !argument.startsWith("--"));
-const isPart = (word: string): word is keyof typeof parts => word in parts;
+type Part = keyof typeof parts | "memory";
+const isPart = (word: string): word is Part => word in parts || word === "memory";
 const [filter = ""] = words.filter((word) => !isPart(word));
-const asked = words.filter(isPart);
+const asked = words.some(isPart) ? words.filter(isPart) : ([...Object.keys(parts), "memory"] as Part[]);
 const chosen = workloads.filter(({ name }) => name.includes(filter));
 
-ensurePackages();
-for (const name of asked.length > 0 ? asked : (Object.keys(parts) as (keyof typeof parts)[])) {
+if (asked.some((name) => name !== "memory")) ensurePackages();
+for (const name of asked) {
+  if (name === "memory") {
+    measureLibrary();
+    continue;
+  }
   const { title, text, run } = parts[name];
   const result = await run(chosen, filter);
   const section = `## ${title}\n\n${text}\n\n${result}\n\nMeasured ${circumstances(`npm run bench -- ${name}`)}`;

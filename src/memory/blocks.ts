@@ -19,13 +19,14 @@ export interface Placement {
 
 /** What all blocks have in common. `ptr` and `byteLength` are what exports take. */
 export abstract class OwnedBlock extends Owned {
-  protected readonly heap: Allocator;
+  // Only declared, here and below: a field that is undefined first can hold anything, and is slower.
+  declare protected readonly heap: Allocator;
   /** The alignment that it was asked for with, in bytes. */
-  readonly alignment: number;
-  private start: number;
-  private used: number;
-  private size: number;
-  private views: FieldViews | undefined;
+  declare readonly alignment: number;
+  declare private start: number;
+  declare private used: number;
+  declare private size: number;
+  declare private views: FieldViews | undefined;
 
   /** Use the methods of a heap. @internal */
   constructor({ heap, ptr, byteLength, size, alignment }: Placement) {
@@ -35,6 +36,7 @@ export abstract class OwnedBlock extends Owned {
     this.used = byteLength;
     this.size = size;
     this.alignment = alignment;
+    this.views = undefined;
     heap.live.blocks++;
     heap.live.bytes += size;
   }
@@ -139,7 +141,7 @@ export type Encoding = "utf-8" | "utf-16";
 /** A block of text. */
 export class StringBlock extends OwnedBlock {
   /** How its text is encoded. */
-  readonly encoding: Encoding;
+  declare readonly encoding: Encoding;
 
   /** @internal */
   constructor(placement: Placement, encoding: Encoding) {
@@ -164,7 +166,7 @@ export class StringBlock extends OwnedBlock {
 /** A block of elements of one type. */
 export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterable<ValueOf<T>> {
   /** The type of the elements. */
-  readonly element: T;
+  declare readonly element: T;
 
   /** @internal */
   constructor(placement: Placement, element: T) {
@@ -231,7 +233,7 @@ export class ArrayBlock<T extends AnyType> extends OwnedBlock implements Iterabl
 /** A block that is one struct (or anything else that has a type). */
 export class StructBlock<T extends AnyType> extends OwnedBlock {
   /** What lies in it. */
-  readonly type: T;
+  declare readonly type: T;
 
   /** @internal */
   constructor(placement: Placement, type: T) {

@@ -224,7 +224,10 @@ function accessorClass(
 }
 
 /** Arrays of one kind of struct: an accessor is made in the loop, where the engine sees that it needs none. */
-function arrayClass(Element: AccessorClass, stride: number): ArrayClass {
+function arrayClass(accessor: AccessorClass, byteLength: number): ArrayClass {
+  // V8 puts constants of an enclosing function into compiled code, but never its parameters.
+  const Element = accessor;
+  const stride = byteLength;
   return class StructArray<T extends AnyType> extends ArrayView<T> {
     override get(index: number): ValueOf<T> {
       if (index >>> 0 !== index || index >= this.length) return super.get(index);
