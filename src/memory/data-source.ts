@@ -46,7 +46,7 @@ export function checkInside(source: Loads, address: number, size: number): void 
   if (address >= 0 && address <= byteLength - size) return;
   throw new LinmemRangeError(
     "ERR_LINMEM_BOUNDS",
-    `out of bounds: ${size} bytes at ${hex(address)} of ${hex(byteLength)} bytes`,
+    `out of bounds: ${size} ${size === 1 ? "byte" : "bytes"} at ${hex(address)} of ${hex(byteLength)} bytes`,
     { address, size, byteLength },
   );
 }

@@ -324,7 +324,7 @@ function place(offset: unknown, length: unknown, total: number, of: string): num
   const numbers = { address: toNumber(offset), size: toNumber(length), byteLength: total };
   throw new LinmemRangeError(
     "ERR_LINMEM_BOUNDS",
-    `out of bounds: ${numbers.size} bytes at ${hex(numbers.address)} of a ${of} of ${hex(total)} bytes`,
+    `out of bounds: ${numbers.size} ${numbers.size === 1 ? "byte" : "bytes"} at ${hex(numbers.address)} of a ${of} of ${hex(total)} bytes`,
     numbers,
   );
 }

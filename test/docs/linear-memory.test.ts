@@ -2,7 +2,7 @@
 // so build first.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -59,6 +59,19 @@ describe("docs/linear-memory.md", () => {
     const options = { extends: join(root, "tsconfig.json"), include: ["*.mts"], exclude: [] };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(options));
     await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
+  });
+
+  test("has every code that an error of the library can have", () => {
+    const files = readdirSync(join(root, "src/memory")).filter((name) => name.endsWith(".ts"));
+    const sources = files.map((name) => readFileSync(join(root, "src/memory", name), "utf8"));
+    // These three are thrown by classes of their own.
+    const own = ["ERR_LINMEM_RELEASED", "ERR_LINMEM_DOUBLE_RELEASE", "ERR_LINMEM_DECODE"];
+    const codes = new Set([
+      ...own,
+      ...sources.flatMap((text) => text.match(/(?<=")ERR_LINMEM_\w+(?=")/g) ?? []),
+    ]);
+    const rows = [...page.matchAll(/^\| `(ERR_LINMEM_\w+)` \|/gm)].map(([, code]) => code);
+    assert.deepEqual([...rows].sort(), [...codes].sort());
   });
 
   for (const { heading, file, output } of snippets()) {
