@@ -58,7 +58,7 @@ test("everything outside is an error that tells only of the region", () => {
     );
   }
   assert.throws(() => region.readU8(2 ** 32), {
-    message: "out of bounds: 1 bytes at 0x100000000 of a region of 0x10 bytes",
+    message: "out of bounds: 1 byte at 0x100000000 of a region of 0x10 bytes",
   });
   assert.deepEqual(region.copyBytes(), new Uint8Array(16));
 });

@@ -1,4 +1,4 @@
-// The library of the packed tarball, in Node and in Chromium. Reads dist/, so build first (`npm test` does).
+// The library of the packed tarball, in Node, Chromium and Firefox. Reads dist/, so build first (`npm test` does).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { noChromium, withPage } from "../support/chromium.js";
+import { noFirefox, resultOfPage } from "../support/firefox.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -51,4 +52,20 @@ test("the library of the tarball works in Chromium, without a bundler", { skip: 
   assert.equal(found.resident, false);
   assert.equal(found.resizable, true);
   assert.equal(found.addresses64, true);
+});
+
+test("the library of the tarball works in Firefox", { skip: noFirefox }, async () => {
+  const page = `<!doctype html><title>linmem</title><script type="module">
+    const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });
+    try {
+      const { check } = await import("/check.mjs");
+      await send(await check(await import("/package/dist/index.js")));
+    } catch (error) {
+      await send({ error: String(error?.stack ?? error) + String(error) });
+    }
+  </script>`;
+  writeFileSync(join(folder, "firefox.html"), page);
+  const found = await resultOfPage(folder, "firefox.html");
+  assert.equal(found.error, undefined);
+  assert.equal(found.resident, false);
 });

@@ -1,10 +1,8 @@
 // A page in Chromium that loads files of a folder, for tests of what runs in browsers.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { delimiter, extname, join, normalize } from "node:path";
+import { delimiter, join } from "node:path";
 import { chromium, type Page } from "playwright-core";
+import { serve } from "./site.js";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -21,13 +19,6 @@ function chromiumPath(): string | undefined {
 export const noChromium =
   chromiumPath() === undefined && "NO CHROMIUM FOUND: not tested in a browser (apt-get install chromium)";
 
-const types: Record<string, string> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".wasm": "application/wasm",
-};
-
 /**
  * Serves `folder`, opens `path` of it and runs `action` on the page. The page is isolated (shared memories work there).
  * Anything that the page throws or logs as an error fails it.
@@ -37,20 +28,7 @@ export async function withPage<T>(
   path: string,
   action: (page: Page) => Promise<T>,
 ): Promise<T> {
-  const server = createServer(async (request, response) => {
-    const file = join(folder, normalize(new URL(request.url ?? "/", "http://localhost").pathname));
-    response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-    response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-    try {
-      response.setHeader("Content-Type", types[extname(file)] ?? "application/octet-stream");
-      response.end(await readFile(file));
-    } catch {
-      response.statusCode = file.endsWith("favicon.ico") ? 204 : 404;
-      response.end();
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  const site = await serve(folder);
   const executablePath = chromiumPath();
   if (executablePath === undefined) throw new Error(String(noChromium));
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -61,13 +39,12 @@ export async function withPage<T>(
     page.on("console", (message) => {
       if (message.type() === "error") problems.push(message.text());
     });
-    await page.goto(`http://127.0.0.1:${port}/${path}`);
+    await page.goto(`${site.address}/${path}`);
     const result = await action(page);
     if (problems.length > 0) throw new Error(problems.join("\n"));
     return result;
   } finally {
     await browser.close();
-    server.close();
-    server.closeAllConnections();
+    site.close();
   }
 }

@@ -29,8 +29,68 @@ function covers(memory, pages, what) {
   for (const kind of kinds) equal(memory[kind].byteLength, pages * 65_536, `${what}: ${kind}`);
 }
 
-export async function check({ Budget, LinearMemory, liveMemories }) {
+/** (module (memory (export "memory") 1 16) …a malloc that only moves on, a free that does nothing, length(point)) */
+const withHeap =
+  "AGFzbQEAAAABDwNgAX8Bf2ABfwBgAX8BfQMEAwABAgUEAQEBEAYHAX8BQYAICwcjBAZtZW1vcnkCAAZtYWxsb2MAAARmcmVlAAEGbGVuZ3RoAAIKMQMR" +
+  "ACMAIwAgAGpBB2pBeHEkAAsCAAsaACAAKgIAIAAqAgCUIAAqAgQgACoCBJSSkQs=";
+
+const decode = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+
+/** Blocks, structs, scopes, regions, plugins. */
+async function checkHeaps({
+  array,
+  f32,
+  instantiateIsolated,
+  LinearMemory,
+  ModuleHeap,
+  Region,
+  Scope,
+  struct,
+  u8,
+}) {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(decode(withHeap)));
+  const heap = new ModuleHeap(instance);
+  const Point = struct({ x: f32, y: f32, tag: array(u8, 3) });
+  equal([Point.byteLength, Point.fields.tag.offset], [12, 8], "layout");
+  const kept = Scope.run((scope) => {
+    const point = scope.add(heap.struct(Point, { x: 3, y: 1 }));
+    point.value.y = 4;
+    equal(instance.exports.length(point.ptr), 5, "a struct goes in");
+    const text = scope.add(heap.string("añ→😀"));
+    equal(heap.memory.readCString(text.ptr), "añ→😀", "text goes in");
+    equal([...scope.add(heap.array("i16", [1, -2])).copy()], [1, -2], "an array goes in");
+    equal(heap.live.blocks, 3, "blocks");
+    return point;
+  });
+  equal(heap.live, { blocks: 0, bytes: 0 }, "everything is released");
+  throws(() => kept.ptr, Error, "ERR_LINMEM_RELEASED");
+  throws(() => heap.block(2 ** 31), RangeError, "ERR_LINMEM_ALLOCATOR_RESULT");
+
+  const memory = new LinearMemory({ initial: 1, maximum: 2 });
+  const region = new Region(memory, 16, 16);
+  const point = Point.at(region, 0);
+  point.x = 1.5;
+  memory.grow(1);
+  equal([point.x, memory.readF32(16)], [1.5, 1.5], "a struct in a region");
+  throws(() => region.readU32(13), RangeError, "ERR_LINMEM_BOUNDS");
+  throws(() => region.readOnly().writeU8(0, 1), TypeError, "ERR_LINMEM_READ_ONLY");
+
+  const refused = [];
+  const options = { maxMemory: 3, onRefusedGrowth: ({ asked, pages }) => refused.push([asked, pages]) };
+  const plugin = await instantiateIsolated(Uint8Array.from(growing), options);
+  equal(
+    [plugin.exports.grow(1), plugin.exports.grow(2), refused],
+    [1, -1, [[2, 2]]],
+    "a plugin at its limit",
+  );
+  plugin.dispose();
+  throws(() => plugin.exports.grow(0), Error, "ERR_LINMEM_RELEASED");
+}
+
+export async function check(library) {
+  const { Budget, LinearMemory, liveMemories } = library;
   const found = {};
+  await checkHeaps(library);
 
   // Growth by everybody.
   const memory = LinearMemory.wrap(
