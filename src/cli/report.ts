@@ -1,14 +1,32 @@
+import { gzipSync } from "node:zlib";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import type { Report } from "../analyze/report.js";
 import { readProfileFile } from "../profile/file.js";
+import { collapsedExport } from "../report/exports/collapsed.js";
+import { csvExport } from "../report/exports/csv.js";
+import { pprofExport } from "../report/exports/pprof.js";
+import { type ExportOptions, type Metric, metricNames } from "../report/exports/samples.js";
+import { speedscopeExport } from "../report/exports/speedscope.js";
 import { jsonReport } from "../report/json.js";
 import { textReport } from "../report/text.js";
 import { demangle } from "./demangle.js";
-import { outputWidth, usesColor, writeOutput } from "./output.js";
+import { outputWidth, usesColor } from "./output.js";
+import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
 
-interface ReportOptions {
-  format: "text" | "json";
+/** The formats for other tools. */
+const exports = {
+  speedscope: speedscopeExport,
+  pprof: (report: Report, options: ExportOptions) => [gzipSync(pprofExport(report, options))],
+  collapsed: collapsedExport,
+  csv: csvExport,
+} satisfies Record<string, (report: Report, options: ExportOptions) => Iterable<string | Uint8Array>>;
+
+const formats = ["text", "json", ...(Object.keys(exports) as (keyof typeof exports)[])] as const;
+
+interface ReportOptions extends OutputOptions {
+  format: (typeof formats)[number];
+  metric?: Metric;
   top?: number;
 }
 
@@ -18,40 +36,36 @@ export function reportCommand(): Command {
     .description("show what is live at the end of a recorded run, and where it was made")
     .argument("<profile>", "file that `linmem run` wrote")
     .addOption(
-      new Option("-f, --format <format>", "text for people, json for programs")
-        .choices(["text", "json"])
+      new Option(
+        "-f, --format <format>",
+        "text for people, json for programs; speedscope, pprof, collapsed stacks or csv for other tools",
+      )
+        .choices(formats)
         .default("text"),
+    )
+    .option("-o, --out <file>", "file to write; - for standard output, the default")
+    .option("--force", "overwrite the file if it exists")
+    .addOption(
+      new Option("--metric <figure>", "what the formats for other tools show (first)").choices(metricNames),
     )
     .option("--top <n>", "how many callers, stacks, growths and memories text shows of each", parseTop)
     .action(async (path: string, options: ReportOptions) => {
+      if (options.format === "pprof") refuseTerminal("binary", options);
       const report = analyze(await readProfileFile(path), { demangle });
-      if (options.format === "json") {
-        await writeJson(report);
-        return;
-      }
-      const { stdout } = process;
-      await writeOutput(
-        textReport(report, {
-          width: outputWidth(stdout),
-          color: usesColor(stdout),
-          directory: process.cwd(),
-          top: options.top,
-        }),
-      );
+      await writeReport(pieces(report, options), options);
     });
 }
 
-const writeSize = 1 << 16;
-
-async function writeJson(report: Report): Promise<void> {
-  let pending = "";
-  for (const piece of jsonReport(report)) {
-    pending += piece;
-    if (pending.length < writeSize) continue;
-    await writeOutput(pending);
-    pending = "";
-  }
-  await writeOutput(pending);
+function pieces(
+  report: Report,
+  { format, metric, top, out = "-" }: ReportOptions,
+): Iterable<string | Uint8Array> {
+  const directory = process.cwd();
+  if (format === "json") return jsonReport(report);
+  if (format !== "text") return exports[format](report, { metric, directory });
+  const { stdout } = process;
+  const look = out === "-" ? { width: outputWidth(stdout), color: usesColor(stdout) } : {};
+  return [textReport(report, { ...look, directory, top })];
 }
 
 function parseTop(value: string): number {

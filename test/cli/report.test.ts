@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const main = join(root, "src/cli/main.ts");
@@ -48,6 +49,31 @@ describe("linmem report", () => {
     const report = JSON.parse(stdout);
     assert.equal(report.modules[0].heap.liveBytes, 9994240);
     assert.equal(report.modules[0].callers[0].frame.function, "open");
+  });
+
+  test("--format and --out write a file for another tool, and never over one unless told", () => {
+    const folder = mkdtempSync(join(tmpdir(), "linmem-report-"));
+    try {
+      const out = join(folder, "photon.txt");
+      const args = ["report", `${profiles}/photon.linmem`, "--metric", "allocations", "--out", out];
+      assert.deepEqual(linmem([...args, "--format", "collapsed"]), { status: 0, stdout: "", stderr: "" });
+      assert.match(readFileSync(out, "utf8"), /^\S.* 120$/m);
+      const again = linmem([...args, "--format", "csv"]);
+      assert.equal(again.status, 2);
+      assert.equal(again.stderr, `linmem: cannot write ${out}: it exists already; --force overwrites it\n`);
+      assert.equal(linmem([...args, "--format", "csv", "--force"]).status, 0);
+      assert.match(readFileSync(out, "utf8"), /^module,live_bytes,/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("--format pprof writes it compressed, as pprof expects", () => {
+    const { NO_COLOR, FORCE_COLOR, ...env } = process.env;
+    const args = ["--import", "tsx", main, "report", `${profiles}/photon.linmem`, "--format", "pprof"];
+    const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, env });
+    assert.equal(status, 0);
+    assert.equal(gunzipSync(stdout)[0], 0x0a, "field 1, a message");
   });
 
   test("--top limits what is shown", () => {
