@@ -35,4 +35,8 @@ export const limits = {
   pageSizeLog2: 64,
   /** Entries of one map of the name section, and of lists in other small custom sections. */
   names: 10_000_000,
+  /** Steps of reading debug information: entries, rows, ranges. A hundred megabytes of it take some ten million. */
+  dwarfSteps: 100_000_000,
+  /** Calls inlined into one another, at one address. */
+  inlinedCalls: 200,
 } as const;
