@@ -1,5 +1,5 @@
 import type { Frame } from "../profile/records.js";
-import type { Profile } from "../profile/state.js";
+import { frameKey, type Profile } from "../profile/state.js";
 import { threadOf } from "../profile/writer.js";
 import type { FrameReport } from "./report.js";
 
@@ -26,7 +26,7 @@ export class StackReader {
   frames(id: number): FrameReport[] {
     let frames = this.#frames.get(id);
     if (!frames) {
-      frames = (this.#profile.stacks.get(id) ?? []).map((frame) => this.#frame(frame));
+      frames = (this.#profile.stacks.get(id) ?? []).flatMap((frame) => this.#expand(frame));
       this.#frames.set(id, frames);
     }
     return frames;
@@ -44,6 +44,25 @@ export class StackReader {
       this.#keys.set(id, key);
     }
     return key;
+  }
+
+  /** A frame, and before it those of the functions that were inlined there. */
+  #expand(frame: Frame): FrameReport[] {
+    const { kind, function: name } = frame;
+    const source = this.#profile.sources.get(frameKey(frame));
+    if (!source || source.length === 0) return [this.#frame(frame)];
+    if (kind === "js") {
+      const [{ file, line, column }] = source;
+      return [this.#frame({ ...frame, file, line, column })];
+    }
+    return source.map(({ function: inner, file, line, column }, i) => {
+      const outermost = i === source.length - 1;
+      return {
+        ...this.#frame({ ...frame, function: (outermost && name) || inner }),
+        ...(file !== "" && { source: { file, line, column } }),
+        ...(!outermost && { inlined: true as const }),
+      };
+    });
   }
 
   #frame({ kind, function: name, file, line, column }: Frame): FrameReport {

@@ -79,6 +79,10 @@ export interface FrameReport {
   /** JavaScript: 1-based, 0 when unknown. wasm: byte offset in the original module. */
   column: number;
   kind: FrameKind;
+  /** wasm: place in the source that the code was compiled from; absent when nothing tells. */
+  source?: { file: string; line: number; column: number };
+  /** The function was inlined into that of the next frame, of which file, line and column are. */
+  inlined?: true;
 }
 
 export interface Totals {

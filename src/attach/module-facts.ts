@@ -24,6 +24,10 @@ export interface ModuleFacts {
   bodies: Uint32Array;
   /** The name that the module's name section gives it, or "". */
   name: string;
+  /** Offsets at which the contents of the code section begin and end. */
+  code: { start: number; end: number };
+  /** Whether it has debug information, or says where to find some. */
+  debug: boolean;
 }
 
 export const emptyFacts: Readonly<ModuleFacts> = {
@@ -33,7 +37,11 @@ export const emptyFacts: Readonly<ModuleFacts> = {
   recorderImports: [],
   bodies: new Uint32Array(),
   name: "",
+  code: { start: 0, end: 0 },
+  debug: false,
 };
+
+const debugSections = new Set([".debug_info", ".debug_line", "external_debug_info", "sourceMappingURL"]);
 
 const utf8 = new TextDecoder();
 
@@ -90,8 +98,10 @@ export function moduleFacts(bytes: Uint8Array, recorderModule: string): ModuleFa
       const section = new Cursor(bytes, start, start + size);
       if (id === 2) readImports(section, facts, recorderModule);
       else if (id === 5) for (let n = section.number(); n > 0; n--) facts.memories.push(readMemory(section));
-      else if (id === 10) facts.bodies = readBodies(section);
-      else if (id === 0) readModuleName(section, facts);
+      else if (id === 10) {
+        facts.code = { start, end: start + size };
+        facts.bodies = readBodies(section);
+      } else if (id === 0) readCustom(section, facts);
     }
     return facts;
   } catch {
@@ -160,9 +170,11 @@ function readBodies(section: Cursor): Uint32Array {
   return bodies;
 }
 
-function readModuleName(section: Cursor, facts: ModuleFacts): void {
+function readCustom(section: Cursor, facts: ModuleFacts): void {
   try {
-    if (section.text() !== "name") return;
+    const name = section.text();
+    facts.debug ||= debugSections.has(name);
+    if (name !== "name") return;
     while (section.at < section.end) {
       const id = section.byte();
       const part = section.bytesOf(section.number());

@@ -29,6 +29,8 @@ export interface KnownModule {
   instrumented: boolean;
   /** Why its blocks aren't recorded. */
   reason?: string;
+  /** Hash of the contents of the original's code section, and where they begin. */
+  code?: ModuleRecord["code"];
   /** What whoever reads the profile should know. */
   warnings: string[];
   /** Facts of what the engine runs. */
@@ -51,6 +53,8 @@ export interface RegistryOptions {
   instrument(bytes: Uint8Array): Instrumentation;
   /** Identifies contents; equal means equal. */
   hash(bytes: Uint8Array): string;
+  /** Takes note of a module with debug information, while its bytes are at hand. */
+  keepSymbols?(code: string, bytes: Uint8Array): void;
 }
 
 /** What the custom section `linmem` says. */
@@ -61,6 +65,7 @@ interface Marker {
   importsAnything: boolean;
   allocator: Allocator;
   memories: ModuleFacts["memories"];
+  code?: ModuleRecord["code"];
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
@@ -136,7 +141,10 @@ export class ModuleRegistry {
     const facts = moduleFacts(bytes, recorderModuleName)!;
     const marked = readMarker(customSection(bytes, recorderModuleName));
     if (marked) return { module: this.#fromMarker(marked, facts) };
-    const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0 };
+    const { start, end } = facts.code;
+    const code = { hash: this.#options.hash(bytes.subarray(start, end)), start };
+    if (facts.debug) this.#options.keepSymbols?.(code.hash, bytes);
+    const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0, code };
     if (facts.memories.some((memory) => memory.shared)) {
       return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
     }

@@ -120,7 +120,7 @@ export class Session {
     this.#activate();
     if (module.written) return;
     module.written = true;
-    const { name, bytes, toolchain, allocator, reason } = module;
+    const { name, bytes, toolchain, allocator, reason, code } = module;
     const record: ModuleRecord = {
       type: "module",
       id: this.#moduleId(module),
@@ -131,6 +131,7 @@ export class Session {
       allocator,
       instrumented: allocator.length > 0,
       ...(reason === undefined ? {} : { reason }),
+      ...(code === undefined ? {} : { code }),
     };
     this.write(record);
     for (const message of module.warnings) {

@@ -26,6 +26,8 @@ export interface SitesOptions {
   ownFiles: readonly string[];
   /** File URL to path, for people. */
   path(file: string): string;
+  /** The id in the profile of a module of this thread. */
+  moduleId?(module: number): number;
   /** Position in the source that a script was compiled from; undefined where there is no source map. */
   sourcePosition?(
     file: string,
@@ -115,6 +117,7 @@ export class Sites {
       file: module?.name ?? url,
       line: original.functionIndex,
       column: original.offset,
+      ...(module && { module: this.#options.moduleId?.(module.id) ?? module.id }),
     };
     const hidden = "added" in original && original.added !== undefined;
     return { number: this.#next++, frame, module: module?.id ?? 0, hidden };

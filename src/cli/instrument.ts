@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
@@ -64,7 +65,7 @@ function instrumentModule(
     throw new UsageError(`cannot instrument ${path}: ${error.message}`, { cause: error });
   }
   // The registry adds the sections by which `linmem run` recognises the module.
-  const registry = new ModuleRegistry({ instrument: () => instrumentation, hash: () => "" });
+  const registry = new ModuleRegistry({ instrument: () => instrumentation, hash });
   const prepared = registry.prepare(bytes, basename(path));
   const { notes } = instrumentation;
   const common = { originalSize: bytes.length, notes };
@@ -79,6 +80,8 @@ function instrumentModule(
     imports: prepared.module.facts.recorderImports,
   };
 }
+
+const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 function writeModule(path: string, bytes: Uint8Array, force?: true): void {
   try {

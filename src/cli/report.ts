@@ -13,6 +13,8 @@ import { textReport } from "../report/text.js";
 import { demangle } from "./demangle.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
+import { symbolize } from "./symbolize.js";
+import { symbolsOption } from "./symbols-option.js";
 
 /** The formats for other tools. */
 const exports = {
@@ -25,6 +27,7 @@ const exports = {
 const formats = ["text", "json", ...(Object.keys(exports) as (keyof typeof exports)[])] as const;
 
 interface ReportOptions extends OutputOptions {
+  symbols: string[];
   format: (typeof formats)[number];
   metric?: Metric;
   top?: number;
@@ -48,10 +51,13 @@ export function reportCommand(): Command {
     .addOption(
       new Option("--metric <figure>", "what the formats for other tools show (first)").choices(metricNames),
     )
+    .addOption(symbolsOption())
     .option("--top <n>", "how many callers, stacks, growths and memories text shows of each", parseTop)
     .action(async (path: string, options: ReportOptions) => {
       if (options.format === "pprof") refuseTerminal("binary", options);
-      const report = analyze(await readProfileFile(path), { demangle });
+      const profile = await readProfileFile(path);
+      if (options.symbols.length > 0) symbolize(profile, options);
+      const report = analyze(profile, { demangle });
       await writeReport(pieces(report, options), options);
     });
 }

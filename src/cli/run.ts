@@ -6,17 +6,21 @@ import { defaultSnapshotInterval } from "../attach/limits.js";
 import { type Launched, launch } from "../attach/node/launcher.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
-import { readProfileFile, systemReason } from "../profile/file.js";
+import { systemReason } from "../profile/file.js";
+import type { Profile } from "../profile/state.js";
 import { summary } from "../report/summary.js";
 import { allocatorOption } from "./allocator-option.js";
 import { demangle } from "./demangle.js";
 import { ProgramEnded } from "./outcome.js";
 import { cannotWrite, outputWidth, ownCommand, usesColor } from "./output.js";
+import { SymbolFiles, symbolizeFile } from "./symbolize.js";
+import { symbolsOption } from "./symbols-option.js";
 
 interface RunCommandOptions {
   out?: string;
   allocator: AllocatorOverride[];
   interval: number;
+  symbols: string[];
   force?: true;
   quiet?: true;
 }
@@ -36,6 +40,7 @@ export function runCommand(): Command {
         .argParser(parseInterval)
         .default(defaultSnapshotInterval),
     )
+    .addOption(symbolsOption())
     .option("-f, --force", "overwrite the profile if it exists")
     .option("-q, --quiet", "print no summary at the end")
     .passThroughOptions()
@@ -46,23 +51,26 @@ export function runCommand(): Command {
       const isCommand = followsTerminator(command, program);
       const script = isCommand ? undefined : findScript(program);
       if (script !== undefined) checkScript(script);
+      new SymbolFiles(options.symbols).close(); // says now what is wrong with them
       const out = checkOutput(options);
-      let launched: Launched;
+      let outcome: Launched["outcome"];
       try {
-        launched = await launch({
-          command: isCommand ? name : process.execPath,
-          args: isCommand ? args : program,
-          out,
-          folder: process.cwd(),
-          interval: options.interval,
-          allocator: options.allocator,
-          script: !isCommand,
-        });
+        outcome = await launch(
+          {
+            command: isCommand ? name : process.execPath,
+            args: isCommand ? args : program,
+            out,
+            folder: process.cwd(),
+            interval: options.interval,
+            allocator: options.allocator,
+            script: !isCommand,
+          },
+          (launched) => conclude(launched, options, script),
+        );
       } catch (error) {
         throw new UsageError(`cannot run ${name}: ${systemReason(error)}`, { cause: error });
       }
-      await conclude(launched, options, script);
-      throw new ProgramEnded(launched.outcome);
+      throw new ProgramEnded(outcome);
     });
 }
 
@@ -153,6 +161,14 @@ function checkOutput({ out, force }: RunCommandOptions): string | undefined {
 async function conclude(launched: Launched, options: RunCommandOptions, script?: string): Promise<void> {
   const { stderr } = process;
   for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
+  const profiles = new Map<string, Profile>();
+  for (const path of launched.profiles.sort()) {
+    try {
+      profiles.set(path, await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols }));
+    } catch (error) {
+      stderr.write(`linmem: cannot summarize ${path}: ${(error as Error).message}\n`);
+    }
+  }
   if (options.quiet) return;
   if (launched.profiles.length === 0 && launched.failures.length === 0) {
     stderr.write(
@@ -164,14 +180,9 @@ async function conclude(launched: Launched, options: RunCommandOptions, script?:
   const folder = process.cwd();
   const command = ownCommand(process.argv[1] ?? "", folder);
   const page = { width: outputWidth(stderr), color: usesColor(stderr), directory: folder };
-  for (const profile of launched.profiles.sort()) {
-    const path = join(profile).startsWith(join(folder, "/")) ? profile.slice(folder.length + 1) : profile;
-    try {
-      const report = analyze(await readProfileFile(profile), { demangle });
-      stderr.write(summary(report, { path, command, ...page }));
-    } catch (error) {
-      stderr.write(`linmem: cannot summarize ${path}: ${(error as Error).message}\n`);
-    }
+  for (const [file, profile] of profiles) {
+    const path = join(file).startsWith(join(folder, "/")) ? file.slice(folder.length + 1) : file;
+    stderr.write(summary(analyze(profile, { demangle }), { path, command, ...page }));
   }
 }
 

@@ -18,6 +18,20 @@ export interface Frame {
   line: number;
   /** 1-based column of a script, 0 when unknown. For wasm frames the byte offset in the original module. */
   column: number;
+  /** Id of the module of a wasm frame; absent when it is not known. */
+  module?: number;
+}
+
+/** A place in the source. */
+export interface SourceFrame {
+  /** Function name, not demangled; "" when unknown. */
+  function: string;
+  /** Path or URL; "" when unknown. */
+  file: string;
+  /** From 1; 0 when unknown. */
+  line: number;
+  /** From 1; 0 when unknown. */
+  column: number;
 }
 
 /** First line of a file. */
@@ -49,6 +63,11 @@ export interface ModuleRecord {
   /** Whether calling contexts and blocks are recorded; if not, `reason` says why. */
   instrumented: boolean;
   reason?: string;
+  /**
+   * Its code section: a hash of the contents, by which a file with debug information is known to belong to it,
+   * and the offset at which they begin.
+   */
+  code?: { hash: string; start: number };
 }
 
 /** A stack, written once and referred to by `id`. */
@@ -180,7 +199,18 @@ export interface WarningRecord {
   module?: number;
 }
 
-/** Last line of a run that ended in order. Without it the run was killed. */
+/**
+ * Where the code of frames comes from, added when the run is over: `linmem run` looks up what appears in stacks.
+ * It holds for every frame with this kind, file, line, column and module.
+ */
+export interface SourceRecord {
+  type: "source";
+  frame: Omit<Frame, "function">;
+  /** Innermost first: functions that were inlined there, then the frame's own. */
+  source: SourceFrame[];
+}
+
+/** Last line that the program writes, if it ended in order. Without it the run was killed. */
 export interface EndRecord {
   type: "end";
   time: number;
@@ -202,4 +232,5 @@ export type ProfileRecord =
   | ContextRecord
   | SnapshotRecord
   | WarningRecord
+  | SourceRecord
   | EndRecord;

@@ -10,6 +10,7 @@ import type {
   MemoryRecord,
   ModuleRecord,
   ProfileRecord,
+  SourceFrame,
   WarningRecord,
 } from "./records.js";
 
@@ -22,6 +23,8 @@ export interface Profile {
   memories: Map<number, MemoryState>;
   instances: Map<number, InstanceState>;
   warnings: WarningRecord[];
+  /** Where frames come from, by `frameKey`. */
+  sources: Map<string, SourceFrame[]>;
   /** Absent when the run was killed. */
   end?: EndRecord;
   /** Time of the last record that has one, in milliseconds since the header's `time`. */
@@ -66,6 +69,7 @@ export function emptyProfile(header: HeaderRecord): Profile {
     memories: new Map(),
     instances: new Map(),
     warnings: [],
+    sources: new Map(),
     lastTime: 0,
     cut: false,
     damagedLines: 0,
@@ -130,10 +134,18 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
     case "warning":
       profile.warnings.push(record);
       return true;
+    case "source":
+      profile.sources.set(frameKey(record.frame), record.source);
+      return true;
     case "end":
       profile.end = record;
       return true;
   }
+}
+
+/** Equal for frames of the same place. */
+export function frameKey({ kind, module, file, line, column }: Omit<Frame, "function">): string {
+  return `${kind} ${line} ${column} ${module ?? file}`;
 }
 
 function withMemory(profile: Profile, id: number, change: (memory: MemoryState) => void): boolean {

@@ -34,13 +34,13 @@ const shape = (checks: Record<string, Check>): Check => {
     entries.every(([key, check]) => check((value as Record<string, unknown>)[key]));
 };
 
-const frame = shape({
-  kind: (value) => value === "wasm" || value === "js",
-  function: text,
-  file: text,
-  line: count,
-  column: count,
-});
+const position = { file: text, line: count, column: count };
+const place = {
+  kind: (value: unknown) => value === "wasm" || value === "js",
+  ...position,
+  module: optional(count),
+};
+const frame = shape({ ...place, function: text });
 
 const heap = shape({
   allocations: count,
@@ -82,6 +82,7 @@ const records: Record<ProfileRecord["type"], Check> = {
     allocator: list(shape({ role: text, name: text, index: count, evidence: text })),
     instrumented: flag,
     reason: optional(text),
+    code: optional(shape({ hash: text, start: count })),
   }),
   stack: shape({ id: count, frames: list(frame) }),
   memory: shape({
@@ -114,6 +115,7 @@ const records: Record<ProfileRecord["type"], Check> = {
     contexts: list(contextTotals),
   }),
   warning: shape({ code: text, message: text, module: optional(count) }),
+  source: shape({ frame: shape(place), source: list(shape({ ...position, function: text })) }),
   end: shape({ time: number, exit: either(number, text), captureTime: number }),
 };
 

@@ -47,6 +47,7 @@ export class StackTable {
   }
 }
 
-function orderedFrame({ kind, function: name, file, line, column }: Frame): Frame {
-  return { kind, function: name, file, line, column };
+function orderedFrame({ kind, function: name, file, line, column, module }: Frame): Frame {
+  const frame = { kind, function: name, file, line, column };
+  return module === undefined ? frame : { ...frame, module };
 }

@@ -8,7 +8,8 @@ export function functionName({ kind, function: name, line }: FrameReport): strin
 }
 
 /** `src/app.mjs:12:5`, `photon-node/photon_rs.js:112`, `photon_rs_bg.wasm:0x1a2b3`. */
-export function location({ kind, file, line, column }: FrameReport, directory: string): string {
+export function location({ kind, file, line, column, source }: FrameReport, directory: string): string {
+  if (source) return location({ function: "", kind: "js", ...source }, directory);
   if (kind === "wasm") return column > 0 ? `${lastPart(file)}:0x${column.toString(16)}` : lastPart(file);
   const path = shortPath(file, directory);
   return [path, ...(line > 0 ? [line] : []), ...(line > 0 && column > 0 ? [column] : [])].join(":");
@@ -16,7 +17,8 @@ export function location({ kind, file, line, column }: FrameReport, directory: s
 
 /** The same without the column: a line that one can name. */
 export function lineLocation(frame: FrameReport, directory: string): string {
-  return location({ ...frame, column: 0 }, directory);
+  const { source } = frame;
+  return location({ ...frame, column: 0, ...(source && { source: { ...source, column: 0 } }) }, directory);
 }
 
 /** A script's path: from `directory`, or from the package that it belongs to. */
@@ -32,11 +34,15 @@ export function shortPath(file: string, directory: string): string {
   }
   if (/^data:/.test(path)) return "(data URL)";
   path = clean(path).replaceAll("\\", "/");
-  const inPackage = /^.*\/node_modules\/(.+)$/.exec(path);
-  if (inPackage) return inPackage[1]!;
+  const inPackage = /^.*\/node_modules\/(.+)$/.exec(path) ?? rustPath.exec(path);
+  if (inPackage) return inPackage[1] ?? inPackage[2]!;
   const base = directory.replaceAll("\\", "/").replace(/\/?$/, "/");
   return directory !== "" && path.startsWith(base) ? path.slice(base.length) : path;
 }
+
+/** Rust's own library, wherever it was built, and packages that Cargo fetched. */
+const rustPath =
+  /^.*\/(?:rustc(?:-[\w.+-]+)?\/(?:\w{40}\/)?((?:library|vendor)\/.+)|\.cargo\/registry\/src\/[^/]+\/(.+))$/;
 
 /** `node src/app.mjs --all`: without the folder of node, and that of the script where it is below `directory`. */
 export function commandLine([program = "", ...rest]: readonly string[], directory: string): string {

@@ -218,7 +218,7 @@ function stackEntry(
   const caller = module.callers.find(({ contexts }) => contexts.includes(context.id))?.frame;
   const rows = stackLines(context.stack, module, caller).map((line) => {
     if ("frame" in line) {
-      const name = functionName(line.frame);
+      const name = functionName(line.frame) + (line.frame.inlined ? " (inlined)" : "");
       return [line.caller ? `> ${name}` : `  ${name}`, location(line.frame, page.directory)];
     }
     return line.of === "allocator"

@@ -25,24 +25,34 @@ export interface Launched {
   profiles: string[];
   /** Why profiles could not be written. */
   failures: string[];
+  /** Holds modules that have debug information, named by the hash of their code; gone after `conclude`. */
+  symbols: string;
 }
 
 /** Milliseconds that a program may take to end after a signal that it doesn't handle. */
 const grace = 1500;
 
-/** @throws the system's error when the command can't be started. */
-export async function launch({ command, args, ...options }: LaunchOptions): Promise<Launched> {
+/**
+ * @param conclude What to do when the program has ended.
+ * @throws the system's error when the command can't be started.
+ */
+export async function launch(
+  { command, args, ...options }: LaunchOptions,
+  conclude: (launched: Launched) => Promise<void>,
+): Promise<Launched["outcome"]> {
   const noticeFolder = mkdtempSync(join(tmpdir(), "linmem-run-"));
   try {
     const run: RunOptions = { ...options, launcher: process.pid, noticeFolder };
     const env = { ...process.env, NODE_OPTIONS: nodeOptions(), [runVariable]: JSON.stringify(run) };
     const outcome = await runProgram(command, args, env, noticeFolder);
-    return {
+    await conclude({
       outcome,
+      symbols: noticeFolder,
       attached: notices(noticeFolder, "signals").length > 0,
       profiles: notices(noticeFolder, "profile"),
       failures: notices(noticeFolder, "failure"),
-    };
+    });
+    return outcome;
   } finally {
     rmSync(noticeFolder, { recursive: true, force: true });
   }

@@ -2,8 +2,9 @@
  * The profile of this process. All its threads append to one file; whichever has the first record begins it.
  * They agree on that through memory that worker threads inherit.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
+import { threadId } from "node:worker_threads";
 import { ProfileFileWriter } from "../../profile/file-writer.js";
 import type { HeaderRecord } from "../../profile/records.js";
 import { profileVersion } from "../../profile/records.js";
@@ -101,5 +102,23 @@ export function notify(options: RunOptions, subject: "profile" | "failure" | "si
     writeFileSync(join(options.noticeFolder, `${process.pid}.${subject}`), text);
   } catch {
     // The launcher is gone: nobody is left to tell.
+  }
+}
+
+/**
+ * Keeps a module with debug information for the launcher, which looks up what is on the stacks when the run is
+ * over. A file costs this process no memory, and is there even if it is killed.
+ * @param code names the module
+ */
+export function keepSymbols({ noticeFolder }: RunOptions, code: string, bytes: Uint8Array): void {
+  const path = join(noticeFolder, code);
+  const part = `${path}.${process.pid}.${threadId}`;
+  try {
+    if (existsSync(path)) return;
+    writeFileSync(part, bytes);
+    renameSync(part, path);
+  } catch {
+    // No space is left: stacks will show functions and offsets.
+    rmSync(part, { force: true });
   }
 }

@@ -6,12 +6,13 @@ import { fileURLToPath } from "node:url";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
 import type { AllocatorOverride, Instrumentation } from "../../instrument/index.js";
 import { instrument } from "../../instrument/index.js";
+import { threadId as profileThreadId } from "../../profile/writer.js";
 import { ModuleRegistry } from "../module-registry.js";
 import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
 import type { ProcessState } from "./profile-output.js";
-import { isBegun, newProcessState, notify, openProfile } from "./profile-output.js";
+import { isBegun, keepSymbols, newProcessState, notify, openProfile } from "./profile-output.js";
 import { readRunOptions } from "./run-options.js";
 import { watchExit, watchSignals } from "./signals.js";
 import { attachWorkers, hideRegister, stateKey } from "./workers.js";
@@ -36,11 +37,13 @@ function attach(state: ProcessState): void {
   const overrides: Overrides = { allocator: options.allocator };
   const registry = new ModuleRegistry({
     instrument: (bytes) => instrumentWith(overrides, bytes),
-    hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
+    hash: (bytes) => createHash("sha256").update(bytes).digest("hex"),
+    keepSymbols: (code, bytes) => keepSymbols(options, code, bytes),
   });
   const sites = new Sites(registry, {
     ownFiles: [ownFolder.href, fileURLToPath(ownFolder)],
     path: filePath,
+    moduleId: (module) => profileThreadId(threadId, module),
     sourcePosition,
   });
   const session = new Session({

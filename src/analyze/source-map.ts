@@ -1,0 +1,36 @@
+/** Source maps: of scripts, and of WebAssembly, where the column of line 1 is the offset in the module. */
+import { FlattenMap, type SourceMapInput, type TraceMap, traceSegment } from "@jridgewell/trace-mapping";
+
+/** A place in a source, as its map names it. */
+export interface MappedPosition {
+  /** As the map has it, without `sourceRoot`. */
+  source: string;
+  sourceRoot: string;
+  /** From 1. */
+  line: number;
+  /** From 1. */
+  column: number;
+  /** Column from 0 at which the mapping begins that was found. */
+  generatedColumn: number;
+}
+
+export class SourceMap {
+  readonly #map: TraceMap;
+
+  /** @throws Error when the text is no source map */
+  constructor(text: string) {
+    // some servers put this in front, so that browsers don't run it as a script
+    this.#map = new FlattenMap(JSON.parse(text.replace(/^\)\]\}'[^\n]*\n/, "")) as SourceMapInput);
+  }
+
+  /** Where the text at a position came from; undefined when no mapping has it. Both count from 0. */
+  find(line: number, column: number): MappedPosition | undefined {
+    const segment = traceSegment(this.#map, line, column);
+    if (!segment || segment.length < 4) return undefined;
+    const [generatedColumn, index, sourceLine, sourceColumn] = segment as [number, number, number, number];
+    const source = this.#map.sources[index];
+    if (typeof source !== "string" || !(sourceLine >= 0 && sourceColumn >= 0)) return undefined;
+    const { sourceRoot = "" } = this.#map;
+    return { source, sourceRoot, line: sourceLine + 1, column: sourceColumn + 1, generatedColumn };
+  }
+}
