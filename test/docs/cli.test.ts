@@ -61,6 +61,13 @@ describe("docs/cli.md", () => {
     });
   }
 
+  test("the README shows the same report of a Rust debug build", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const shown = /^\$ linmem report debug\.linmem\n([\s\S]*?)^```$/m;
+    assert.equal(shown.exec(readme)?.[1], shown.exec(text)?.[1]);
+    assert.match(shown.exec(readme)?.[1] ?? "", /notes\.rs:\d+:\d+/);
+  });
+
   test("names every option", () => {
     for (const name of ["run", "report", "inspect", "instrument"]) {
       const section = text.split(/^## /m).find((part) => part.startsWith(`linmem ${name}\n`)) ?? "";

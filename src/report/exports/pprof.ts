@@ -93,14 +93,15 @@ class Tables {
 
   #location(frame: FrameReport, id: number): Location {
     const isWasm = frame.kind === "wasm";
+    const place = frame.source ?? (isWasm ? { line: 0, column: 0 } : frame);
     return new Location({
       id,
       ...(isWasm && { mappingId: this.#mapping(frame.file), address: frame.column }),
       line: [
         {
           functionId: this.#function(frame),
-          line: isWasm ? 0 : frame.line,
-          column: isWasm ? 0 : frame.column,
+          line: place.line,
+          column: place.column,
         },
       ],
     });
@@ -108,10 +109,11 @@ class Tables {
 
   #function(frame: FrameReport): number {
     const name = functionName(frame);
-    const isWasm = frame.kind === "wasm";
-    const file = isWasm
-      ? location({ ...frame, column: 0 }, this.#directory)
-      : frame.file && shortPath(frame.file, this.#directory);
+    const { file: source } = frame.source ?? frame;
+    const file =
+      frame.kind === "wasm" && !frame.source
+        ? location({ ...frame, column: 0 }, this.#directory)
+        : source && shortPath(source, this.#directory);
     const key = JSON.stringify([name, file]);
     let known = this.functions.get(key);
     if (!known) {

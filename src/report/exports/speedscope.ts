@@ -1,5 +1,5 @@
 import type { FrameReport, Report } from "../../analyze/report.js";
-import { functionName, location } from "../frames.js";
+import { functionName, location, shortPath } from "../frames.js";
 import {
   type ExportOptions,
   exportTitle,
@@ -91,12 +91,13 @@ class FrameTable {
   #frame(frame: FrameReport): SpeedscopeFrame {
     const name = functionName(frame);
     // speedscope takes line and column for those of a text; an offset in wasm goes with the file.
-    if (frame.kind === "wasm") return { name, file: location(frame, this.#directory) };
+    if (frame.kind === "wasm" && !frame.source) return { name, file: location(frame, this.#directory) };
+    const { file, line, column } = frame.source ?? frame;
     return {
       name,
-      ...(frame.file !== "" && { file: location({ ...frame, line: 0, column: 0 }, this.#directory) }),
-      ...(frame.line > 0 && { line: frame.line }),
-      ...(frame.line > 0 && frame.column > 0 && { col: frame.column }),
+      ...(file !== "" && { file: shortPath(file, this.#directory) }),
+      ...(line > 0 && { line }),
+      ...(line > 0 && column > 0 && { col: column }),
     };
   }
 }

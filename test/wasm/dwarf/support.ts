@@ -4,7 +4,9 @@ import { decodeModule } from "../../../src/wasm/module.js";
 
 const folder = new URL("../../fixtures/symbols/", import.meta.url);
 
-export const fixture = (name: string): Uint8Array => readFileSync(new URL(name, folder));
+export const fixture = (name: string): Uint8Array =>
+  // a plain array: `slice` of a Buffer does not copy
+  new Uint8Array(readFileSync(new URL(name, folder)));
 
 /** `[address, frames]` as llvm-symbolizer gives them; a frame is `[function, file, line, column]`. */
 export type Answer = [address: number, frames: [string, string, number, number][]];
