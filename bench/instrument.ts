@@ -11,9 +11,8 @@ const modules: readonly (readonly [string, string])[] = [
   ["sql.js", "sql.js/dist/sql-wasm.wasm"],
   ["resvg", "@resvg/resvg-wasm/index_bg.wasm"],
   ["pdfium", "@embedpdf/pdfium/dist/pdfium.wasm"],
-  // measured where somebody installed them into bench/
+  ["canvaskit", "canvaskit-wasm/bin/canvaskit.wasm"],
   ["esbuild", "esbuild-wasm/esbuild.wasm"],
-  ["lightningcss", "lightningcss-wasm/lightningcss_node.wasm"],
 ];
 const freshRuns = 7;
 const program = fileURLToPath(new URL("instrument-program.js", import.meta.url));
