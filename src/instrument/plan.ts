@@ -65,8 +65,8 @@ export interface Plan {
   importIndex(name: RecorderFunction): number;
   /** Where a function of the original module is. */
   moved(index: number): number;
-  /** What to call instead of it: its carrier where it has one. */
-  called(index: number): number;
+  /** What to call instead of each function of the original module: its carrier where it has one. */
+  called: Uint32Array;
   /** What references to it become: its entry where it has one. */
   referenced(index: number): number;
   /** How the hooked functions stand to each other. */
@@ -119,6 +119,8 @@ export function makePlan(
     entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
   }
   const carriers = new Map(carriedImports.map((target) => [target, next++]));
+  const called = Uint32Array.from({ length: module.functionCount }, (_, index) => moved(index));
+  for (const [target, carrier] of carriers) called[target] = carrier;
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
 
@@ -127,7 +129,7 @@ export function makePlan(
     imports,
     importIndex: (name) => importedFunctions + imports.indexOf(name),
     moved,
-    called: (index) => carriers.get(index) ?? moved(index),
+    called,
     referenced: (index) => entryOf.get(index) ?? moved(index),
     relations: relate(module, sites, callers, hooked),
     entries,

@@ -25,8 +25,8 @@ export const contextKind = {
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
 export interface BodyChanges {
-  /** Index of a function where it is called. */
-  called(index: number): number;
+  /** By function index: index of the function that calls of it go to. */
+  called: Uint32Array;
   /** Index of a function where a reference to it is taken. */
   referenced(index: number): number;
   /** Function to call instead of `memory.grow`, or undefined to leave it. */
@@ -48,6 +48,12 @@ export type SiteListener = (written: number, original: number) => void;
 /** Stands for the index of a local that a function has no room for. */
 const noLocal = -1;
 
+/** Bytes that a site may have more in the output than in the original. */
+const mostAtSite = 32;
+
+/** Longer spans are copied by the engine: a view of the bytes costs more than the copy of a short one. */
+const longSpan = 48;
+
 export class BodyRewriter {
   readonly #module: Module;
   readonly #sites: Sites;
@@ -66,38 +72,79 @@ export class BodyRewriter {
     else this.#writePlain(writer, body, listener);
   }
 
+  /**
+   * Nearly all of a module goes through here, most of it before the engine has compiled this to more than
+   * bytecode, where each call costs as much as the copy of a span: so it is one function, its numbers written
+   * out in place.
+   */
   #writePlain(writer: CodeWriter, body: number, listener?: SiteListener): void {
     const { bytes, bodies } = this.#module;
-    const { position, first } = this.#sites;
-    const { contextSites, context } = this.#changes;
+    const { position, first, opcode, target } = this.#sites;
+    const { contextSites, context, called } = this.#changes;
+    const siteEnd = first[body + 1];
+    const end = bodies.end[body];
     let copied = bodies.start[body];
     let base = noLocal;
-    const locals = this.#isChained(body) ? countLocals(bytes, copied, bodies.end[body]) : undefined;
-    if (locals && this.#hasRoom(body, locals, 1)) {
-      base = this.#writeLocals(writer, body, locals, [valueType.i64]);
-      writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
-      copied = locals.end;
-      listener?.(writer.length, copied);
+    let site = first[body];
+    while (site < siteEnd && contextSites[site] !== contextKind.chained) site++;
+    if (site < siteEnd) {
+      const locals = countLocals(bytes, copied, end);
+      if (this.#hasRoom(body, locals, 1)) {
+        base = this.#writeLocals(writer, body, locals, [valueType.i64]);
+        writer.globalGet(context).i64Const(contextFactor).op(op.i64Mul).localSet(base);
+        copied = locals.end;
+        listener?.(writer.length, copied);
+      }
     }
-    for (let site = first[body]; site < first[body + 1]; site++) {
-      const pos = position[site];
-      writer.copy(bytes, copied, pos);
-      if (contextSites[site] !== contextKind.none) this.#writeContext(writer, base, site);
-      listener?.(writer.length, pos);
-      copied = this.#writeSite(writer, site, pos);
-      listener?.(writer.length, copied);
-    }
-    writer.copy(bytes, copied, bodies.end[body]);
-  }
 
-  /** Whether one of its calls needs the context in which it was called. */
-  #isChained(body: number): boolean {
-    const { first } = this.#sites;
-    const { contextSites } = this.#changes;
-    for (let site = first[body]; site < first[body + 1]; site++) {
-      if (contextSites[site] === contextKind.chained) return true;
+    writer.reserve(end - copied + (siteEnd - first[body]) * mostAtSite);
+    const out = writer.buffer;
+    let to = writer.length;
+    for (site = first[body]; site < siteEnd; site++) {
+      const pos = position[site];
+      if (pos - copied > longSpan) {
+        out.set(bytes.subarray(copied, pos), to);
+        to += pos - copied;
+      } else {
+        while (copied < pos) out[to++] = bytes[copied++];
+      }
+      const kind = contextSites[site];
+      if (kind !== contextKind.none) {
+        const chained = base !== noLocal && kind === contextKind.chained;
+        let value = base;
+        if (chained) {
+          out[to++] = op.localGet;
+          for (; value >= 0x80; value >>>= 7) out[to++] = (value & 0x7f) | 0x80;
+          out[to++] = value;
+        }
+        out[to++] = op.i64Const;
+        // signed: bit 6 of the last byte stays clear
+        for (value = siteValue(site); value >= 0x40; value >>>= 7) out[to++] = (value & 0x7f) | 0x80;
+        out[to++] = value;
+        if (chained) out[to++] = op.i64Add;
+        out[to++] = op.globalSet;
+        for (value = context; value >= 0x80; value >>>= 7) out[to++] = (value & 0x7f) | 0x80;
+        out[to++] = value;
+      }
+      listener?.(to, pos);
+      const instruction = opcode[site];
+      copied = pos;
+      if (instruction === op.call || instruction === op.returnCall) {
+        out[to++] = instruction;
+        let value = called[target[site]];
+        for (; value >= 0x80; value >>>= 7) out[to++] = (value & 0x7f) | 0x80;
+        out[to++] = value;
+        copied++;
+        while (bytes[copied++] & 0x80);
+      } else if (instruction === op.refFunc || instruction === op.memoryGrow) {
+        writer.length = to;
+        copied = this.#writeSite(writer, site, pos);
+        to = writer.length;
+      }
+      listener?.(to, copied);
     }
-    return false;
+    writer.length = to;
+    writer.copy(bytes, copied, end);
   }
 
   /** The body as a block between what the hook does first and last; exits lead to the end of the block. */
@@ -144,7 +191,7 @@ export class BodyRewriter {
   /** A tail call as an ordinary one: something is left to do after it. */
   #writeTailCall(writer: CodeWriter, { position, opcode }: Exit, site: number, end: number): void {
     if (opcode === op.returnCall) {
-      writer.call(this.#changes.called(this.#sites.target[site]));
+      writer.call(this.#changes.called[this.#sites.target[site]]);
     } else {
       writer.op(opcode === op.returnCallRef ? op.callRef : op.callIndirect);
       writer.copy(this.#module.bytes, position + 1, end);
@@ -167,15 +214,6 @@ export class BodyRewriter {
     return this.#module.functionType(importedFunctionCount + body).params.length + locals.count;
   }
 
-  #writeContext(writer: CodeWriter, base: number, site: number): void {
-    const chained = base !== noLocal && this.#changes.contextSites[site] === contextKind.chained;
-    if (chained) writer.localGet(base);
-    writer.byte(op.i64Const);
-    writePositive(writer, siteValue(site));
-    if (chained) writer.byte(op.i64Add);
-    writer.globalSet(this.#changes.context);
-  }
-
   /** Writes the instruction of a site; returns where the original goes on. */
   #writeSite(writer: CodeWriter, site: number, pos: number): number {
     const { bytes } = this.#module;
@@ -184,7 +222,7 @@ export class BodyRewriter {
       case op.call:
       case op.returnCall:
         writer.byte(opcode[site]);
-        writer.u32(this.#changes.called(target[site]));
+        writer.u32(this.#changes.called[target[site]]);
         return skipLeb(bytes, pos + 1);
       case op.refFunc:
         writer.op(op.refFunc);
@@ -201,13 +239,4 @@ export class BodyRewriter {
         return pos;
     }
   }
-}
-
-/** A signed LEB128 of a number ≥ 0 below 2^31. */
-function writePositive(writer: CodeWriter, value: number): void {
-  while (value > 0x3f) {
-    writer.byte((value & 0x7f) | 0x80);
-    value >>>= 7;
-  }
-  writer.byte(value);
 }
