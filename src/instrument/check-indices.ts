@@ -21,17 +21,13 @@ export function checkIndices(module: Module, sites: Sites): void {
     if (index >= functionCount) throw new DecodeError(`unknown function ${index}`, offset);
   };
 
-  for (let site = 0; site < sites.count; site++) {
-    switch (sites.opcode[site]) {
-      case op.call:
-      case op.returnCall:
-      case op.refFunc:
-        checkFunction(sites.target[site], sites.position[site]);
-        break;
-      case op.memoryGrow:
-        break;
-      default:
-        checkType(sites.target[site], sites.position[site]);
+  const { count, opcode, target, position } = sites;
+  for (let site = 0; site < count; site++) {
+    const instruction = opcode[site];
+    if (instruction === op.call || instruction === op.returnCall || instruction === op.refFunc) {
+      if (target[site] >= functionCount) checkFunction(target[site], position[site]);
+    } else if (instruction !== op.memoryGrow) {
+      if (target[site] >= typeCount) checkType(target[site], position[site]);
     }
   }
 

@@ -29,54 +29,97 @@ export interface EntryTargets {
   nested: number;
 }
 
+/** The functions that stand in for others. What those of one type have in common is written once. */
+export class EntryWriter {
+  readonly #targets: EntryTargets;
+  readonly #tailCalls: boolean;
+  readonly #templates = new Map<string, Template>();
+
+  /** @param tailCalls whether the module has tail calls through tables or references */
+  constructor(targets: EntryTargets, tailCalls: boolean) {
+    this.#targets = targets;
+    this.#tailCalls = tailCalls;
+  }
+
+  /**
+   * Appends an entry's body, without its size.
+   *
+   * @param type of the function, and the index of the type
+   * @param target index of the function itself
+   * @param value `siteValue` of this entry
+   * @param tableOnly whether JavaScript can reach it only through a table
+   */
+  write(
+    writer: CodeWriter,
+    type: FunctionType,
+    typeIndex: number,
+    { target, value, tableOnly }: { target: number; value: number; tableOnly: boolean },
+  ): void {
+    const key = `${typeIndex} ${tableOnly}`;
+    let template = this.#templates.get(key);
+    if (!template) {
+      const { length } = type.params;
+      const targets = this.#targets;
+      if (tableOnly) template = tableEntry(length, targets);
+      else template = this.#tailCalls ? tailEntry(length, targets) : entry(length, targets);
+      this.#templates.set(key, template);
+    }
+    for (const part of template) {
+      if (part === "target") writer.u32(target);
+      else if (part === "value") writer.s33(value);
+      else writer.copy(part, 0, part.length);
+    }
+  }
+}
+
+/** Bytes, and between them the index of the function and what its entry adds to the context. */
+type Template = readonly (Uint8Array | "target" | "value")[];
+
+/** Writes a template: instructions, cut where something is to be filled in. */
+class TemplateWriter extends CodeWriter {
+  readonly #parts: (Uint8Array | "target" | "value")[] = [];
+  #cut = 0;
+
+  #fill(what: "target" | "value"): this {
+    this.#parts.push(this.buffer.slice(this.#cut, this.length), what);
+    this.#cut = this.length;
+    return this;
+  }
+
+  callTarget(): this {
+    return this.op(op.call).#fill("target");
+  }
+
+  returnCallTarget(): this {
+    return this.op(op.returnCall).#fill("target");
+  }
+
+  entryValue(): this {
+    return this.op(op.i64Const).#fill("value");
+  }
+
+  template(): Template {
+    return [...this.#parts, this.buffer.slice(this.#cut, this.length)];
+  }
+}
+
 /**
  * An entry stands in for an exported function, so that a call from JavaScript begins a context of its own. When
  * it returns and blocks of it are still live, the recorder has the JavaScript caller captured while it is still
  * on the stack. `context` is 0 between entries; if it isn't on the way in, either JavaScript was called by wasm
  * and calls back, or a trap ended an entry early: the recorder tells.
  *
- * @param target index of the function itself
- * @param value `siteValue` of this entry
+ * @param whenNested writes what to do first when the entry is nested, while a local says so
  */
-export function entryBody(
-  type: FunctionType,
-  target: number,
-  value: number,
-  targets: EntryTargets,
-): Uint8Array {
-  return writeEntry(type, target, value, targets, () => {});
-}
-
-/**
- * An entry of a module that has tail calls through tables or references: when it is called by wasm it leaves no
- * frame behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
- * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
- */
-export function tailEntryBody(
-  type: FunctionType,
-  target: number,
-  value: number,
-  targets: EntryTargets,
-): Uint8Array {
-  return writeEntry(type, target, value, targets, (code, extend) => {
-    code.localGet(type.params.length).i64Const(0).op(op.i64Ne).if();
-    extend().globalSet(targets.context);
-    code.params(type.params.length).returnCall(target).end();
-  });
-}
-
-/** @param whenNested writes what to do first when the entry is nested, while a local says so */
-function writeEntry(
-  type: FunctionType,
-  target: number,
-  value: number,
+function entry(
+  params: number,
   { context, pending, nested, abandon, leave }: EntryTargets,
-  whenNested: (code: CodeWriter, extend: () => CodeWriter) => void,
-): Uint8Array {
-  const code = new CodeWriter(96);
-  const saved = type.params.length;
+  whenNested: (code: TemplateWriter, extend: () => TemplateWriter) => void = () => {},
+): Template {
+  const code = new TemplateWriter(96);
+  const saved = params;
   const extend = () =>
-    code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).i64Const(value).op(op.i64Add);
+    code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
   declareContextLocal(code);
   code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
   extend().call(nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
@@ -86,12 +129,25 @@ function writeEntry(
   callIfPending(code, pending, abandon);
   code.end();
   extend().globalSet(context);
-  code.params(type.params.length).call(target);
+  code.params(params).callTarget();
   code.localGet(saved).op(op.i64Eqz).if();
   callIfPending(code, pending, leave);
   code.end();
   code.localGet(saved).globalSet(context).end();
-  return code.finish();
+  return code.template();
+}
+
+/**
+ * An entry of a module that has tail calls through tables or references: when it is called by wasm it leaves no
+ * frame behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
+ * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
+ */
+function tailEntry(params: number, targets: EntryTargets): Template {
+  return entry(params, targets, (code, extend) => {
+    code.localGet(params).i64Const(0).op(op.i64Ne).if();
+    extend().globalSet(targets.context);
+    code.params(params).returnCallTarget().end();
+  });
 }
 
 /**
@@ -99,25 +155,19 @@ function writeEntry(
  * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
  * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
  */
-export function tableEntryBody(
-  type: FunctionType,
-  target: number,
-  value: number,
-  targets: EntryTargets,
-): Uint8Array {
-  const code = new CodeWriter(64);
-  const { context, pending } = targets;
+function tableEntry(params: number, { context, pending, nested, abandon, leave }: EntryTargets): Template {
+  const code = new TemplateWriter(64);
   code.u32(0);
   code.op(op.block, noResult).globalGet(context).op(op.i64Eqz, op.brIf, 0);
   code.globalGet(context).op(op.i32WrapI64).i32Const(1).op(op.i32And).if();
-  code.globalGet(context).call(targets.nested).op(op.i32Eqz, op.brIf, 1).end();
-  code.params(type.params.length).returnCall(target).end();
-  callIfPending(code, pending, targets.abandon);
-  code.i64Const(value).globalSet(context);
-  code.params(type.params.length).call(target);
-  callIfPending(code, pending, targets.leave);
+  code.globalGet(context).call(nested).op(op.i32Eqz, op.brIf, 1).end();
+  code.params(params).returnCallTarget().end();
+  callIfPending(code, pending, abandon);
+  code.entryValue().globalSet(context);
+  code.params(params).callTarget();
+  callIfPending(code, pending, leave);
   code.i64Const(0).globalSet(context).end();
-  return code.finish();
+  return code.template();
 }
 
 function declareContextLocal(code: CodeWriter): void {

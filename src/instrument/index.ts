@@ -22,7 +22,7 @@ import {
 } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
 import { mapRefFunc } from "./constant-expressions.js";
-import { type EntryTargets, entryBody, tableEntryBody, tailEntryBody } from "./context.js";
+import { type EntryTargets, EntryWriter } from "./context.js";
 import { carrierBody, isSideModule } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
@@ -220,20 +220,24 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
   const payloadStart = writer.length;
   writer.u32(bodies.count + added);
   for (let body = 0; body < bodies.count; body++) {
-    const sizeAt = writer.length;
     writer.paddedU32(0);
-    starts[body] = writer.length;
+    const start = writer.length;
+    starts[body] = start;
     rewriter.write(writer, body);
-    writer.patchU32(sizeAt, writer.length - starts[body]);
+    writer.patchU32(start - 5, writer.length - start);
+  }
+  const entries = new EntryWriter(targets, plan.tailCalls);
+  for (const { target, value, tableOnly } of plan.entries) {
+    writer.paddedU32(0);
+    const start = writer.length;
+    const stub = { target: plan.moved(target), value, tableOnly };
+    entries.write(writer, module.functionType(target), module.functionTypeIndex(target), stub);
+    writer.patchU32(start - 5, writer.length - start);
   }
   const writeAdded = (body: Uint8Array) => {
     writer.u32(body.length);
     writer.bytes(body);
   };
-  for (const { target, value, tableOnly } of plan.entries) {
-    const write = tableOnly ? tableEntryBody : plan.tailCalls ? tailEntryBody : entryBody;
-    writeAdded(write(module.functionType(target), plan.moved(target), value, targets));
-  }
   for (const target of plan.carriers.keys()) {
     writeAdded(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
   }
