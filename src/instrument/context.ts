@@ -118,8 +118,7 @@ function entry(
 ): Template {
   const code = new TemplateWriter(96);
   const saved = params;
-  const extend = () =>
-    code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
+  const extend = () => code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
   declareContextLocal(code);
   code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
   extend().call(nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
