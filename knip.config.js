@@ -2,16 +2,19 @@
 import { readFileSync } from "node:fs";
 
 const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+/** The paths of an entry under `exports`, whatever its conditions. */
+const paths = (target) => (typeof target === "string" ? [target] : Object.values(target).flatMap(paths));
 const published = [...Object.values(manifest.exports), ...Object.values(manifest.bin)]
-  .flatMap((target) => (typeof target === "string" ? target : Object.values(target)))
-  .filter((target) => target.endsWith(".js"))
-  .map((target) => target.replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
+  .flatMap(paths)
+  .filter((path) => /\.c?js$/.test(path))
+  .map((path) => path.replace(/^(\.\/)?dist\//, "src/").replace(/\.(c?)js$/, ".$1ts"));
 
 export default {
-  // register.cts is named only to node, by path.
+  // register.cts and realm.ts are named only to node, by path.
   entry: [
     ...published,
     "src/attach/node/register.cts",
+    "src/testing/realm.ts",
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
     "scripts/*.{ts,mjs}",
@@ -26,8 +29,9 @@ export default {
   ],
   // The shape of a thing may be public before somebody else needs its name.
   ignoreExportsUsedInFile: { interface: true, type: true },
-  // Named only in a command line, in scripts/test.mjs; read as files, in test/report/exports/.
-  ignoreDependencies: ["tsx", "speedscope"],
+  // tsx and jest are named only in command lines; @jest/globals is what Jest answers itself; speedscope is read as
+  // files, in test/report/exports/.
+  ignoreDependencies: ["tsx", "jest", "@jest/globals", "speedscope"],
   // Tests that need them skip where they are not.
   ignoreBinaries: ["go"],
   ignore: ["src/recorder/assembly/**", "test/**/fixtures/**"],

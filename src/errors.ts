@@ -35,6 +35,13 @@ export class ProfileError extends LinmemError {
   }
 }
 
+/** A test's function leaks. The message says how much, and which lines made it. */
+export class LeakError extends LinmemError {
+  constructor(message: string) {
+    super("ERR_LINMEM_LEAK", message);
+  }
+}
+
 /** A command line that can't be carried out. The command prints the message alone and exits with code 2. */
 export class UsageError extends LinmemError {
   constructor(message: string, options?: ErrorOptions) {

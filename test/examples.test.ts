@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import type { Report } from "../src/analyze/report.js";
 import { linmem } from "./attach/run-program.js";
 
@@ -33,7 +34,7 @@ describe("examples", () => {
     const folders = readdirSync(join(root, "examples"), { withFileTypes: true });
     assert.deepEqual(
       folders.filter((entry) => entry.isDirectory()).map(({ name }) => name),
-      [...library, ...Object.keys(forgotten)].sort(),
+      [...library, ...Object.keys(forgotten), "vitest"].sort(),
     );
   });
 
@@ -64,4 +65,25 @@ describe("examples", () => {
       assert.ok(caller.liveBytes >= 0.95 * module.heap!.liveBytes);
     });
   }
+
+  const vitest = (name: string) =>
+    node("node_modules/vitest/vitest.mjs", "run", "--root", "examples/vitest", name);
+
+  test("vitest: the test of what leaks fails, with its line", () => {
+    const source = readFileSync(join(root, "examples/vitest/leaky.ts"), "utf8").split("\n");
+    const line = source.findIndex((text) => text.includes("new Resvg")) + 1;
+    const { status, stdout, stderr } = vitest("leaky");
+    const output = stripVTControlCharacters(stdout + stderr);
+    assert.equal(status, 1, output);
+    assert.match(output, /LeakError: toNotLeak: \S+ (?:Ki)?B in \d+ blocks more live after each run/);
+    assert.match(output, new RegExp(`^ +thumbnail +examples/vitest/leaky\\.ts:${line}:17$`, "m"));
+    // Vitest shows the source there.
+    assert.match(output, new RegExp(`❯ thumbnail leaky\\.ts:${line}:17`));
+  });
+
+  test("vitest: mended, it passes", () => {
+    const { status, stdout, stderr } = vitest("mended");
+    assert.equal(status, 0, stdout + stderr);
+    assert.match(stripVTControlCharacters(stdout), /Tests +1 passed/);
+  });
 });

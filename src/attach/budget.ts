@@ -1,6 +1,12 @@
 import { captureCredit, captureShare } from "./limits.js";
 
 /**
+ * Which JavaScript callers are captured: those that the budget has time for, all (while a test measures), or
+ * none (between such tests).
+ */
+export type CaptureMode = "budget" | "all" | "none";
+
+/**
  * Accounts for the time that captures of stacks take. Those of JavaScript callers have a budget: a credit at
  * first, then a share of the run time. Others happen once for each new thing and are only added up: were they
  * charged to the budget, a program with thousands of contexts had no callers.
@@ -8,6 +14,7 @@ import { captureCredit, captureShare } from "./limits.js";
 export class CaptureBudget {
   readonly #now: () => number;
   readonly #start: number;
+  mode: CaptureMode = "budget";
   #callers = 0;
   #others = 0;
 
@@ -24,6 +31,7 @@ export class CaptureBudget {
 
   /** Milliseconds left for callers. */
   left(): number {
+    if (this.mode !== "budget") return this.mode === "all" ? Number.POSITIVE_INFINITY : 0;
     return captureCredit + captureShare * (this.#now() - this.#start) - this.#callers;
   }
 

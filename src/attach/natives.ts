@@ -2,7 +2,7 @@
  * The engine's own WebAssembly functions, taken before anything is put around them. Everything here must go
  * on working however the program patches the globals afterwards.
  */
-const { Module, Instance, Memory, CompileError, validate } = WebAssembly;
+const { Module, Instance, Memory, validate } = WebAssembly;
 const { apply } = Reflect;
 
 const memoryBuffer = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")!.get!;
@@ -12,8 +12,6 @@ const { imports: moduleImports, exports: moduleExports, customSections: moduleSe
 const { isView } = ArrayBuffer;
 
 const pageBytes = 65536;
-
-export const natives = { Module, Memory, CompileError };
 
 export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
@@ -31,8 +29,15 @@ export function memoryPages(value: unknown): number | undefined {
 
 /** Whether the buffer of a memory is shared between threads. */
 export function isSharedMemory(memory: WebAssembly.Memory): boolean {
-  const buffer: unknown = apply(memoryBuffer, memory, []);
-  return typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer;
+  // Not `instanceof`: it may be a buffer of another realm.
+  try {
+    return (
+      Boolean(sharedLength) &&
+      (read(sharedLength as () => unknown, apply(memoryBuffer, memory, [])) as number) >= 0
+    );
+  } catch {
+    return false;
+  }
 }
 
 export function exportsOf(instance: WebAssembly.Instance): WebAssembly.Exports {

@@ -6,8 +6,8 @@
 import { recorderModuleName } from "../recorder/index.js";
 import { Linking } from "./linking.js";
 import type { KnownModule, Prepared } from "./module-registry.js";
-import { bytesOf, isObject, memoryPages, natives } from "./natives.js";
-import type { Replaced } from "./proxies.js";
+import { bytesOf, isObject, memoryPages } from "./natives.js";
+import type { Replaced, WebAssemblyNamespace } from "./proxies.js";
 import { observeMember, replaceClass, replaceFunction, replaceMethod } from "./proxies.js";
 import type { Session } from "./session.js";
 import type { Site } from "./stacks.js";
@@ -25,9 +25,15 @@ interface Found {
   original: Uint8Array;
 }
 
-/** Makes the global `WebAssembly` report to a session. */
-export function patchWebAssembly(session: Session): void {
+/**
+ * Makes the global `WebAssembly` report to a session.
+ * @param namespace That of another realm: Jest and the vm pools of Vitest run tests in contexts of `node:vm`.
+ */
+export function patchWebAssembly(session: Session, namespace: WebAssemblyNamespace = WebAssembly): void {
   const { registry } = session;
+  // Taken before they are replaced.
+  const { Module: moduleClass, CompileError } = namespace;
+  const memoryPrototype = namespace.Memory.prototype;
 
   function callerFile(from: AnyFunction): string {
     const caller = captureCallSites(from, 8).find((site) => !session.sites.isOwn(site));
@@ -88,7 +94,7 @@ export function patchWebAssembly(session: Session): void {
         result = await attempt(prepared.bytes);
       } catch (error) {
         // Imports were read: so it compiled, and the error is about linking or comes from the start function.
-        if (linking?.started || !(error instanceof natives.CompileError)) throw error;
+        if (linking?.started || !(error instanceof CompileError)) throw error;
         result = await attempt(original);
         demote(prepared, error);
       }
@@ -100,7 +106,7 @@ export function patchWebAssembly(session: Session): void {
     return result;
   }
 
-  replaceClass("Module", (construct, args, from) => {
+  replaceClass(namespace, "Module", (construct, args, from) => {
     const found = prepare(args[0], from);
     const make = (bytes: unknown): WebAssembly.Module =>
       construct(args.length === 0 ? args : [bytes, ...args.slice(1)]);
@@ -118,12 +124,12 @@ export function patchWebAssembly(session: Session): void {
     return module;
   });
 
-  replaceFunction("compile", (call) => {
+  replaceFunction(namespace, "compile", (call) => {
     const found = prepare(call.args[0], call.from);
     return found ? compile(call, snapshot(found)) : call.forward();
   });
 
-  replaceClass("Instance", (construct, args, from) => {
+  replaceClass(namespace, "Instance", (construct, args, from) => {
     const known = registry.of(args[0]);
     const linking = known && link(known, args[1], from);
     if (!linking) return construct(args);
@@ -133,7 +139,7 @@ export function patchWebAssembly(session: Session): void {
     return instance;
   });
 
-  replaceFunction("instantiate", (call) => {
+  replaceFunction(namespace, "instantiate", (call) => {
     const { args, from } = call;
     const known = registry.of(args[0]);
     if (known) {
@@ -152,7 +158,7 @@ export function patchWebAssembly(session: Session): void {
     return instance;
   }
 
-  replaceFunction("compileStreaming", async (call) => {
+  replaceFunction(namespace, "compileStreaming", async (call) => {
     const source = await takeResponse(call.args[0]);
     if (!source) return call.forward();
     const found = prepare(source.bytes, call.from);
@@ -160,7 +166,7 @@ export function patchWebAssembly(session: Session): void {
     return compile(call, found, source.respond);
   });
 
-  replaceFunction("instantiateStreaming", async (call) => {
+  replaceFunction(namespace, "instantiateStreaming", async (call) => {
     const { args } = call;
     const stack = session.stackOf(call.from);
     const source = await takeResponse(args[0]);
@@ -170,7 +176,7 @@ export function patchWebAssembly(session: Session): void {
     return instantiate(call, found, link(found.prepared.module, args[1], stack), source.respond);
   });
 
-  replaceClass("Memory", (construct, args, from) => {
+  replaceClass(namespace, "Memory", (construct, args, from) => {
     const observed = observeMember(args[0], "maximum");
     const memory = construct(args.length === 0 ? args : [observed.object, ...args.slice(1)]);
     const maximum = observed.value();
@@ -180,7 +186,7 @@ export function patchWebAssembly(session: Session): void {
     return memory;
   });
 
-  replaceMethod(natives.Memory.prototype, "grow", ({ self, args, forward, from }) => {
+  replaceMethod(memoryPrototype, "grow", ({ self, args, forward, from }) => {
     const memory = self as WebAssembly.Memory;
     const tracked = isObject(memory) ? session.memoryOf(memory) : undefined;
     let old: number | bigint;
@@ -188,7 +194,7 @@ export function patchWebAssembly(session: Session): void {
       old = forward();
     } catch (error) {
       const asked = args[0];
-      if (tracked && error instanceof RangeError && typeof asked === "number") {
+      if (tracked && (error as Error)?.name === "RangeError" && typeof asked === "number") {
         session.grew(tracked, undefined, Math.trunc(asked), from);
       }
       throw error;
@@ -200,13 +206,13 @@ export function patchWebAssembly(session: Session): void {
     return old;
   });
 
-  replaceMethod(natives.Module, "imports", ({ args, forward }) => {
+  replaceMethod(moduleClass, "imports", ({ args, forward }) => {
     const all: WebAssembly.ModuleImportDescriptor[] = forward();
     if (!registry.of(args[0])?.instrumented) return all;
     return all.filter(({ module }) => module !== recorderModuleName);
   });
 
-  replaceMethod(natives.Module, "customSections", ({ args, forward }) => {
+  replaceMethod(moduleClass, "customSections", ({ args, forward }) => {
     if (args.length < 2 || !registry.of(args[0])?.instrumented) return forward();
     const name = String(args[1]);
     if (name === recorderModuleName || name === `${recorderModuleName}.name`) return [];

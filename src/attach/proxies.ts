@@ -20,12 +20,16 @@ export interface Replaced {
   forward(args?: Arguments): any;
 }
 
+/** The object `WebAssembly` of a realm. */
+export type WebAssemblyNamespace = typeof WebAssembly;
+
 /** Replaces a function of `WebAssembly` that returns a promise, if the engine has it. */
 export function replaceFunction(
+  namespace: WebAssemblyNamespace,
   name: "compile" | "instantiate" | "compileStreaming" | "instantiateStreaming",
   run: (call: Replaced) => unknown,
 ): void {
-  replaceMethod(WebAssembly, name, (call) => {
+  replaceMethod(namespace, name, (call) => {
     const here = frameHolder(call.from);
     return (run(call) as Promise<unknown>).then(undefined, (error) => {
       if (isEngineError(error)) replaceOwnFrames(error, here);
@@ -51,18 +55,19 @@ export function replaceMethod<T extends object>(
 
 /** Replaces a class of `WebAssembly`; called without `new` the engine's throws as before. */
 export function replaceClass(
+  namespace: WebAssemblyNamespace,
   name: "Module" | "Instance" | "Memory",
   // biome-ignore lint/suspicious/noExplicitAny: whatever the class makes.
   run: (make: (args: Arguments) => any, args: Arguments, from: AnyFunction) => any,
 ): void {
-  const native = WebAssembly[name] as unknown as AnyFunction & { prototype: object };
+  const native = namespace[name] as unknown as AnyFunction & { prototype: object };
   const construct = (target: AnyFunction, args: Arguments, newTarget: unknown): object =>
     asEngine(() => {
       const make = (changed: Arguments) => Reflect.construct(target, changed, newTarget as AnyFunction);
       return run(make, args, construct);
     }, construct);
   const proxy = new Proxy(native, { construct, get: nativeText(native) });
-  redefine(WebAssembly, name, proxy);
+  redefine(namespace, name, proxy);
   redefine(native.prototype, "constructor", proxy);
 }
 
@@ -86,7 +91,8 @@ function asEngine<T>(call: () => T, from: AnyFunction): T {
 
 /** Errors of code that the engine runs (getters, a start function) are not the engine's; they keep their stack. */
 function isEngineError(error: unknown): error is Error {
-  return error instanceof Error && /^WebAssembly\b/.test(error.message);
+  // Not `instanceof`: it may be an error of another realm.
+  return isObject(error) && "stack" in error && /^WebAssembly\b/.test(String((error as Error).message));
 }
 
 /** The text of the function is still the engine's: of a Proxy alone it would lack the name. */

@@ -2,11 +2,11 @@
  * What one thread records: its modules, instances and memories, and from time to time what changed in them.
  * Everything is held by WeakRef, or by being reachable from the instance itself.
  */
-import type { ModuleRecord, ProfileRecord } from "../profile/records.js";
+import type { Frame, GrowRecord, ModuleRecord, ProfileRecord } from "../profile/records.js";
 import { StackTable, threadId } from "../profile/writer.js";
 import type { Recorder } from "../recorder/index.js";
 import { createRecorder } from "../recorder/index.js";
-import { CaptureBudget } from "./budget.js";
+import { CaptureBudget, type CaptureMode } from "./budget.js";
 import { captureCredit, maximumCallers, maximumGrowStacks, maximumPendingRecords } from "./limits.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
@@ -40,6 +40,7 @@ export class Session {
   readonly registry: ModuleRegistry;
   readonly sites: Sites;
   readonly #options: SessionOptions;
+  readonly #table: StackTable;
   readonly #stacks: StackIds;
   readonly #budget: CaptureBudget;
   readonly #memories = new Map<number, TrackedMemory>();
@@ -58,8 +59,8 @@ export class Session {
     this.sites = options.sites;
     this.#budget = new CaptureBudget(options.now);
     this.#nextSnapshot = options.now() + options.interval;
-    const table = new StackTable(options.thread, (record) => this.write(record));
-    this.#stacks = new StackIds((frames) => table.idOf(frames));
+    this.#table = new StackTable(options.thread, (record) => this.write(record));
+    this.#stacks = new StackIds((frames) => this.#table.idOf(frames));
     this.#collected = new FinalizationRegistry(({ memory, instance }) => {
       const time = this.#options.now();
       if (memory) {
@@ -109,6 +110,32 @@ export class Session {
 
   stackId(sites: readonly Site[]): number {
     return this.#stacks.of(visible(sites));
+  }
+
+  /** Frames of a stack by its id, innermost first. */
+  framesOf(stack: number): Frame[] {
+    return this.#table.framesOf(stack);
+  }
+
+  /** Memories that the collector has not taken. */
+  memories(): Iterable<TrackedMemory> {
+    return this.#memories.values();
+  }
+
+  /** Which JavaScript callers are captured from now on. */
+  get captureMode(): CaptureMode {
+    return this.#budget.mode;
+  }
+
+  set captureMode(mode: CaptureMode) {
+    this.#budget.mode = mode;
+    for (const tracked of this.#memories.values()) this.#adjustEagerness(tracked);
+  }
+
+  /** While there is time to spare every entry that leaves blocks asks for its caller; then only a share of them. */
+  #adjustEagerness(tracked: TrackedMemory): void {
+    const eager = this.#budget.left() > captureCredit / 2;
+    if (eager !== tracked.eager) tracked.recorder?.setEager((tracked.eager = eager));
   }
 
   #moduleId(module: KnownModule): number {
@@ -189,8 +216,8 @@ export class Session {
     const id = threadId(this.#options.thread, ++this.#instanceCount);
     for (const memory of memories) {
       if (!memory.written) this.register(memory);
-      if (memory.hasModule) continue;
-      memory.hasModule = true;
+      if (memory.module) continue;
+      memory.module = module;
       this.write({ type: "memory-module", memory: memory.id, module: this.#moduleId(module) });
     }
     this.write({
@@ -221,13 +248,9 @@ export class Session {
       }
       tracked.contextStacks[context] = stack;
     };
-    let eager = true;
     const captureCaller = (): number => {
-      const left = this.#budget.left();
-      // While there is time to spare every entry asks; then only a share of them.
-      const spare = left > captureCredit / 2;
-      if (spare !== eager) recorder.setEager((eager = spare));
-      if (left <= 0 || tracked.callers.length > maximumCallers) return 0;
+      this.#adjustEagerness(tracked);
+      if (this.#budget.left() <= 0 || tracked.callers.length > maximumCallers) return 0;
       this.snapshotIfDue();
       return this.#budget.caller(() => {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
@@ -240,6 +263,7 @@ export class Session {
       );
     const recorder = createRecorder({ contextSeen, captureCaller, isNested });
     tracked.recorder = recorder;
+    this.#adjustEagerness(tracked);
     return recorder;
   }
 
@@ -250,7 +274,7 @@ export class Session {
     if (granted) tracked.pages = fromPages + deltaPages;
     // Asking for nothing detaches views but moves no boundary.
     if (deltaPages === 0 || ++tracked.growStacks > maximumGrowStacks) return;
-    const record: ProfileRecord = {
+    const record: GrowRecord = {
       type: "grow",
       memory: tracked.id,
       time: this.#options.now(),
@@ -259,6 +283,7 @@ export class Session {
       granted,
       stack: this.stackId(this.stackOf(asked)),
     };
+    if (granted) tracked.growStack = record.stack;
     // In a start function the memory is not in the profile yet.
     if (!tracked.written) this.register(tracked);
     this.write(record);

@@ -33,6 +33,7 @@ export interface SitesOptions {
     file: string,
     line: number,
     column: number,
+    callSite: CallSite,
   ): Pick<Frame, "file" | "line" | "column"> | undefined;
 }
 
@@ -97,7 +98,7 @@ export class Sites {
     const line = callSite.getLineNumber() ?? 0;
     const column = callSite.getColumnNumber() ?? 0;
     const hidden = file.startsWith("node:internal/") || this.isOwn(callSite);
-    const source = hidden ? undefined : this.#options.sourcePosition?.(file, line, column);
+    const source = hidden ? undefined : this.#options.sourcePosition?.(file, line, column, callSite);
     const frame: Frame = {
       kind: "js",
       function: callSite.getFunctionName() ?? "",

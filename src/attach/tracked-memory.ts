@@ -1,6 +1,7 @@
 import type { SnapshotRecord } from "../profile/records.js";
 import type { Recorder } from "../recorder/index.js";
 import type { MemoryFacts } from "./module-facts.js";
+import type { KnownModule } from "./module-registry.js";
 import { isSharedMemory, memoryPages } from "./natives.js";
 
 /** A linear memory of the run, from its making until the collector takes it. Keeps the memory itself alive never. */
@@ -18,9 +19,14 @@ export class TrackedMemory {
   readonly callers: number[] = [0];
   readonly callerNumbers = new Map<number, number>();
   growStacks = 0;
-  /** Whether its record, and one for its module, are in the profile. */
+  /** Whether its record is in the profile. */
   written = false;
-  hasModule = false;
+  /** The first module whose instance uses it. */
+  module?: KnownModule;
+  /** Whether its recorder asks for every caller. */
+  eager = true;
+  /** Who made it grow last (stack id). */
+  growStack = 0;
   #ref?: WeakRef<WebAssembly.Memory>;
   #snapshot = false;
   #frees = 0;

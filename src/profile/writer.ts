@@ -1,4 +1,4 @@
-import type { Frame, ProfileRecord, StackRecord } from "./records.js";
+import type { Frame, FrameKind, ProfileRecord, StackRecord } from "./records.js";
 
 /** A record as one line of a profile, newline included. */
 export function serializeRecord(record: ProfileRecord): string {
@@ -26,11 +26,23 @@ export class StackTable {
   readonly #thread: number;
   readonly #emit: (record: StackRecord) => void;
   readonly #ids = new Map<string, number>();
+  readonly #keys: string[] = [];
 
   /** @param emit Writes the record of a new stack; called before `idOf` returns its id. */
   constructor(thread: number, emit: (record: StackRecord) => void) {
     this.#thread = thread;
     this.#emit = emit;
+  }
+
+  /** Frames of a stack of this table, innermost first; none for any other id. */
+  framesOf(id: number): Frame[] {
+    const key = this.#keys[id - threadId(this.#thread, 1)];
+    if (key === undefined) return [];
+    // Read back from the key: frames of their own would take as much memory again.
+    return (JSON.parse(key) as [FrameKind, string, string, number, number, number?][]).map(
+      ([kind, name, file, line, column, module]) =>
+        orderedFrame({ kind, function: name, file, line, column, ...(module !== undefined && { module }) }),
+    );
   }
 
   /** The id of a stack, innermost frame first; 0 for one without frames. */
@@ -41,6 +53,7 @@ export class StackTable {
     if (id === undefined) {
       id = threadId(this.#thread, this.#ids.size + 1);
       this.#ids.set(key, id);
+      this.#keys.push(key);
       this.#emit({ type: "stack", id, frames: frames.map(orderedFrame) });
     }
     return id;

@@ -34,6 +34,14 @@ export interface RecordedContext {
   caller: number;
 }
 
+/** What one pair has allocated so far, and what of it is live now. */
+export interface LiveContext extends RecordedContext {
+  allocations: number;
+  allocatedBytes: number;
+  liveBytes: number;
+  liveBlocks: number;
+}
+
 /** One recorder serves all instances that share a linear memory. It has a memory of its own. */
 export interface Recorder {
   /** Functions to import under `recorderModuleName`. */
@@ -41,6 +49,12 @@ export interface Recorder {
   totals(): HeapTotals;
   /** Pairs that are new and totals that changed since the previous call. */
   takeChanges(): { contexts: RecordedContext[]; totals: ContextTotals[] };
+  /** Every pair as it is now. Leaves what `takeChanges` will say as it is. */
+  liveContexts(): LiveContext[];
+  /** Begins a period for `periodPeak`; `totals().peakLiveBytes` goes on counting from the start. */
+  beginPeriod(): void;
+  /** High-water mark of live bytes since `beginPeriod`. */
+  periodPeak(): number;
   /**
    * Whether every entry that leaves blocks live asks for its caller (as at the start), or only a share of
    * them, weighed by how long their blocks usually live.
@@ -63,6 +77,8 @@ interface RecorderExports {
   nested: Hook;
   carry: Hook;
   setEager(value: number): void;
+  beginPeriod(): void;
+  periodPeak(): number;
   recordCount(): number;
   recordsAddress(): number;
   peakShare(record: number): number;
@@ -158,13 +174,7 @@ export function createRecorder(host: RecorderHost): Recorder {
       const totals: ContextTotals[] = [];
       for (let id = 0; id < count; id++) {
         const at = start + id * record.size;
-        if (id >= announced) {
-          contexts.push({
-            id,
-            context: view.getUint32(at + record.base, true) & 0xffffff,
-            caller: view.getUint32(at + record.caller, true) & 0xffffff,
-          });
-        }
+        if (id >= announced) contexts.push(pairAt(view, at, id));
         const state = view.getUint8(at + record.dirty);
         if (state === clean) continue;
         const liveBytes = Number(view.getBigUint64(at + record.liveBytes, true));
@@ -186,6 +196,30 @@ export function createRecorder(host: RecorderHost): Recorder {
       return { contexts, totals };
     },
 
+    liveContexts() {
+      wasm.sync();
+      const view = new DataView(wasm.memory.buffer);
+      const start = wasm.recordsAddress();
+      return Array.from({ length: wasm.recordCount() }, (_, id) => {
+        const at = start + id * record.size;
+        return {
+          ...pairAt(view, at, id),
+          allocations: Number(view.getBigUint64(at + record.allocations, true)),
+          allocatedBytes: Number(view.getBigUint64(at + record.allocatedBytes, true)),
+          liveBytes: Number(view.getBigUint64(at + record.liveBytes, true)),
+          liveBlocks: view.getUint32(at + record.liveBlocks, true),
+        };
+      });
+    },
+
+    beginPeriod() {
+      wasm.beginPeriod();
+    },
+
+    periodPeak() {
+      return wasm.periodPeak();
+    },
+
     setEager(eager) {
       wasm.setEager(eager ? 1 : 0);
     },
@@ -193,5 +227,13 @@ export function createRecorder(host: RecorderHost): Recorder {
     memoryBytes() {
       return wasm.memory.buffer.byteLength;
     },
+  };
+}
+
+function pairAt(view: DataView, at: number, id: number): RecordedContext {
+  return {
+    id,
+    context: view.getUint32(at + record.base, true) & 0xffffff,
+    caller: view.getUint32(at + record.caller, true) & 0xffffff,
   };
 }

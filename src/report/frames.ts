@@ -83,7 +83,10 @@ const allocatorName = new RegExp(
 );
 
 /** Whether a frame is part of the module's allocator. */
-export function isAllocatorFrame(frame: FrameReport, module: ModuleReport): boolean {
+export function isAllocatorFrame(
+  frame: FrameReport,
+  module: Pick<ModuleReport, "name" | "allocator">,
+): boolean {
   if (frame.kind !== "wasm") return false;
   const hooked =
     frame.file === module.name && module.allocator.some((allocator) => allocator.index === frame.line);

@@ -44,13 +44,17 @@ const allowed: Record<Layer, Layer[]> = {
   analyze: ["errors", "profile", "wasm/names"],
   report: ["errors", "analyze"],
   attach: ["errors", "instrument", "recorder", "profile"],
-  testing: ["errors", "attach", "analyze"],
+  testing: ["errors", "attach", "analyze", "report"],
   ui: [],
   cli: names.filter((name) => name !== "ui" && name !== "index" && name !== "index-node"),
   index: ["errors", "memory"],
   "index-node": ["index", "memory"],
 };
-const allowedTypes: Partial<Record<Layer, Layer[]>> = { recorder: ["profile"], ui: ["report"] };
+const allowedTypes: Partial<Record<Layer, Layer[]>> = {
+  recorder: ["profile"],
+  testing: ["profile"],
+  ui: ["report"],
+};
 
 interface Violation {
   rule: { name: string };

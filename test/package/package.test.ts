@@ -2,9 +2,9 @@
 // Reads dist/, so build first (`npm test` does).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,9 +13,12 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 /** "linmem", "linmem/testing", …: what package.json offers for import. */
-const subpaths = Object.keys(manifest.exports)
+const importable = Object.keys(manifest.exports)
   .filter((key) => !key.endsWith(".json"))
   .map((key) => key.replace(/^\./, manifest.name));
+/** These are there for what they do, some of them only inside of a test runner: testing.test.ts. */
+const forEffect = ["linmem/testing/jest", "linmem/testing/vitest", "linmem/testing/register"];
+const subpaths = importable.filter((subpath) => !forEffect.includes(subpath));
 
 describe("the packed package", () => {
   let folder: string;
@@ -85,6 +88,69 @@ describe("the packed package", () => {
       }),
     );
     await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
+  });
+
+  test("types of the matchers, for Vitest and for Jest", async () => {
+    const installed = join(folder, "node_modules");
+    for (const name of ["vitest", "@types/node", "@types/jest"]) {
+      mkdirSync(dirname(join(installed, name)), { recursive: true });
+      symlinkSync(join(root, "node_modules", name), join(installed, name), "junction");
+    }
+    const uses = `
+const fn = async () => {};
+export const good: Promise<void>[] = [
+  expect(fn).toNotLeak(),
+  expect(fn).toNotLeak({ warmup: 1, runs: 2, allow: ["1 KiB", /name/] }),
+  expect(fn).not.toStayWithin("4 MiB"),
+  expect(fn).toStayWithin(4096),
+];
+// @ts-expect-error no size
+expect(fn).toStayWithin("4 megs");
+// @ts-expect-error no option
+expect(fn).toNotLeak({ warmUp: 1 });
+`;
+    const compiler = { strict: true, target: "ES2022", module: "NodeNext", skipLibCheck: true, noEmit: true };
+    const users = {
+      vitest: `import { expect } from "vitest";\nimport "linmem/testing/vitest";\n${uses}`,
+      jest: `import "linmem/testing/jest";\n${uses}`,
+    };
+    for (const [runner, source] of Object.entries(users)) {
+      writeFileSync(join(folder, `${runner}.ts`), source);
+      writeFileSync(
+        join(folder, `tsconfig.${runner}.json`),
+        JSON.stringify({
+          compilerOptions: { ...compiler, types: runner === "jest" ? ["jest"] : [] },
+          files: [`${runner}.ts`],
+        }),
+      );
+      const config = join(folder, `tsconfig.${runner}.json`);
+      await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config]).catch(
+        ({ stdout }) => assert.fail(stdout),
+      );
+    }
+  });
+
+  test("a CommonJS user has the same from require, with types", async () => {
+    writeFileSync(
+      join(folder, "user.cts"),
+      'import testing = require("linmem/testing");\nexport const done: Promise<void> = testing.expectNoLeaks(() => {});\n',
+    );
+    const compiler = ["--strict", "--noEmit", "--target", "ES2022", "--module", "NodeNext", "--skipLibCheck"];
+    await run(process.execPath, [
+      join(root, "node_modules/typescript/bin/tsc"),
+      ...compiler,
+      join(folder, "user.cts"),
+    ]).catch(({ stdout }) => assert.fail(stdout));
+    const { stdout } = await run(
+      process.execPath,
+      [
+        "--eval",
+        'import("linmem/testing").then((m) => console.log(Object.keys(m).sort().join(), Object.keys(require("linmem/testing")).sort().join()))',
+      ],
+      { cwd: folder },
+    );
+    const [imported, required] = stdout.trim().split(" ");
+    assert.equal(required, imported);
   });
 
   for (const name of Object.keys(manifest.bin)) {

@@ -1,6 +1,5 @@
 // Attaches linmem to this process or worker thread. Loaded by register.cts, before the program.
 import { createHash } from "node:crypto";
-import { findSourceMap } from "node:module";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
@@ -14,6 +13,8 @@ import { Sites } from "../stacks.js";
 import type { ProcessState } from "./profile-output.js";
 import { isBegun, keepSymbols, newProcessState, notify, openProfile } from "./profile-output.js";
 import { readRunOptions } from "./run-options.js";
+import { filePath, ownFiles, sourcePosition } from "./scripts.js";
+import { shareSession } from "./shared-session.js";
 import { watchExit, watchSignals } from "./signals.js";
 import { attachWorkers, hideRegister, stateKey } from "./workers.js";
 
@@ -24,7 +25,6 @@ const clock = () => timeOrigin + now();
 const { setInterval } = globalThis;
 
 const register = fileURLToPath(new URL("register.cjs", import.meta.url));
-const ownFolder = new URL("../../", import.meta.url);
 
 function processState(): ProcessState | undefined {
   if (!isMainThread) return getEnvironmentData(stateKey) as unknown as ProcessState | undefined;
@@ -41,7 +41,7 @@ function attach(state: ProcessState): void {
     keepSymbols: (code, bytes) => keepSymbols(options, code, bytes),
   });
   const sites = new Sites(registry, {
-    ownFiles: [ownFolder.href, fileURLToPath(ownFolder)],
+    ownFiles,
     path: filePath,
     moduleId: (module) => profileThreadId(threadId, module),
     sourcePosition,
@@ -56,6 +56,7 @@ function attach(state: ProcessState): void {
     begun: () => isBegun(state),
   });
   patchWebAssembly(session);
+  shareSession(session, globalThis);
   attachWorkers(state, register);
   setInterval(() => session.snapshot(), options.interval).unref();
   const end = (how: number | string) => {
@@ -98,23 +99,6 @@ function instrumentWith(overrides: Overrides, bytes: Uint8Array): Instrumentatio
     const found = instrument(bytes);
     return { ...found, notes: [...found.notes, message] };
   }
-}
-
-function filePath(file: string): string {
-  if (!file.startsWith("file:")) return file;
-  try {
-    return fileURLToPath(file);
-  } catch {
-    return file;
-  }
-}
-
-/** Where a position is in the source, when node was told to use source maps (tsx does). */
-function sourcePosition(file: string, line: number, column: number) {
-  const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
-  if (!entry || !("originalSource" in entry) || !entry.originalSource) return undefined;
-  const { originalSource, originalLine, originalColumn } = entry;
-  return { file: filePath(originalSource), line: originalLine + 1, column: originalColumn + 1 };
 }
 
 const state = processState();

@@ -12,10 +12,15 @@ export const stateKey = "linmem";
 /** Has every worker thread load `register`, and gives it the state of the process. */
 export function attachWorkers(state: ProcessState, register: string): void {
   setEnvironmentData(stateKey, state as never);
+  changeWorkers((options) => withRegister(options, register));
+}
+
+/** Changes the options of every worker thread that is started from now on. */
+export function changeWorkers(change: (options?: WorkerOptions) => WorkerOptions | undefined): void {
   const workerThreads = createRequire(import.meta.url)("node:worker_threads");
   workerThreads.Worker = new Proxy(workerThreads.Worker, {
     construct(target, [file, options, ...rest], newTarget) {
-      const changed = withRegister(options, register);
+      const changed = change(options);
       return Reflect.construct(
         target,
         changed ? [file, changed, ...rest] : [file, options, ...rest],

@@ -49,7 +49,10 @@ let allocations: u64 = 0;
 let frees: u64 = 0;
 let allocatedBytes: u64 = 0;
 let liveBytes: u64 = 0;
+/** High-water mark since `beginPeriod`, or of all time. */
 let peakLiveBytes: u64 = 0;
+/** High-water mark of all time, as of the beginning of the period. */
+let earlierPeak: u64 = 0;
 /** Live bytes above which the contexts' shares are remembered anew: a 64th above the last time. */
 let nextPeak: u64 = 0;
 let temporary: u64 = 0;
@@ -393,6 +396,17 @@ export function peakShare(record: u32): f64 {
   return peakShareOf(record);
 }
 
+/** Begins a period with a high-water mark of its own, beside that of all time. Costs the hooks nothing. */
+export function beginPeriod(): void {
+  earlierPeak = max(earlierPeak, peakLiveBytes);
+  peakLiveBytes = liveBytes;
+}
+
+/** High-water mark of live bytes since `beginPeriod`. */
+export function periodPeak(): f64 {
+  return <f64>peakLiveBytes;
+}
+
 /** Brings all totals up to date and writes the sums where the host reads them; returns their address. */
 export function sync(): usize {
   settle();
@@ -400,7 +414,7 @@ export function sync(): usize {
   store<f64>(TOTALS, <f64>frees, 8);
   store<f64>(TOTALS, <f64>allocatedBytes, 16);
   store<f64>(TOTALS, <f64>liveBytes, 24);
-  store<f64>(TOTALS, <f64>peakLiveBytes, 32);
+  store<f64>(TOTALS, <f64>max(earlierPeak, peakLiveBytes), 32);
   store<f64>(TOTALS, <f64>temporary, 40);
   store<f64>(TOTALS, <f64>unknownFrees, 48);
   store<f64>(TOTALS, <f64>missedFrees, 56);

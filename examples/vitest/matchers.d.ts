@@ -1,0 +1,2 @@
+// Types of the matchers that vitest.config.ts sets up.
+import "linmem/testing/vitest";
