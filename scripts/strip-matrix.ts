@@ -1,0 +1,194 @@
+// Finds allocators in modules whose names are known, after taking the names away, and prints how often it was right.
+//
+//   npm run strip-matrix                               builds with the toolchains that are here (strip-matrix/build.ts)
+//   npm run strip-matrix -- packages/node_modules      also the modules with names in these folders
+//   npm run strip-matrix -- --built                    what was built before, nothing more
+//   npm run strip-matrix -- --only Zig --details       only toolchains whose name contains "Zig", each module
+//   npm run strip-matrix -- --held-out                 also details of the modules that rules must not be made from
+//   npm run strip-matrix -- --write                    also into bench/STRIP-MATRIX.md
+//
+// Exits with 1 when a function was found that is none.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { findAllocator } from "../src/instrument/find-allocator.js";
+import { detectToolchain } from "../src/instrument/toolchain.js";
+import { decodeModule } from "../src/wasm/module.js";
+import { type BuiltModule, buildModules } from "./strip-matrix/build.js";
+import { type Comparison, compare, type Kind, kinds, truthOf } from "./strip-matrix/truth.js";
+import { optimisations, optimised, stripped } from "./strip-matrix/variants.js";
+
+interface Result extends Comparison {
+  toolchain: string;
+  name: string;
+  heldOut: boolean;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    built: { type: "boolean" },
+    only: { type: "string" },
+    details: { type: "boolean" },
+    "held-out": { type: "boolean" },
+    write: { type: "boolean" },
+    cache: { type: "string" },
+  },
+});
+
+/** Larger modules take binaryen minutes. */
+const largestOptimised = 1_200_000;
+
+const cache = values.cache ?? fileURLToPath(new URL("../.cache/strip-matrix", import.meta.url));
+const { only } = values;
+const results: Result[] = [];
+for (const module of modules()) {
+  if (only && !`${module.toolchain}, ${module.allocator}, ${module.level}`.includes(only)) continue;
+  measure(module);
+}
+const text = report(results);
+process.stdout.write(text);
+if (values.write) writeFileSync(fileURLToPath(new URL("../bench/STRIP-MATRIX.md", import.meta.url)), page(text));
+if (results.some(({ verdicts }) => kinds.some((kind) => verdicts[kind] === "wrong"))) process.exitCode = 1;
+
+function modules(): BuiltModule[] {
+  const built = values.built ? earlier() : buildModules(cache);
+  return [...built, ...positionals.flatMap(collected)];
+}
+
+/** What is in the cache; names of files are `toolchain, allocator, level.wasm`. */
+function earlier(): BuiltModule[] {
+  const folder = join(cache, "built");
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".wasm")) : [];
+  return names.flatMap((name) => {
+    const [toolchain, allocator, level] = name.slice(0, -".wasm".length).split(", ");
+    return level ? [{ file: join(folder, name), toolchain, allocator, level }] : [];
+  });
+}
+
+/** Modules of packages whose names, or exports, tell where the allocator is. Each content once. */
+function collected(folder: string): BuiltModule[] {
+  const seen = new Set<string>();
+  return readdirSync(folder, { recursive: true, encoding: "utf8" }).sort().flatMap((path) => {
+    const file = join(folder, path);
+    if (!path.endsWith(".wasm") || !statSync(file).isFile()) return [];
+    const bytes = readFileSync(file);
+    const digest = createHash("sha1").update(bytes).digest("hex");
+    if (seen.has(digest)) return [];
+    seen.add(digest);
+    try {
+      const module = decodeModule(bytes);
+      const truth = new Set(truthOf(module, true).kinds.values());
+      if (!truth.has("malloc")) return [];
+      const [scope, name] = path.split(/[\\/]/);
+      const packageName = scope.startsWith("@") ? `${scope}/${name}` : scope;
+      const toolchain = `npm: ${detectToolchain(module).replace(/ .*/, "")}`;
+      return [{ file, toolchain, allocator: packageName, level: basename(path) }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function measure({ file, toolchain, allocator, level }: BuiltModule): void {
+  const bytes = readFileSync(file);
+  // a package, or a toolchain with its version and level, is held out as a whole
+  const group = toolchain.startsWith("npm") ? allocator : `${toolchain}, ${level}`;
+  const heldOut = createHash("sha1").update(group).digest()[0] % 3 === 0;
+  const forms = [{ name: "", bytes: new Uint8Array(bytes) }];
+  const isNamed = (decodeModule(bytes).names.functions?.size ?? 0) > 0;
+  if (isNamed && bytes.length <= largestOptimised) {
+    // two levels each, other ones for each module
+    const first = createHash("sha1").update(file).digest()[1];
+    for (const step of [0, 2]) {
+      const optimisation = optimisations[(first + step) % optimisations.length];
+      const again = cachedOptimised(file, bytes, optimisation);
+      if (again) forms.push({ name: `, wasm-opt -${optimisation}`, bytes: again });
+    }
+  }
+  for (const form of forms) {
+    const named = decodeModule(form.bytes);
+    const truth = truthOf(named, true);
+    const { functions } = findAllocator(decodeModule(stripped(named)));
+    const comparison = compare(truth, functions);
+    if (comparison.verdicts.malloc === "none" && comparison.verdicts.free === "none" && functions.length === 0) continue;
+    results.push({ toolchain, name: `${allocator}, ${level}${form.name}`, heldOut, ...comparison });
+  }
+}
+
+function cachedOptimised(file: string, bytes: Uint8Array, level: (typeof optimisations)[number]): Uint8Array | undefined {
+  const folder = join(cache, "optimised");
+  mkdirSync(folder, { recursive: true });
+  const digest = createHash("sha1").update(bytes).digest("hex").slice(0, 12);
+  const path = join(folder, `${basename(file, ".wasm")} ${digest} ${level}.wasm`);
+  if (existsSync(path)) {
+    const known = new Uint8Array(readFileSync(path));
+    return known.length > 0 ? known : undefined;
+  }
+  const made = optimised(bytes, level);
+  writeFileSync(path, made ?? new Uint8Array());
+  return made;
+}
+
+/** malloc and free together: one without the other is no use. */
+function pair({ verdicts }: Result): "right" | "not found" | "wrong" {
+  const both = [verdicts.malloc, verdicts.free];
+  if (kinds.some((kind) => verdicts[kind] === "wrong")) return "wrong";
+  return both.every((verdict) => verdict === "right" || verdict === "none") ? "right" : "not found";
+}
+
+function tableOf(rows: readonly Result[]): string {
+  const head = ["Toolchain", "modules", "malloc and free: right", "not found", "wrong", ...kinds];
+  const lines = [head, head.map(() => "---")];
+  const groups = new Map<string, Result[]>();
+  for (const row of rows) groups.set(row.toolchain, [...(groups.get(row.toolchain) ?? []), row]);
+  for (const [name, members] of [...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))) {
+    lines.push(line(name, members));
+  }
+  lines.push(line("**All**", rows));
+  return lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
+}
+
+function line(name: string, members: readonly Result[]): string[] {
+  const count = (verdict: string) => members.filter((member) => pair(member) === verdict).length;
+  const share = members.length > 0 ? ` (${((100 * count("right")) / members.length).toFixed(1)} %)` : "";
+  const each = (kind: Kind) => {
+    const of = (verdict: string) => members.filter(({ verdicts }) => verdicts[kind] === verdict).length;
+    return `${of("right")} / ${of("not found")} / ${of("wrong")}`;
+  };
+  return [name, String(members.length), `${count("right")}${share}`, String(count("not found")), String(count("wrong")), ...kinds.map(each)];
+}
+
+function report(all: readonly Result[]): string {
+  const tuned = all.filter(({ heldOut }) => !heldOut);
+  const held = all.filter(({ heldOut }) => heldOut);
+  const shown = values["held-out"] ? all : tuned;
+  const details = values.details
+    ? shown
+        .filter((row) => pair(row) !== "right" || row.details.length > 0)
+        .map((row) => `- ${row.toolchain}, ${row.name}: ${pair(row)}${row.details.length > 0 ? `: ${row.details.join("; ")}` : ""}\n`)
+        .join("")
+    : "";
+  const parts = [
+    "Modules that rules may be made from (kinds: right / not found / wrong):\n",
+    tableOf(tuned),
+    "Held out:\n",
+    tableOf(held),
+    ...(details ? ["Not right:\n", details] : []),
+  ];
+  return `${parts.join("\n")}\n`;
+}
+
+function page(tables: string): string {
+  return `# Finding allocators without names
+
+Modules whose names are known, with their names taken away and their exports numbered, against what the names \
+say: \`npm run strip-matrix -- --write\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}.
+Each module as it was built, and twice more through wasm-opt. *Right*: every function through which blocks are made \
+or released is hooked, and nothing else. A third of the toolchain, version and level groups and of the packages is \
+held out: nobody looks at those while making rules.
+
+${tables}`;
+}

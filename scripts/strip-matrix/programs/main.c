@@ -1,0 +1,4 @@
+// A `main` for toolchains whose runtime starts one.
+int main(void) {
+  return 0;
+}

@@ -1,0 +1,162 @@
+/**
+ * What the names of a module say about its allocator: the truth that a search without names is held against.
+ * Written apart from the conventions of src/instrument on purpose; a mistake there must not hide here.
+ */
+import { buildCallGraph, type CallGraph } from "../../src/instrument/call-graph.js";
+import type { AllocatorFunction } from "../../src/instrument/roles.js";
+import { scanBodies } from "../../src/instrument/scan.js";
+import { type Module } from "../../src/wasm/module.js";
+import { externalKind } from "../../src/wasm/types.js";
+
+export const kinds = ["malloc", "free", "realloc", "calloc", "memalign"] as const;
+
+/** Kinds of allocator functions that are looked at apart. */
+export type Kind = (typeof kinds)[number];
+
+export type Verdict = "right" | "not found" | "wrong" | "none";
+
+const c = "(?:__libc_|__|dl|emscripten_builtin_|emmalloc_|mi_|rpmalloc_|je_)?";
+const operator = "(?:unsigned (?:int|long)|size_t)";
+const rustCrates = "(?:dlmalloc|talc|wee_alloc|lol_alloc|__rust_|__rdl_|__rg_|___rust_)";
+
+/** Names by kind. Also the functions inside allocators that take the same arguments. */
+const patterns: readonly (readonly [Kind, RegExp])[] = [
+  ["malloc", new RegExp(`^(?:${c}malloc|(?:__)?z?malloc_small|_?mi_malloc_generic|c_malloc)(?:\\.\\d+)?$`)],
+  ["malloc", new RegExp(`^(?:operator new(?:\\[\\])?\\(${operator}(?:, std::\\w+(?: const&)?)*\\)|_Zn[wa][jm]\\w*)$`)],
+  ["malloc", /^_?mi_(?:heap|theap|page)_(?:m|z)alloc\w*$/],
+  ["free", new RegExp(`^(?:${c}free|c_free)(?:\\.\\d+)?$`)],
+  ["free", /^(?:operator delete(?:\[\])?\(void\*.*\)|_Zd[la]Pv\w*)$/],
+  ["free", /^_?mi_free(?:_\w+)?$/],
+  ["realloc", new RegExp(`^(?:${c}realloc|c_realloc)(?:\\.\\d+)?$`)],
+  ["realloc", /^_?mi_(?:heap_|theap_)?realloc\w*$/],
+  ["calloc", new RegExp(`^(?:${c}calloc|c_calloc)(?:\\.\\d+)?$`)],
+  ["calloc", /^mi_(?:heap_|theap_)?calloc\w*$/],
+  ["memalign", new RegExp(`^(?:${c}(?:memalign|aligned_alloc|posix_memalign)|internal_memalign)(?:\\.\\d+)?$`)],
+  ["memalign", /^_?mi_(?:heap_|theap_)?(?:m|z)?alloc_aligned\w*|^mi_theap_\w*aligned\w*$/],
+  ["malloc", /^allocate_memory$/],
+  ["calloc", /^__rust_alloc_zeroed$|___?(?:rust|rdl|rg)_alloc_zeroed/],
+  ["malloc", /^__rust_alloc$|___?(?:rust|rdl|rg)_alloc(?:::h[0-9a-f]+)?$/],
+  ["realloc", /___?(?:rust|rdl|rg)_realloc/],
+  ["free", /___?(?:rust|rdl|rg)_dealloc/],
+  ["memalign", /dlmalloc.*(?:8|::)memalign/],
+  ["realloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:realloc|try_realloc_in_place|try_grow_in_place|grow_in_place|shrink)`)],
+  ["calloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:alloc_zeroed|calloc)`)],
+  ["free", new RegExp(`${rustCrates}.*(?:\\d|::)(?:dealloc|deallocate|free)(?:\\W|B|C|E|17h|$)`)],
+  ["malloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:alloc|allocate|malloc)(?:\\W|B|C|E|17h|$)`)],
+  ["malloc", /^~lib\/rt\/(?:tlsf|stub|__allocator|memory-runtime)\/(?:__alloc|__mem_allocate|allocateBlock|__new)$/],
+  ["free", /^~lib\/rt\/(?:tlsf|stub)\/(?:__free|freeBlock)$/],
+  ["realloc", /^~lib\/rt\/(?:tlsf|stub)\/(?:__realloc|reallocateBlock|__renew|moveBlock)$/],
+  ["malloc", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.alloc(?:\.\d+)?$/],
+  ["realloc", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.(?:resize|remap)(?:\.\d+)?$/],
+  ["free", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.free(?:\.\d+)?$/],
+  ["malloc", /^runtime\.alloc$/],
+  ["free", /^runtime\.free$/],
+];
+
+/** Names that look like an allocator's, of functions that are none of these kinds. */
+const others = /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom)/;
+
+export function kindOfName(name: string): Kind | undefined {
+  if (others.test(name)) return undefined;
+  return patterns.find(([, pattern]) => pattern.test(name))?.[0];
+}
+
+export interface Truth {
+  /** Kinds of functions by index. */
+  kinds: ReadonlyMap<number, Kind>;
+  graph: CallGraph;
+  label(index: number): string;
+}
+
+/** @param exported takes the names of exports, for modules without a name section */
+export function truthOf(module: Module, exported = false): Truth {
+  const found = new Map<number, Kind>();
+  const names = new Map(module.names.functions ?? []);
+  if (exported && names.size === 0) {
+    for (const { kind, name, index } of module.exports) if (kind === externalKind.function) names.set(index, name);
+  }
+  for (const [index, name] of names) {
+    const kind = kindOfName(name);
+    if (kind && index >= module.importedFunctionCount && index < module.functionCount) found.set(index, kind);
+  }
+  const graph = buildCallGraph(module, scanBodies(module));
+  return { kinds: found, graph, label: (index) => names.get(index) ?? `function ${index}` };
+}
+
+const kindOfRole: Record<AllocatorFunction["role"], Kind> = {
+  malloc: "malloc",
+  alloc_aligned: "malloc",
+  malloc_method: "malloc",
+  calloc: "calloc",
+  realloc: "realloc",
+  rust_realloc: "realloc",
+  wbindgen_realloc: "realloc",
+  cabi_realloc: "realloc",
+  realloc_method: "realloc",
+  free: "free",
+  free_method: "free",
+  memalign: "memalign",
+  posix_memalign: "memalign",
+  memalign_method: "memalign",
+};
+
+/** How deep below a function that has a name the one that was found may be. */
+const depth = 4;
+
+export interface Comparison {
+  verdicts: Record<Kind, Verdict>;
+  /** For people: what was found in place of what. */
+  details: string[];
+}
+
+export function compare(truth: Truth, found: readonly AllocatorFunction[]): Comparison {
+  const details: string[] = [];
+  const wrong = new Set<Kind>();
+  const indices = new Set(found.map(({ index }) => index));
+  for (const { role, index } of found) {
+    const kind = kindOfRole[role];
+    if (allowed(truth, index, kind)) continue;
+    wrong.add(kind);
+    details.push(`${role} ${truth.label(index)}`);
+  }
+  const verdicts = {} as Record<Kind, Verdict>;
+  for (const kind of kinds) {
+    const used = [...truth.kinds].filter(([index, is]) => is === kind && isUsed(truth, index));
+    // what is made of others that are hooked needs no hook
+    const missing = used.filter(([index]) => {
+      if (indices.has(index) || truth.graph.reaches(index, indices, depth)) return false;
+      return !below(truth, index, indices);
+    });
+    if (wrong.has(kind)) verdicts[kind] = "wrong";
+    else if (used.length === 0) verdicts[kind] = "none";
+    else verdicts[kind] = missing.length === 0 ? "right" : "not found";
+    if (found.length > 0 && verdicts[kind] === "not found") {
+      details.push(`not ${missing.map(([index]) => truth.label(index)).join(", ")}`);
+    }
+  }
+  return { verdicts, details };
+}
+
+/** A function of that kind, or one that only such a function calls: the optimiser split it. */
+function allowed(truth: Truth, index: number, kind: Kind): boolean {
+  const is = truth.kinds.get(index);
+  if (is === kind) return true;
+  // zeroed and aligned forms give blocks of the same size by the same arguments
+  if (is === "calloc" && kind === "malloc") return !/(?:^|_)calloc$/.test(truth.label(index));
+  if (is === "memalign" && kind === "malloc") return true;
+  if (is !== undefined) return false;
+  const callers = truth.graph.callers(index);
+  return callers.length > 0 && callers.every((caller) => truth.kinds.get(caller) === kind);
+}
+
+/** Called by others than the allocator, or by nobody that shows. */
+function isUsed(truth: Truth, index: number): boolean {
+  const callers = truth.graph.callers(index);
+  return callers.length === 0 || callers.some((caller) => !truth.kinds.has(caller));
+}
+
+/** Whether all calls come from functions that were found. */
+function below(truth: Truth, index: number, found: ReadonlySet<number>): boolean {
+  const callers = truth.graph.callers(index);
+  return callers.length > 0 && callers.every((caller) => found.has(caller));
+}
