@@ -4,6 +4,7 @@
 //   npm run strip-matrix -- packages/node_modules      also the modules with names in these folders
 //   npm run strip-matrix -- --built                    what was built before, nothing more
 //   npm run strip-matrix -- --only Zig --details       only toolchains whose name contains "Zig", each module
+//   npm run strip-matrix -- --as-built                 without the forms that wasm-opt makes
 //   npm run strip-matrix -- --held-out                 also details of the modules that rules must not be made from
 //   npm run strip-matrix -- --write                    also into bench/STRIP-MATRIX.md
 //
@@ -35,6 +36,7 @@ const { values, positionals } = parseArgs({
     "held-out": { type: "boolean" },
     write: { type: "boolean" },
     cache: { type: "string" },
+    "as-built": { type: "boolean" },
   },
 });
 
@@ -46,11 +48,14 @@ const { only } = values;
 const results: Result[] = [];
 for (const module of modules()) {
   if (only && !`${module.toolchain}, ${module.allocator}, ${module.level}`.includes(only)) continue;
+  process.stderr.write(".");
   measure(module);
 }
+process.stderr.write("\n");
 const text = report(results);
 process.stdout.write(text);
-if (values.write) writeFileSync(fileURLToPath(new URL("../bench/STRIP-MATRIX.md", import.meta.url)), page(text));
+if (values.write)
+  writeFileSync(fileURLToPath(new URL("../bench/STRIP-MATRIX.md", import.meta.url)), page(text));
 if (results.some(({ verdicts }) => kinds.some((kind) => verdicts[kind] === "wrong"))) process.exitCode = 1;
 
 function modules(): BuiltModule[] {
@@ -71,35 +76,37 @@ function earlier(): BuiltModule[] {
 /** Modules of packages whose names, or exports, tell where the allocator is. Each content once. */
 function collected(folder: string): BuiltModule[] {
   const seen = new Set<string>();
-  return readdirSync(folder, { recursive: true, encoding: "utf8" }).sort().flatMap((path) => {
-    const file = join(folder, path);
-    if (!path.endsWith(".wasm") || !statSync(file).isFile()) return [];
-    const bytes = readFileSync(file);
-    const digest = createHash("sha1").update(bytes).digest("hex");
-    if (seen.has(digest)) return [];
-    seen.add(digest);
-    try {
-      const module = decodeModule(bytes);
-      const truth = new Set(truthOf(module, true).kinds.values());
-      if (!truth.has("malloc")) return [];
-      const [scope, name] = path.split(/[\\/]/);
-      const packageName = scope.startsWith("@") ? `${scope}/${name}` : scope;
-      const toolchain = `npm: ${detectToolchain(module).replace(/ .*/, "")}`;
-      return [{ file, toolchain, allocator: packageName, level: basename(path) }];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .sort()
+    .flatMap((path) => {
+      const file = join(folder, path);
+      if (!path.endsWith(".wasm") || !statSync(file).isFile()) return [];
+      const bytes = readFileSync(file);
+      const digest = createHash("sha1").update(bytes).digest("hex");
+      if (seen.has(digest)) return [];
+      seen.add(digest);
+      try {
+        const module = decodeModule(bytes);
+        const truth = new Set(truthOf(module, true).kinds.values());
+        if (!truth.has("malloc")) return [];
+        const [scope, name] = path.split(/[\\/]/);
+        const packageName = scope.startsWith("@") ? `${scope}/${name}` : scope;
+        const toolchain = `npm: ${detectToolchain(module).replace(/ .*/, "")}`;
+        return [{ file, toolchain, allocator: packageName, level: basename(path) }];
+      } catch {
+        return [];
+      }
+    });
 }
 
 function measure({ file, toolchain, allocator, level }: BuiltModule): void {
-  const bytes = readFileSync(file);
+  const bytes = new Uint8Array(readFileSync(file));
   // a package, or a toolchain with its version and level, is held out as a whole
   const group = toolchain.startsWith("npm") ? allocator : `${toolchain}, ${level}`;
   const heldOut = createHash("sha1").update(group).digest()[0] % 3 === 0;
-  const forms = [{ name: "", bytes: new Uint8Array(bytes) }];
+  const forms = [{ name: "", bytes }];
   const isNamed = (decodeModule(bytes).names.functions?.size ?? 0) > 0;
-  if (isNamed && bytes.length <= largestOptimised) {
+  if (!values["as-built"] && isNamed && bytes.length <= largestOptimised) {
     // two levels each, other ones for each module
     const first = createHash("sha1").update(file).digest()[1];
     for (const step of [0, 2]) {
@@ -113,12 +120,21 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
     const truth = truthOf(named, true);
     const { functions } = findAllocator(decodeModule(stripped(named)));
     const comparison = compare(truth, functions);
-    if (comparison.verdicts.malloc === "none" && comparison.verdicts.free === "none" && functions.length === 0) continue;
+    if (
+      comparison.verdicts.malloc === "none" &&
+      comparison.verdicts.free === "none" &&
+      functions.length === 0
+    )
+      continue;
     results.push({ toolchain, name: `${allocator}, ${level}${form.name}`, heldOut, ...comparison });
   }
 }
 
-function cachedOptimised(file: string, bytes: Uint8Array, level: (typeof optimisations)[number]): Uint8Array | undefined {
+function cachedOptimised(
+  file: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  level: (typeof optimisations)[number],
+): Uint8Array<ArrayBuffer> | undefined {
   const folder = join(cache, "optimised");
   mkdirSync(folder, { recursive: true });
   const digest = createHash("sha1").update(bytes).digest("hex").slice(0, 12);
@@ -158,7 +174,14 @@ function line(name: string, members: readonly Result[]): string[] {
     const of = (verdict: string) => members.filter(({ verdicts }) => verdicts[kind] === verdict).length;
     return `${of("right")} / ${of("not found")} / ${of("wrong")}`;
   };
-  return [name, String(members.length), `${count("right")}${share}`, String(count("not found")), String(count("wrong")), ...kinds.map(each)];
+  return [
+    name,
+    String(members.length),
+    `${count("right")}${share}`,
+    String(count("not found")),
+    String(count("wrong")),
+    ...kinds.map(each),
+  ];
 }
 
 function report(all: readonly Result[]): string {
@@ -168,7 +191,10 @@ function report(all: readonly Result[]): string {
   const details = values.details
     ? shown
         .filter((row) => pair(row) !== "right" || row.details.length > 0)
-        .map((row) => `- ${row.toolchain}, ${row.name}: ${pair(row)}${row.details.length > 0 ? `: ${row.details.join("; ")}` : ""}\n`)
+        .map(
+          (row) =>
+            `- ${row.toolchain}, ${row.name}: ${pair(row)}${row.details.length > 0 ? `: ${row.details.join("; ")}` : ""}\n`,
+        )
         .join("")
     : "";
   const parts = [

@@ -33,8 +33,12 @@ const programs = fileURLToPath(new URL("programs/", import.meta.url));
 const { env } = process;
 
 function run(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): string {
-  const quiet = { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 400_000 } as const;
-  return execFileSync(command, [...args], { ...quiet, env: { ...env, ...more } });
+  const quiet = { encoding: "utf8", timeout: 400_000 } as const;
+  return execFileSync(command, [...args], {
+    ...quiet,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...env, ...more },
+  });
 }
 
 function version(command: string, ...args: string[]): string | undefined {
@@ -109,7 +113,8 @@ function zig(): Recipe[] {
       allocator: "std.heap",
       level,
       build: (out: string, scratch: string) => {
-        const kind = minor >= 12 ? ["build-exe", "-fno-entry", "-rdynamic"] : ["build-lib", "-dynamic", "-rdynamic"];
+        const kind =
+          minor >= 12 ? ["build-exe", "-fno-entry", "-rdynamic"] : ["build-lib", "-dynamic", "-rdynamic"];
         const strip = minor >= 11 ? ["-fno-strip"] : [];
         const args = ["-target", "wasm32-freestanding", "-O", level, ...strip, `-femit-bin=${out}`];
         run(command, [...kind, join(programs, "words.zig"), ...args], caches(scratch));
@@ -122,7 +127,11 @@ function zig(): Recipe[] {
       build: (out: string, scratch: string) => {
         const target = ["-target", "wasm32-wasi", "-mexec-model=reactor", "-fno-builtin"];
         const names = minor >= 12 ? ["-fno-sanitize=undefined"] : [];
-        run(command, ["cc", ...target, ...names, `-${level}`, join(programs, "words.c"), "-o", out], caches(scratch));
+        run(
+          command,
+          ["cc", ...target, ...names, `-${level}`, join(programs, "words.c"), "-o", out],
+          caches(scratch),
+        );
       },
     }));
     return [...native, ...c];
@@ -173,7 +182,11 @@ function rust(cache: string): Recipe[] {
           };
           const std = ["-Zbuild-std=std,panic_abort", "--features", feature];
           const manifest = ["--manifest-path", join(programs, "rust/Cargo.toml")];
-          run("cargo", ["build", "--release", "--target", "wasm32-unknown-unknown", ...manifest, ...std], settings);
+          run(
+            "cargo",
+            ["build", "--release", "--target", "wasm32-unknown-unknown", ...manifest, ...std],
+            settings,
+          );
           copyFileSync(join(target, "wasm32-unknown-unknown/release/words.wasm"), out);
         },
       });
@@ -191,7 +204,15 @@ function assemblyScript(cache: string): Recipe[] {
     try {
       if (!existsSync(place)) {
         mkdirSync(folder, { recursive: true });
-        run("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", `assemblyscript@${wanted}`]);
+        run("npm", [
+          "install",
+          "--prefix",
+          folder,
+          "--no-audit",
+          "--no-fund",
+          "--ignore-scripts",
+          `assemblyscript@${wanted}`,
+        ]);
       }
       return [{ place, version: wanted }];
     } catch {
@@ -243,7 +264,9 @@ export function buildModules(cache: string): BuiltModule[] {
         renameSync(`${file}.part`, file);
       } catch (error) {
         const said = String((error as { stderr?: unknown }).stderr ?? error).trim();
-        process.stderr.write(`strip-matrix: ${name} was not built: ${said.split("\n").slice(0, 3).join(" ")}\n`);
+        process.stderr.write(
+          `strip-matrix: ${name} was not built: ${said.split("\n").slice(0, 3).join(" ")}\n`,
+        );
         mkdirSync(failed);
         return [];
       } finally {

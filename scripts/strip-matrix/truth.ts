@@ -5,7 +5,7 @@
 import { buildCallGraph, type CallGraph } from "../../src/instrument/call-graph.js";
 import type { AllocatorFunction } from "../../src/instrument/roles.js";
 import { scanBodies } from "../../src/instrument/scan.js";
-import { type Module } from "../../src/wasm/module.js";
+import type { Module } from "../../src/wasm/module.js";
 import { externalKind } from "../../src/wasm/types.js";
 
 export const kinds = ["malloc", "free", "realloc", "calloc", "memalign"] as const;
@@ -22,7 +22,10 @@ const rustCrates = "(?:dlmalloc|talc|wee_alloc|lol_alloc|__rust_|__rdl_|__rg_|__
 /** Names by kind. Also the functions inside allocators that take the same arguments. */
 const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["malloc", new RegExp(`^(?:${c}malloc|(?:__)?z?malloc_small|_?mi_malloc_generic|c_malloc)(?:\\.\\d+)?$`)],
-  ["malloc", new RegExp(`^(?:operator new(?:\\[\\])?\\(${operator}(?:, std::\\w+(?: const&)?)*\\)|_Zn[wa][jm]\\w*)$`)],
+  [
+    "malloc",
+    new RegExp(`^(?:operator new(?:\\[\\])?\\(${operator}(?:, std::\\w+(?: const&)?)*\\)|_Zn[wa][jm]\\w*)$`),
+  ],
   ["malloc", /^_?mi_(?:heap|theap|page)_(?:m|z)alloc\w*$/],
   ["free", new RegExp(`^(?:${c}free|c_free)(?:\\.\\d+)?$`)],
   ["free", /^(?:operator delete(?:\[\])?\(void\*.*\)|_Zd[la]Pv\w*)$/],
@@ -31,7 +34,10 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["realloc", /^_?mi_(?:heap_|theap_)?realloc\w*$/],
   ["calloc", new RegExp(`^(?:${c}calloc|c_calloc)(?:\\.\\d+)?$`)],
   ["calloc", /^mi_(?:heap_|theap_)?calloc\w*$/],
-  ["memalign", new RegExp(`^(?:${c}(?:memalign|aligned_alloc|posix_memalign)|internal_memalign)(?:\\.\\d+)?$`)],
+  [
+    "memalign",
+    new RegExp(`^(?:${c}(?:memalign|aligned_alloc|posix_memalign)|internal_memalign)(?:\\.\\d+)?$`),
+  ],
   ["memalign", /^_?mi_(?:heap_|theap_)?(?:m|z)?alloc_aligned\w*|^mi_theap_\w*aligned\w*$/],
   ["malloc", /^allocate_memory$/],
   ["calloc", /^__rust_alloc_zeroed$|___?(?:rust|rdl|rg)_alloc_zeroed/],
@@ -39,22 +45,40 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["realloc", /___?(?:rust|rdl|rg)_realloc/],
   ["free", /___?(?:rust|rdl|rg)_dealloc/],
   ["memalign", /dlmalloc.*(?:8|::)memalign/],
-  ["realloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:realloc|try_realloc_in_place|try_grow_in_place|grow_in_place|shrink)`)],
+  [
+    "realloc",
+    new RegExp(
+      `${rustCrates}.*(?:\\d|::)(?:realloc|try_realloc_in_place|try_grow_in_place|grow_in_place|shrink)`,
+    ),
+  ],
   ["calloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:alloc_zeroed|calloc)`)],
   ["free", new RegExp(`${rustCrates}.*(?:\\d|::)(?:dealloc|deallocate|free)(?:\\W|B|C|E|17h|$)`)],
   ["malloc", new RegExp(`${rustCrates}.*(?:\\d|::)(?:alloc|allocate|malloc)(?:\\W|B|C|E|17h|$)`)],
-  ["malloc", /^~lib\/rt\/(?:tlsf|stub|__allocator|memory-runtime)\/(?:__alloc|__mem_allocate|allocateBlock|__new)$/],
+  [
+    "malloc",
+    /^~lib\/rt\/(?:tlsf|stub|__allocator|memory-runtime)\/(?:__alloc|__mem_allocate|allocateBlock|__new)$/,
+  ],
   ["free", /^~lib\/rt\/(?:tlsf|stub)\/(?:__free|freeBlock)$/],
   ["realloc", /^~lib\/rt\/(?:tlsf|stub)\/(?:__realloc|reallocateBlock|__renew|moveBlock)$/],
-  ["malloc", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.alloc(?:\.\d+)?$/],
-  ["realloc", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.(?:resize|remap)(?:\.\d+)?$/],
-  ["free", /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.free(?:\.\d+)?$/],
+  [
+    "malloc",
+    /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.alloc(?:\.\d+)?$/,
+  ],
+  [
+    "realloc",
+    /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.(?:resize|remap)(?:\.\d+)?$/,
+  ],
+  [
+    "free",
+    /^(?:std\.)?heap\.(?:wasm_allocator|WasmAllocator|WasmPageAllocator|BrkAllocator|PageAllocator|page_allocator|SbrkAllocator\S*?)\.free(?:\.\d+)?$/,
+  ],
   ["malloc", /^runtime\.alloc$/],
   ["free", /^runtime\.free$/],
 ];
 
 /** Names that look like an allocator's, of functions that are none of these kinds. */
-const others = /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom)/;
+const others =
+  /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom)/;
 
 export function kindOfName(name: string): Kind | undefined {
   if (others.test(name)) return undefined;
@@ -73,7 +97,8 @@ export function truthOf(module: Module, exported = false): Truth {
   const found = new Map<number, Kind>();
   const names = new Map(module.names.functions ?? []);
   if (exported && names.size === 0) {
-    for (const { kind, name, index } of module.exports) if (kind === externalKind.function) names.set(index, name);
+    for (const { kind, name, index } of module.exports)
+      if (kind === externalKind.function) names.set(index, name);
   }
   for (const [index, name] of names) {
     const kind = kindOfName(name);
@@ -144,6 +169,8 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   // zeroed and aligned forms give blocks of the same size by the same arguments
   if (is === "calloc" && kind === "malloc") return !/(?:^|_)calloc$/.test(truth.label(index));
   if (is === "memalign" && kind === "malloc") return true;
+  // takes the alignment first
+  if (is === "malloc" && kind === "memalign") return true;
   if (is !== undefined) return false;
   const callers = truth.graph.callers(index);
   return callers.length > 0 && callers.every((caller) => truth.kinds.get(caller) === kind);

@@ -1,13 +1,16 @@
 /** Modules as optimisers and strippers leave them. */
 import binaryen from "binaryen";
-import { encodeModule, makeSection, type Module, replaceSections } from "../../src/wasm/module.js";
+import { encodeModule, type Module, makeSection, replaceSections } from "../../src/wasm/module.js";
 import { encodeExports } from "../../src/wasm/sections/exports.js";
 import { sectionId } from "../../src/wasm/types.js";
 
 export const optimisations = ["O1", "O2", "O3", "O4", "Oz"] as const;
 
 /** The module as binaryen rewrites it, with its names. undefined where binaryen can't read it. */
-export function optimised(bytes: Uint8Array, level: (typeof optimisations)[number]): Uint8Array | undefined {
+export function optimised(
+  bytes: Uint8Array<ArrayBuffer>,
+  level: (typeof optimisations)[number],
+): Uint8Array<ArrayBuffer> | undefined {
   binaryen.setDebugInfo(true);
   binaryen.setOptimizeLevel(level === "Oz" ? 2 : Number(level[1]));
   binaryen.setShrinkLevel(level === "Oz" ? 2 : 0);
@@ -26,10 +29,13 @@ export function optimised(bytes: Uint8Array, level: (typeof optimisations)[numbe
 
 /** Without any name: no custom sections but the one of dynamic linking, and exports numbered. */
 export function stripped(module: Module): Uint8Array {
-  const kept = module.sections.filter(({ id, name }) => id !== sectionId.custom || /^dylink/.test(name ?? ""));
+  const kept = module.sections.filter(
+    ({ id, name }) => id !== sectionId.custom || /^dylink/.test(name ?? ""),
+  );
   const renamed = module.exports.map((item, i) => ({ ...item, name: `x${i}` }));
   const sections =
-    renamed.length > 0 ? replaceSections(kept, [makeSection(sectionId.export, encodeExports(renamed))]) : kept;
+    renamed.length > 0
+      ? replaceSections(kept, [makeSection(sectionId.export, encodeExports(renamed))])
+      : kept;
   return encodeModule(sections);
 }
-

@@ -6,6 +6,13 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import type { Sites } from "./scan.js";
 
+const indirect: ReadonlySet<number> = new Set([
+  op.callIndirect,
+  op.returnCallIndirect,
+  op.callRef,
+  op.returnCallRef,
+]);
+
 /** Functions are numbered as in the module, imports first. */
 export interface CallGraph {
   /** Direct calls of each function, counted by call site. */
@@ -14,6 +21,8 @@ export interface CallGraph {
   readonly growing: ReadonlySet<number>;
   /** Functions that `index` calls directly, each once, in the order of their first call. */
   callees(index: number): number[];
+  /** Types of the functions that `index` calls through a table or a reference, each once. */
+  indirectTypes(index: number): number[];
   /** Functions that call `index` directly, each once. */
   callers(index: number): number[];
   /** Whether `index` is one of `targets`, or reaches one by at most `depth` direct calls. */
@@ -47,6 +56,16 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
     return [...found];
   }
 
+  function indirectTypes(index: number): number[] {
+    const body = index - imported;
+    if (body < 0 || body >= bodies.count) return [];
+    const found = new Set<number>();
+    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
+      if (indirect.has(sites.opcode[site])) found.add(sites.target[site]);
+    }
+    return [...found];
+  }
+
   function callers(index: number): number[] {
     if (!callerStart || !callerList) {
       callerStart = new Uint32Array(functionCount + 1);
@@ -74,5 +93,5 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
     return false;
   }
 
-  return { callCount, growing, callees, callers, reaches };
+  return { callCount, growing, callees, indirectTypes, callers, reaches };
 }

@@ -9,6 +9,7 @@ import { externalKind } from "../wasm/types.js";
 import { followBoundary } from "./allocators/boundary.js";
 import { collectedAllocation } from "./allocators/conventions.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
+import { discoverAllocator } from "./allocators/discover.js";
 import { findNamed, functionLabel, type NamedFunction } from "./allocators/named.js";
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
@@ -69,16 +70,38 @@ function search(module: Module, graph: CallGraph): Search {
   const inner = cores.functions.map((core) => describe(module, graph, core, named.boundary));
   let all = merge(functions, inner);
   all = merge(all, behindWrappers(module, graph, all));
-  if (!all.some(allocates) || !all.some(releases)) {
-    all = merge(all, followBoundary(module, graph, named.boundary));
+  if (!isWhole(all)) all = merge(all, followBoundary(module, graph, named.boundary));
+  // with names, what has none of an allocator's is none: only without them it is worth trying functions out
+  if (!isWhole(all) && !hasNames(module) && !isGo(module)) {
+    const tried = discoverAllocator(module, graph);
+    notes.push(...tried.notes);
+    all = merge(
+      all,
+      tried.functions.map((core) => describe(module, graph, core, named.boundary)),
+    );
+    if (tried.functions.length > 0) {
+      const around = findCores(module, graph, tried.functions);
+      all = merge(
+        all,
+        around.functions.map((core) => describe(module, graph, core, named.boundary)),
+      );
+    }
   }
-  if (named.boundary.length > 0 && !(all.some(allocates) && all.some(releases))) {
+  if (named.boundary.length > 0 && !isWhole(all)) {
     const names = named.boundary.map(({ name }) => name).join(", ");
     notes.push(`the functions behind ${names} could not be told apart`);
   }
   // with names, a function that isn't there isn't there
   const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
   return { functions: all, notes, explained };
+}
+
+function isWhole(functions: readonly AllocatorFunction[]): boolean {
+  return functions.some(allocates) && functions.some(releases);
+}
+
+function hasNames({ names, functions }: Module): boolean {
+  return (names.functions?.size ?? 0) * 2 > functions.length;
 }
 
 function describe(

@@ -20,7 +20,7 @@ export interface BodyFacts {
 }
 
 /** Below lies the null page: what is smaller is a number. So is what lies next to a power of two. */
-const lowestAddress = 1024;
+export const lowestAddress = 1024;
 
 function besidePower(value: number): boolean {
   const power = 2 ** Math.round(Math.log2(value));
@@ -158,7 +158,7 @@ function memargOffset(bytes: Uint8Array, pos: number): number {
 }
 
 /** Value of a signed LEB128 of at most 64 bits; beyond 2^53 rounded. */
-function signedAt(bytes: Uint8Array, pos: number): number {
+export function signedAt(bytes: Uint8Array, pos: number): number {
   let value = 0;
   let scale = 1;
   for (;;) {

@@ -1,7 +1,7 @@
 // Counts words with the collections of the standard library, on the allocator that a feature chooses.
 use std::collections::{BTreeMap, HashMap};
 
-#[cfg(feature = "talc")]
+#[cfg(all(feature = "talc", not(feature = "talc-wasm")))]
 mod chosen {
     #[global_allocator]
     static ALLOCATOR: talc::Talck<talc::locking::AssumeUnlockable, talc::ClaimOnOom> = {

@@ -1,0 +1,342 @@
+/**
+ * A copy of a part of a module, to try its functions out: no name tells as surely what a function does as calling
+ * it. The copy has a memory of its own and imports that do nothing, and every loop and call in it uses up fuel, so
+ * nothing outside notices and nothing runs forever. Functions that the part doesn't reach are empty and trap.
+ */
+import { instructionEnd, op } from "../../wasm/instructions.js";
+import { encodeModule, type Module, makeSection, replaceSections } from "../../wasm/module.js";
+import { countLocals } from "../../wasm/sections/code.js";
+import { encodeExports } from "../../wasm/sections/exports.js";
+import { encodeGlobals } from "../../wasm/sections/globals.js";
+import { encodeMemories } from "../../wasm/sections/memories.js";
+import {
+  type Export,
+  externalKind,
+  type Import,
+  type Limits,
+  sectionId,
+  type ValueType,
+  valueType,
+} from "../../wasm/types.js";
+import type { CallGraph } from "../call-graph.js";
+import { CodeWriter } from "../emit.js";
+
+// the engine's own, whatever is put around them later
+const { Module: EngineModule, Instance, Memory, Table, Global } = WebAssembly;
+
+/** Calls and rounds of loops that one call may take, and one that prepares the module. */
+const fuelOfCall = 60_000;
+const fuelOfPreparation = 2_000_000;
+/** How far below the functions to try others are copied, and how many. */
+const copiedDepth = 32;
+const copiedFunctions = 6000;
+/** Pages that the memory may grow by: a wild size then traps instead of filling gigabytes. */
+const mostGrowth = 1024;
+/** Functions of one type in tables; where there are more, calls of that type lead nowhere. */
+const mostTabled = 40;
+/** Copying more data for every trial than this takes too long. */
+const largestData = 48 << 20;
+
+const fuelName = "fuel";
+const memoryName = "memory";
+
+function globalName(index: number): string {
+  return `global ${index}`;
+}
+
+/** The compiled part of a module. */
+export interface Sandbox {
+  /** A new instance, as if nothing had run yet; undefined where the engine refuses one. */
+  open(): Trial | undefined;
+}
+
+export interface Trial {
+  /** What the function returns, 0 for nothing; undefined when it trapped or ran too long. */
+  call(index: number, args: readonly number[]): number | undefined;
+  /** The memory's bytes as they are now. */
+  memory(): Uint8Array;
+  /** The value of a global among those that were asked for. */
+  global(index: number): number;
+}
+
+export interface SandboxOptions {
+  /** Functions to try. */
+  roots: readonly number[];
+  /** Functions that trap as soon as they are called. */
+  blocked?: ReadonlySet<number>;
+  /** Globals whose values are needed. */
+  globals?: readonly number[];
+  /** Functions without parameters that are called first, as a program would. */
+  prepare?: readonly number[];
+}
+
+/** What trials may use up together. The same everywhere, so that results don't depend on the machine's speed. */
+export class Fuel {
+  #left: number;
+
+  constructor(left: number) {
+    this.#left = left;
+  }
+
+  get empty(): boolean {
+    return this.#left <= 0;
+  }
+
+  use(amount: number): void {
+    this.#left -= amount;
+  }
+}
+
+/** What else takes time, as so many rounds of a loop: an instance, a trap, a page more of memory, a byte of code. */
+const costs = { instance: 20_000, trap: 2000, growth: 20_000, byte: 2 } as const;
+
+/** undefined where the engine doesn't take the part, or it has no memory, or too much data. */
+export function makeSandbox(
+  module: Module,
+  graph: CallGraph,
+  tank: Fuel,
+  options: SandboxOptions,
+): Sandbox | undefined {
+  const data = module.section(sectionId.data)?.bytes.length ?? 0;
+  if (data > largestData || memoryLimits(module) === undefined) return undefined;
+  try {
+    const { roots, prepare = [] } = options;
+    const part = partOf(module, graph, { ...options, roots: [...roots, ...prepare] });
+    tank.use(part.length * costs.byte);
+    const compiled = new EngineModule(part);
+    const wide = new Map(roots.map((index) => [index, widthsOf(module, index)]));
+    return { open: () => (tank.empty ? undefined : instantiate(compiled, module, wide, prepare, tank)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function memoryLimits(module: Module): Limits | undefined {
+  const imported = module.imports.flatMap((item) => ("memory" in item ? [item.memory] : []));
+  return [...imported, ...module.memories][0];
+}
+
+/** Which parameters are 64 bits wide. */
+function widthsOf(module: Module, index: number): boolean[] {
+  return module.functionType(index).params.map((type) => type === valueType.i64);
+}
+
+function partOf(
+  module: Module,
+  graph: CallGraph,
+  { roots, blocked, globals: asked = [] }: SandboxOptions,
+): Uint8Array<ArrayBuffer> {
+  const kept = reachable(module, graph, roots);
+  const fuel = module.importedGlobalCount + module.globals.length;
+  const { bodies, importedFunctionCount } = module;
+  const code = new CodeWriter(1 << 16);
+  code.u32(bodies.count);
+  for (let body = 0; body < bodies.count; body++) {
+    const index = importedFunctionCount + body;
+    if (!kept.has(index) || blocked?.has(index)) {
+      code.u32(3);
+      code.op(0, op.unreachable, op.end);
+    } else {
+      const copy = fuelled(module, body, fuel);
+      code.u32(copy.length);
+      code.bytes(copy);
+    }
+  }
+  const init = new CodeWriter(8).i32Const(fuelOfCall).end().finish();
+  const globals = [...module.globals, { type: valueType.i32, mutable: true, init }];
+  const exports: Export[] = [
+    ...[...new Set(roots)].map((index) => ({ name: String(index), kind: externalKind.function, index })),
+    ...asked.map((index) => ({ name: globalName(index), kind: externalKind.global, index })),
+    { name: memoryName, kind: externalKind.memory, index: 0 },
+    { name: fuelName, kind: externalKind.global, index: fuel },
+  ];
+  const dropped: readonly number[] = [sectionId.custom, sectionId.start];
+  return encodeModule(
+    replaceSections(
+      module.sections.filter(({ id }) => !dropped.includes(id)),
+      [
+        ...(module.memories.length > 0
+          ? [makeSection(sectionId.memory, encodeMemories(module.memories.map(narrowed)))]
+          : []),
+        makeSection(sectionId.global, encodeGlobals(globals)),
+        makeSection(sectionId.export, encodeExports(exports)),
+        makeSection(sectionId.code, code.finish()),
+      ],
+    ),
+  );
+}
+
+function narrowed(limits: Limits): Limits {
+  return { ...limits, max: Math.min(limits.max ?? Number.POSITIVE_INFINITY, limits.min + mostGrowth) };
+}
+
+function reachable(module: Module, graph: CallGraph, roots: readonly number[]): Set<number> {
+  const kept = new Set(roots);
+  const tabled = tabledByType(module);
+  let level = [...roots];
+  for (let depth = 0; depth < copiedDepth && level.length > 0; depth++) {
+    const next: number[] = [];
+    for (const index of level) {
+      for (const callee of [...graph.callees(index), ...indirectCallees(graph, tabled, index)]) {
+        if (callee < module.importedFunctionCount || kept.has(callee) || kept.size >= copiedFunctions)
+          continue;
+        kept.add(callee);
+        next.push(callee);
+      }
+    }
+    level = next;
+  }
+  return kept;
+}
+
+/** Functions that a table holds, by the index of their type. */
+export function tabledByType(module: Module): Map<number, number[]> {
+  const byType = new Map<number, number[]>();
+  for (const { functions } of module.elements) {
+    for (const index of functions ?? []) {
+      const type = module.functionTypeIndex(index);
+      const same = byType.get(type);
+      if (!same) byType.set(type, [index]);
+      else if (same.length <= mostTabled && !same.includes(index)) same.push(index);
+    }
+  }
+  return byType;
+}
+
+/** What a function may call through a table, as far as the types leave few possibilities. */
+export function indirectCallees(
+  graph: CallGraph,
+  tabled: ReadonlyMap<number, readonly number[]>,
+  index: number,
+): number[] {
+  return graph.indirectTypes(index).flatMap((type) => {
+    const targets = tabled.get(type) ?? [];
+    return targets.length <= mostTabled ? targets : [];
+  });
+}
+
+/** A body that takes fuel on entry and in each round of its loops. */
+function fuelled(module: Module, body: number, fuel: number): Uint8Array {
+  const { bytes, bodies } = module;
+  const end = bodies.end[body];
+  const start = bodies.start[body];
+  const code = new CodeWriter(end - start + 64);
+  const burn = () => {
+    code.globalGet(fuel).op(op.i32Eqz).if().op(op.unreachable).end();
+    code.globalGet(fuel).i32Const(-1).op(op.i32Add).globalSet(fuel);
+  };
+  let pos = countLocals(bytes, start, end).end;
+  code.copy(bytes, start, pos);
+  burn();
+  let copied = pos;
+  while (pos < end) {
+    const next = instructionEnd(bytes, pos);
+    if (bytes[pos] === op.loop) {
+      code.copy(bytes, copied, next);
+      burn();
+      copied = next;
+    }
+    pos = next;
+  }
+  code.copy(bytes, copied, end);
+  return code.finish();
+}
+
+function instantiate(
+  compiled: WebAssembly.Module,
+  module: Module,
+  wide: ReadonlyMap<number, readonly boolean[]>,
+  prepare: readonly number[],
+  tank: Fuel,
+): Trial | undefined {
+  let exports: WebAssembly.Exports;
+  try {
+    exports = new Instance(compiled, stubs(module)).exports;
+  } catch {
+    return undefined;
+  }
+  const fuel = exports[fuelName] as WebAssembly.Global;
+  const memory = exports[memoryName] as WebAssembly.Memory;
+  tank.use(costs.instance);
+  const run = (index: number, args: readonly unknown[], amount: number): unknown => {
+    if (tank.empty) return undefined;
+    fuel.value = amount;
+    const { buffer } = memory;
+    try {
+      return (exports[String(index)] as (...args: unknown[]) => unknown)(...args) ?? 0;
+    } catch {
+      tank.use(costs.trap);
+      return undefined;
+    } finally {
+      tank.use(amount - (fuel.value as number) + (memory.buffer === buffer ? 0 : costs.growth));
+    }
+  };
+  for (const index of prepare) run(index, [], fuelOfPreparation);
+  return {
+    call(index, args) {
+      const widths = wide.get(index) ?? [];
+      const given = widths.map((isWide, i) => (isWide ? BigInt(args[i] ?? 0) : (args[i] ?? 0)));
+      const result = run(index, given, fuelOfCall);
+      return typeof result === "number"
+        ? result >>> 0
+        : typeof result === "bigint"
+          ? Number(result)
+          : undefined;
+    },
+    memory: () => new Uint8Array(memory.buffer),
+    global: (index) => Number((exports[globalName(index)] as WebAssembly.Global).value) >>> 0,
+  };
+}
+
+/** Imports that do nothing and return 0. */
+function stubs(module: Module): WebAssembly.Imports {
+  const imports: Record<string, Record<string, WebAssembly.ImportValue>> = Object.create(null);
+  for (const item of module.imports) {
+    imports[item.module] ??= Object.create(null);
+    imports[item.module][item.name] = stub(module, item);
+  }
+  return imports;
+}
+
+function stub(module: Module, item: Import): WebAssembly.ImportValue {
+  if ("memory" in item) {
+    const { min, max = min, shared, index64 } = narrowed(item.memory);
+    const descriptor = { initial: min, maximum: max, shared };
+    if (!index64) return new Memory(descriptor);
+    const wide = { ...descriptor, initial: BigInt(min), maximum: BigInt(max), address: "i64" };
+    return new Memory(wide as unknown as WebAssembly.MemoryDescriptor);
+  }
+  if ("table" in item) {
+    const { min, max } = item.table.limits;
+    const element = item.table.element === valueType.externref ? "externref" : "anyfunc";
+    return new Table({ element, initial: min, ...(max === undefined ? {} : { maximum: max }) });
+  }
+  if ("global" in item) {
+    const { type, mutable } = item.global;
+    const name = globalNames.get(type);
+    return new Global({ value: name ?? "externref", mutable }, zeroOf(type));
+  }
+  if (item.kind === externalKind.tag) {
+    const { params } = module.types[item.type] as { params: ValueType[] };
+    const parameters = params.map((type) => globalNames.get(type) ?? "externref");
+    const Tag = (WebAssembly as unknown as { Tag: new (type: object) => object }).Tag;
+    return new Tag({ parameters }) as WebAssembly.ImportValue;
+  }
+  const type = module.types[item.type];
+  const results = type?.kind === "func" ? type.results.map(zeroOf) : [];
+  return results.length > 1 ? () => results : () => results[0];
+}
+
+const globalNames = new Map<ValueType, WebAssembly.ValueType>([
+  [valueType.i32, "i32"],
+  [valueType.i64, "i64"],
+  [valueType.f32, "f32"],
+  [valueType.f64, "f64"],
+  [valueType.funcref, "anyfunc"],
+  [valueType.externref, "externref"],
+]);
+
+function zeroOf(type: ValueType): unknown {
+  if (type === valueType.i64) return 0n;
+  return typeof type === "number" && type > valueType.funcref ? 0 : null;
+}

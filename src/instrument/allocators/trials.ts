@@ -1,0 +1,287 @@
+/**
+ * Trials: functions of a module are called in a sandbox and judged by what they do. What gives blocks that never
+ * overlap, keep their bytes, and come again once they were released, but never before, is an allocator, whatever
+ * it looks like; what does not isn't, even if it looks like one.
+ */
+import type { AllocatorRole } from "../roles.js";
+import type { Sandbox, Trial } from "./sandbox.js";
+import type { SelfArgument } from "./self-arguments.js";
+
+/** A function in a role, and how it is called. */
+export interface Way {
+  role: AllocatorRole;
+  index: number;
+  /** How many parameters it has. */
+  parameters: number;
+  /** Of methods: the address of the state. */
+  self?: SelfArgument;
+}
+
+/**
+ * `proved`: it does what the role says. `contradicted`: it gave an answer that no function of this role may give.
+ * `unknown`: it could not be tried, since it trapped, gave nothing, or ran too long.
+ */
+export type Verdict = "proved" | "contradicted" | "unknown";
+
+interface Block {
+  address: number;
+  size: number;
+  mark: number;
+}
+
+const sizes = [24, 100, 8, 1000, 40, 3000, 1, 64, 300, 24, 24, 5000, 16, 24, 200, 33, 48, 24, 700, 12];
+/** Alignment of blocks where nobody asked for another. The least that any known allocator gives. */
+const leastAlignment = 4;
+const usualAlignment = 8;
+/** Blocks of `sizes` lie within so many bytes: what needs more takes a number of pages, not of bytes. */
+const widestSpan = 8 << 20;
+/** Below, no heap begins: the address 0 and what lies around it are no blocks. */
+const lowestBlock = 16;
+
+/** Whether blocks are as they must be: on their own, aligned, inside the memory, and with the bytes put there. */
+class Blocks {
+  readonly live: Block[] = [];
+  /** A block was not as it must be. */
+  broken = false;
+  readonly #trial: Trial;
+  #marks = 0;
+
+  constructor(trial: Trial) {
+    this.#trial = trial;
+  }
+
+  add(address: number, size: number, alignment: number): Block | undefined {
+    const memory = this.#trial.memory();
+    const inside = address >= lowestBlock && address + size <= memory.length;
+    const overlaps = this.live.some(
+      (other) => address < other.address + other.size && other.address < address + size,
+    );
+    if (!Number.isInteger(address) || !inside || overlaps || address % alignment !== 0) {
+      this.broken = true;
+      return undefined;
+    }
+    const mark = (this.#marks = (this.#marks + 37) & 0xff) | 1;
+    const block = { address, size, mark };
+    memory.fill(mark, address, address + size);
+    this.live.push(block);
+    return block;
+  }
+
+  remove(block: Block): void {
+    this.live.splice(this.live.indexOf(block), 1);
+  }
+
+  /** Distance in bytes from the lowest to the highest. */
+  span(): number {
+    const addresses = this.live.map(({ address }) => address);
+    return Math.max(...addresses) - Math.min(...addresses);
+  }
+
+  /** Whether every block still has its bytes. */
+  intact(): boolean {
+    const memory = this.#trial.memory();
+    for (const { address, size, mark } of this.live) {
+      for (let i = 0; i < size; i++) if (memory[address + i] !== mark) this.broken = true;
+    }
+    return !this.broken;
+  }
+}
+
+function selfOf(trial: Trial, { self }: Way): number {
+  if (!self) return 0;
+  return self.kind === "global" ? trial.global(self.value) : self.value;
+}
+
+/** Calls a function that allocates `size` bytes, which it gives or more. undefined when it can't. */
+function allocate(trial: Trial, way: Way, size: number, alignment: number): number | undefined {
+  const { role, index, parameters } = way;
+  const self = () => selfOf(trial, way);
+  const args: Partial<Record<AllocatorRole, () => number[]>> = {
+    malloc: () => [size, 0, 0, 0],
+    calloc: () => (size % 4 === 0 ? [4, size / 4] : [size, 1]),
+    memalign: () => [alignment, size],
+    alloc_aligned: () => [size, alignment, 0],
+    // Zig's take the alignment's logarithm, and where the call came from
+    malloc_method: () => [self(), size, parameters === 4 ? Math.log2(alignment) : alignment, 0],
+    memalign_method: () => [self(), alignment, size],
+  };
+  return trial.call(index, args[role]?.().slice(0, parameters) ?? []);
+}
+
+function release(trial: Trial, way: Way, { address, size }: Block, alignment: number): boolean {
+  const { role, index, parameters } = way;
+  const fourth = parameters === 5 ? Math.log2(alignment) : alignment;
+  const args =
+    role === "free_method" ? [selfOf(trial, way), address, size, fourth, 0] : [address, size, alignment];
+  return trial.call(index, args.slice(0, parameters)) !== undefined;
+}
+
+function alignsBlocks({ role, parameters }: Way): boolean {
+  return /aligned|memalign/.test(role) || (role === "malloc_method" && parameters >= 3);
+}
+
+/** Whether a function gives blocks that don't overlap, twice as many as `sizes` has. */
+export function tryAllocation(sandbox: Sandbox, way: Way): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new Blocks(trial);
+  for (const size of [...sizes, ...sizes]) {
+    const address = allocate(trial, way, size, usualAlignment);
+    if (address === undefined || address === 0)
+      return blocks.live.length > 4 && address !== 0 ? "contradicted" : "unknown";
+    if (!blocks.add(address, size, leastAlignment)) return "contradicted";
+  }
+  if (!blocks.intact() || blocks.span() > widestSpan) return "contradicted";
+  if (way.role === "calloc") return clears(sandbox, way) ? "proved" : "contradicted";
+  return !alignsBlocks(way) || aligns(sandbox, way) ? "proved" : "contradicted";
+}
+
+/** Whether two functions give the same addresses for the same sizes: one passes on to the other. */
+export function trySameAddresses(sandbox: Sandbox, one: Way, other: Way): boolean {
+  const [first, second] = [one, other].map((way) => {
+    const trial = sandbox.open();
+    return trial && sizes.map((size) => allocate(trial, way, size, usualAlignment));
+  });
+  return first !== undefined && second !== undefined && first.every((address, i) => address === second[i]);
+}
+
+function aligns(sandbox: Sandbox, way: Way): boolean {
+  const trial = sandbox.open();
+  if (!trial) return false;
+  const blocks = new Blocks(trial);
+  for (const alignment of [64, 8, 256, 32, 16, 128, 512]) {
+    const address = allocate(trial, way, 40, alignment);
+    if (!address || !blocks.add(address, 40, alignment)) return false;
+  }
+  return blocks.intact();
+}
+
+/** Blocks of cleared memory: each byte is 0. */
+function clears(sandbox: Sandbox, way: Way): boolean {
+  const trial = sandbox.open();
+  if (!trial) return false;
+  for (const size of sizes) {
+    const address = allocate(trial, way, size, usualAlignment);
+    if (!address) return false;
+    const memory = trial.memory();
+    if (memory.subarray(address, address + size).some((byte) => byte !== 0)) return false;
+  }
+  return true;
+}
+
+/** Whether `free` releases the blocks of `malloc`: they come again afterwards, and those that stay keep their bytes. */
+export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
+  const first = sandbox.open();
+  if (!first) return "unknown";
+  const blocks = new Blocks(first);
+  const fill = (trial: Trial, into: Blocks): Block[] | undefined => {
+    const made: Block[] = [];
+    for (const size of [...sizes, ...sizes]) {
+      const address = allocate(trial, malloc, size, usualAlignment);
+      const block = address ? into.add(address, size, leastAlignment) : undefined;
+      if (!block) return undefined;
+      made.push(block);
+    }
+    return made;
+  };
+  const made = fill(first, blocks);
+  if (!made) return "unknown";
+  for (const block of made) {
+    if (!release(first, free, block, usualAlignment)) return "unknown";
+    blocks.remove(block);
+  }
+  const again = fill(first, blocks);
+  if (!again) return "contradicted";
+  const old = made.reduce((sum, { size }) => sum + size, 0);
+  const reused = again.filter((block) =>
+    made.some(
+      (other) => block.address < other.address + other.size && other.address < block.address + block.size,
+    ),
+  );
+  const bytes = reused.reduce((sum, { size }) => sum + size, 0);
+  if (bytes < old / 2 || !blocks.intact()) return "contradicted";
+
+  // the same with half of them released
+  const second = sandbox.open();
+  if (!second) return "unknown";
+  const others = new Blocks(second);
+  const all = fill(second, others);
+  for (const [i, block] of (all ?? []).entries()) {
+    if (i % 2 === 0) continue;
+    if (!release(second, free, block, usualAlignment)) return "contradicted";
+    others.remove(block);
+  }
+  return fill(second, others) && others.intact() ? "proved" : "contradicted";
+}
+
+/** Whether a function moves or resizes the blocks of `malloc`: their bytes come along, others keep theirs. */
+export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, resize: Way): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new Blocks(trial);
+  const make = (size: number) => {
+    const address = allocate(trial, malloc, size, usualAlignment);
+    return address ? blocks.add(address, size, leastAlignment) : undefined;
+  };
+  for (const [from, to] of [
+    [40, 400],
+    [100, 130],
+    [24, 3000],
+    [900, 200],
+    [64, 72],
+    [16, 5000],
+  ]) {
+    const block = make(from);
+    if (!block || !make(56)) return "unknown";
+    const args = argumentsOfResize(trial, resize, block, to);
+    const moved = trial.call(resize.index, args.slice(0, resize.parameters));
+    if (!moved) return "unknown";
+    const memory = trial.memory();
+    const kept = memory.subarray(moved, moved + Math.min(from, to));
+    if (kept.length === 0 || kept.some((byte) => byte !== block.mark)) return "contradicted";
+    blocks.remove(block);
+    if (!blocks.add(moved, to, leastAlignment)) return "contradicted";
+    if (!make(from) || !make(to) || !blocks.intact()) return "contradicted";
+  }
+  for (const block of [...blocks.live])
+    if (!release(trial, free, block, usualAlignment)) return "contradicted";
+  return "proved";
+}
+
+function argumentsOfResize(trial: Trial, way: Way, { address, size }: Block, to: number): number[] {
+  switch (way.role) {
+    case "realloc_method":
+      return [selfOf(trial, way), address, to];
+    case "rust_realloc":
+      return [address, size, usualAlignment, to];
+    case "wbindgen_realloc":
+      return [address, size, to, usualAlignment];
+    default:
+      return [address, to];
+  }
+}
+
+/** Whether blocks of `other` and of `malloc` come from one heap: they never overlap, and `free` releases both. */
+export function trySameHeap(sandbox: Sandbox, malloc: Way, free: Way, other: Way): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new Blocks(trial);
+  const fromOther: Block[] = [];
+  for (const [i, size] of [...sizes, ...sizes].entries()) {
+    const way = i % 2 === 0 ? malloc : other;
+    const address = allocate(trial, way, size, usualAlignment);
+    if (!address) return "unknown";
+    const block = blocks.add(address, size, leastAlignment);
+    if (!block) return "contradicted";
+    if (way === other) fromOther.push(block);
+  }
+  for (const block of fromOther) {
+    if (!release(trial, free, block, usualAlignment)) return "contradicted";
+    blocks.remove(block);
+  }
+  for (const size of [...sizes, ...sizes]) {
+    const address = allocate(trial, malloc, size, usualAlignment);
+    if (!address || !blocks.add(address, size, leastAlignment)) return "contradicted";
+  }
+  return blocks.intact() ? "proved" : "contradicted";
+}
