@@ -78,7 +78,7 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
 
 /** Names that look like an allocator's, of functions that are none of these kinds. */
 const others =
-  /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom)/;
+  /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|sys\.\.System|3sysNt|::sys::)/;
 
 export function kindOfName(name: string): Kind | undefined {
   if (others.test(name)) return undefined;
@@ -86,6 +86,8 @@ export function kindOfName(name: string): Kind | undefined {
 }
 
 export interface Truth {
+  /** Only exports have names: of other functions nobody knows what they are. */
+  partial: boolean;
   /** Kinds of functions by index. */
   kinds: ReadonlyMap<number, Kind>;
   graph: CallGraph;
@@ -96,7 +98,8 @@ export interface Truth {
 export function truthOf(module: Module, exported = false): Truth {
   const found = new Map<number, Kind>();
   const names = new Map(module.names.functions ?? []);
-  if (exported && names.size === 0) {
+  const partial = exported && names.size * 2 < module.functions.length;
+  if (partial) {
     for (const { kind, name, index } of module.exports)
       if (kind === externalKind.function) names.set(index, name);
   }
@@ -105,7 +108,7 @@ export function truthOf(module: Module, exported = false): Truth {
     if (kind && index >= module.importedFunctionCount && index < module.functionCount) found.set(index, kind);
   }
   const graph = buildCallGraph(module, scanBodies(module));
-  return { kinds: found, graph, label: (index) => names.get(index) ?? `function ${index}` };
+  return { partial, kinds: found, graph, label: (index) => names.get(index) ?? `function ${index}` };
 }
 
 const kindOfRole: Record<AllocatorFunction["role"], Kind> = {
@@ -172,6 +175,7 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   // takes the alignment first
   if (is === "malloc" && kind === "memalign") return true;
   if (is !== undefined) return false;
+  if (truth.partial) return true;
   const callers = truth.graph.callers(index);
   return callers.length > 0 && callers.every((caller) => truth.kinds.get(caller) === kind);
 }

@@ -41,8 +41,8 @@ const evidence = {
   realloc: "tried out: moves the bytes of a block and leaves others alone",
 } as const;
 
-/** Fuel for one search; about a second where it is used up. */
-const fuelOfSearch = 40_000_000;
+/** Fuel for each of the three stages of a search; a third of a second or so where it is used up. */
+const fuelOfStage = 30_000_000;
 /** Functions that are called to prepare a module at most. */
 const mostPreparations = 8;
 
@@ -89,7 +89,7 @@ class Search {
   readonly #graph: CallGraph;
   readonly #prepare: readonly number[];
   readonly #tabled: ReadonlySet<number>;
-  readonly #tank = new Fuel(fuelOfSearch);
+  #tank = new Fuel(fuelOfStage);
   #growers: Set<number> | undefined | null = null;
 
   constructor(module: Module, graph: CallGraph, prepare: readonly number[]) {
@@ -111,6 +111,7 @@ class Search {
       for (const way of heap.mallocs) if (!resizing.has(way.index)) own.push(coreOf(way, evidence.malloc));
       for (const way of heap.frees) own.push(coreOf(way, evidence.free));
       for (const way of resizers) own.push(coreOf(way, evidence.realloc));
+      if (this.#isBypassed(heap, resizers)) continue;
       const elsewhere = this.#partElsewhere(own);
       if (elsewhere === undefined) functions.push(...own);
       else {
@@ -280,6 +281,7 @@ class Search {
   #heaps(makers: readonly Way[]): Heap[] {
     const releasers = this.#shaped([1, 2, 3, 4, 5], 0).slice(0, mostCandidates);
     const heaps: Heap[] = [];
+    this.#tank = new Fuel(fuelOfStage);
     const assigned = new Set<number>();
     const byUse = [...makers].sort(
       (a, b) =>
@@ -307,20 +309,19 @@ class Search {
       );
       for (const { index } of same) assigned.add(index);
       const mallocs = this.#standing(same, tryAllocation);
-      if (this.#isBypassed(mallocs)) continue;
       heaps.push({ malloc: mallocs.find((way) => !aligning(way.role)) ?? mallocs[0], free, frees, mallocs });
     }
     return heaps;
   }
 
   /** Whether others too call what these functions take their blocks from: then it is that which allocates. */
-  #isBypassed(mallocs: readonly Way[]): boolean {
-    const inside = this.#inside(new Set(mallocs.map(({ index }) => index)));
+  #isBypassed({ mallocs, frees }: Heap, resizers: readonly Way[]): boolean {
+    const inside = this.#inside(new Set([...mallocs, ...frees, ...resizers].map(({ index }) => index)));
+    const { growing } = this.#graph;
+    // functions that only the host calls are no allocator of the program, unless they have all there is
+    const isFront = mallocs.every(({ index }) => this.#graph.callCount[index] === 0);
+    if (isFront && growing.size > 0 && ![...growing].every((index) => inside.has(index))) return true;
     const pointer = pointerType(this.#module);
-    // only the host calls it, and it takes from what was put into a table
-    const isFront = ({ index }: Way) =>
-      this.#weight(index) === 0 && [...inside].some((member) => this.#graph.indirectTypes(member).length > 0);
-    if (mallocs.every(isFront)) return true;
     return mallocs.some(({ index }) =>
       this.#graph.callees(index).some((callee) => {
         if (inside.has(callee) || callee < this.#module.importedFunctionCount) return false;
@@ -378,6 +379,7 @@ class Search {
       .flatMap((index) => this.#ways(index, resizeRoles))
       .filter((way) => sameState(way, malloc));
     if (ways.length === 0) return [];
+    this.#tank = new Fuel(fuelOfStage);
     const sandbox = this.#sandbox([malloc, free, ...ways]);
     if (!sandbox) return [];
     const proved = new Map<number, Way>();
@@ -397,12 +399,11 @@ class Search {
     const own = new Set(functions.map(({ index }) => index));
     const core = functions.filter(({ role }) => /^(?:malloc|alloc_aligned|free)/.test(role));
     const state = new Set(core.flatMap(({ index }) => [...stateAddresses(bodyFacts(module, index))]));
-    if (state.size < fewestAddresses) {
-      // it can't be seen in whom a part of it was put; but a copy that nothing calls tells that it was done
-      const releasing = functions.filter(({ role }) => role.startsWith("free"));
-      const uncalled = releasing.find(({ index }) => this.#weight(index) === 0);
-      return releasing.length > 1 ? uncalled?.index : undefined;
-    }
+    // a copy that nothing calls tells that the optimiser puts parts of it into others
+    const releasing = functions.filter(({ role }) => role.startsWith("free"));
+    const uncalled = releasing.find(({ index }) => this.#weight(index) === 0);
+    if (releasing.length > 1 && uncalled) return uncalled.index;
+    if (state.size < fewestAddresses) return undefined;
     const inside = this.#inside(own);
     for (let index = module.importedFunctionCount; index < module.functionCount; index++) {
       if (inside.has(index)) continue;
