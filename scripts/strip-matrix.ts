@@ -123,7 +123,13 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
     const { functions } = findAllocator(decodeModule(stripped(named)));
     const comparison = compare(truth, functions);
     if (!new Set(truth.kinds.values()).has("malloc")) continue;
-    results.push({ toolchain, name: `${allocator}, ${level}${form.name}`, heldOut, hooked: functions.length > 0, ...comparison });
+    results.push({
+      toolchain,
+      name: `${allocator}, ${level}${form.name}`,
+      heldOut,
+      hooked: functions.length > 0,
+      ...comparison,
+    });
   }
 }
 

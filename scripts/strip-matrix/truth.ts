@@ -80,7 +80,7 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
 const others =
   /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|sys\.\.System|3sysNt|::sys::)/;
 
-export function kindOfName(name: string): Kind | undefined {
+function kindOfName(name: string): Kind | undefined {
   if (others.test(name)) return undefined;
   return patterns.find(([, pattern]) => pattern.test(name))?.[0];
 }

@@ -30,7 +30,13 @@ export function describeModule(file: string, bytes: Uint8Array): ModuleDescripti
     memories: describeMemories(module),
     features: { used: usedFeatures(module), declared: declaredFeatures(module) },
     allocator: {
-      functions: functions.map(({ role, index, name, evidence }) => ({ role, index, name, evidence })),
+      functions: functions.map(({ role, index, name, evidence, confidence }) => ({
+        role,
+        index,
+        name,
+        evidence,
+        confidence,
+      })),
       notes,
     },
     functions: { imported: module.importedFunctionCount, defined: module.functions.length },

@@ -9,7 +9,7 @@ import { externalKind } from "../wasm/types.js";
 import { followBoundary } from "./allocators/boundary.js";
 import { collectedAllocation } from "./allocators/conventions.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
-import { discoverAllocator } from "./allocators/discover.js";
+import { confirmAllocator, discoverAllocator } from "./allocators/discover.js";
 import { findNamed, functionLabel, type NamedFunction } from "./allocators/named.js";
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
@@ -67,7 +67,9 @@ function search(module: Module, graph: CallGraph): Search {
     ? { functions: [], notes: [], resizedElsewhere: false }
     : findCores(module, graph, known);
   notes.push(...cores.notes);
-  const inner = cores.functions.map((core) => describe(module, graph, core, named.boundary));
+  const tried = known.length === 0 ? judge(module, graph, cores.functions) : cores.functions;
+  if (tried.length < cores.functions.length) notes.push(rejected(cores.functions));
+  const inner = tried.map((core) => describe(module, graph, core, named.boundary));
   let all = merge(functions, inner);
   all = merge(all, behindWrappers(module, graph, all));
   if (!isWhole(all)) all = merge(all, followBoundary(module, graph, named.boundary));
@@ -96,6 +98,28 @@ function search(module: Module, graph: CallGraph): Search {
   return { functions: all, notes, explained };
 }
 
+/** What a trial leaves of functions that were found by their constants, and says of them. */
+function judge(
+  module: Module,
+  graph: CallGraph,
+  functions: readonly CoreFunction[],
+): readonly CoreFunction[] {
+  if (functions.length === 0) return functions;
+  const verdict = confirmAllocator(module, graph, functions);
+  if (verdict === "contradicted") return [];
+  if (verdict === "unknown") return functions;
+  return functions.map((member) =>
+    /^body constants/.test(member.evidence)
+      ? { ...member, evidence: `${member.evidence}, tried out`, confidence: "proved" }
+      : member,
+  );
+}
+
+function rejected(functions: readonly CoreFunction[]): string {
+  const list = functions.map(({ role, index }) => `${role} (function ${index})`).join(", ");
+  return `looked like ${list}, but did not behave so when tried out: not hooked`;
+}
+
 function isWhole(functions: readonly AllocatorFunction[]): boolean {
   return functions.some(allocates) && functions.some(releases);
 }
@@ -107,14 +131,14 @@ function hasNames({ names, functions }: Module): boolean {
 function describe(
   module: Module,
   graph: CallGraph,
-  { role, index, evidence }: CoreFunction,
+  { role, index, evidence, confidence }: CoreFunction,
   boundary: readonly NamedFunction[],
 ): AllocatorFunction {
   const outer = boundary.find((item) => item.index === index);
   if (outer && role === "rust_realloc") role = outer.role;
   const caller = boundary.find((item) => graph.callees(item.index).includes(index));
   const called = caller ? `, callee of ${caller.evidence}` : "";
-  return { role, index, name: functionLabel(module, index), evidence: `${evidence}${called}` };
+  return { role, index, name: functionLabel(module, index), evidence: `${evidence}${called}`, confidence };
 }
 
 /** `malloc` may only pass its arguments on to `dlmalloc`, which others then call directly. */
@@ -126,7 +150,7 @@ function behindWrappers(
   const found: AllocatorFunction[] = [];
   const work = functions.filter(({ role }) => role !== "calloc" && role !== "posix_memalign");
   for (let outer = work.pop(); outer; outer = work.pop()) {
-    const { role, index, name } = outer;
+    const { role, index, name, confidence } = outer;
     const callees = graph.callees(index);
     const [inner] = callees;
     if (callees.length !== 1 || inner < module.importedFunctionCount || inner >= module.functionCount)
@@ -143,6 +167,7 @@ function behindWrappers(
       index: inner,
       name: functionLabel(module, inner),
       evidence: `all that ${name} calls`,
+      confidence,
     };
     found.push(next);
     work.push(next);
@@ -156,9 +181,9 @@ function merge(
   second: readonly AllocatorFunction[],
 ): AllocatorFunction[] {
   const byIndex = new Map<number, AllocatorFunction>();
-  for (const { role, index, name, evidence } of [...first, ...second]) {
+  for (const { role, index, name, evidence, confidence } of [...first, ...second]) {
     const had = byIndex.get(index);
-    if (!had) byIndex.set(index, { role, index, name, evidence });
+    if (!had) byIndex.set(index, { role, index, name, evidence, confidence });
   }
   return [...byIndex.values()].sort((a, b) => a.index - b.index);
 }

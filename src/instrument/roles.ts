@@ -52,7 +52,14 @@ export interface AllocatorFunction {
   name: string;
   /** Why: `name section`, `export "malloc"`, `callee of export "__wbindgen_malloc"`, `--allocator`, … */
   evidence: string;
+  confidence: Confidence;
 }
+
+/**
+ * How sure it is what a function does: `told` by the user; `named` by the module; `proved` by calling it in a sandbox;
+ * `likely` by the constants, the calls and the state of its body. What is less than likely is not hooked.
+ */
+export type Confidence = "told" | "named" | "proved" | "likely";
 
 /** `--allocator malloc=v`: the function to hook under a role, by export name, name-section name or index. */
 export interface AllocatorOverride {

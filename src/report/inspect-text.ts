@@ -16,7 +16,7 @@ export interface ModuleDescription {
     declared: string[];
   };
   allocator: {
-    functions: { role: string; index: number; name: string; evidence: string }[];
+    functions: { role: string; index: number; name: string; evidence: string; confidence: string }[];
     notes: string[];
   };
   functions: { imported: number; defined: number };
@@ -137,9 +137,15 @@ function allocator(page: Page, { functions, notes }: ModuleDescription["allocato
   page.heading("Allocator");
   if (functions.length === 0) page.prose("no functions to hook: only growth is recorded", { indent: 2 });
   page.table(
-    [{}, { align: "right", style: page.colors.dim }, { cut: "end" }, { cut: "end" }],
-    functions.map(({ role, index, name, evidence }) => [role, String(index), clean(name), clean(evidence)]),
-    functions.length > 0 ? { head: ["role", "index", "name", "evidence"] } : {},
+    [{}, { align: "right", style: page.colors.dim }, { cut: "end" }, {}, { cut: "end" }],
+    functions.map(({ role, index, name, confidence, evidence }) => [
+      role,
+      String(index),
+      clean(name),
+      confidence,
+      clean(evidence),
+    ]),
+    functions.length > 0 ? { head: ["role", "index", "name", "confidence", "evidence"] } : {},
   );
   for (const note of notes) page.prose(clean(note), { indent: 2, hanging: 4, style: page.colors.yellow });
 }

@@ -145,11 +145,24 @@ function memorySentence({ memory }: ModuleReport): string {
 function hookedSentence({ allocator }: ModuleReport): string {
   const names = [...new Set(allocator.map(({ name }) => clean(name)))];
   const shown = names.slice(0, 4).join(", ");
-  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+  const list = names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+  // names speak for themselves; what was found otherwise says how
+  const guess = guessed(allocator);
+  return guess === undefined ? list : `${list} (${clean(guess.evidence)})`;
 }
 
+/** A function that was found by what it looks like or does, not by a name. */
+function guessed(allocator: ModuleReport["allocator"]): ModuleReport["allocator"][number] | undefined {
+  return allocator.find(
+    ({ evidence }) => !/^(?:name section|export |callee of |all that |--allocator)/.test(evidence),
+  );
+}
+
+/** Share of the allocations with which blocks may go wrong before what was found is doubted. */
+const contradictingShare = 0.01;
+
 /** What makes the figures of a module less than certain. */
-function doubts({ heap }: ModuleReport): string[] {
+function doubts({ heap, allocator }: ModuleReport): string[] {
   const { unknownFrees, missedFrees, untracked, failed, contextsDropped } = heap!;
   const found: string[] = [];
   if (unknownFrees > 0) {
@@ -158,6 +171,11 @@ function doubts({ heap }: ModuleReport): string[] {
   if (missedFrees > 0) {
     found.push(
       `${countOf(missedFrees, "block")} given out again without a free that was seen: a function is not hooked.`,
+    );
+  }
+  if (guessed(allocator) && unknownFrees + missedFrees > contradictingShare * heap!.allocations) {
+    found.push(
+      "That contradicts what was found of its allocator: name the functions with --allocator malloc=…,free=….",
     );
   }
   if (untracked > 0) found.push(`${countOf(untracked, "block")} not tracked, for want of memory.`);

@@ -30,8 +30,8 @@ describe("linmem inspect", () => {
 
   test("names allocator functions and how they are known", () => {
     const { stdout } = inspect([`${modules}/c-exports.wasm`]);
-    assert.match(stdout, /^ {2}malloc +8 +malloc +export "malloc"$/m);
-    assert.match(stdout, /^ {2}memalign +16 +wasm-function\[16\] +calls malloc and trims blocks/m);
+    assert.match(stdout, /^ {2}malloc +8 +malloc +named +export "malloc"$/m);
+    assert.match(stdout, /^ {2}memalign +16 +wasm-function\[16\] +likely +calls malloc and trims blocks/m);
   });
 
   test("keeps lines within the terminal's width, coloured when asked for", () => {

@@ -57,7 +57,8 @@ export function followBoundary(
       const fit = passedOn[outer.role]?.find(([locals]) => passed.includes(locals));
       if (fit && fit[0].split(",").length === params.length) {
         const name = functionLabel(module, callee);
-        found.push({ role: fit[1], index: callee, name, evidence: `callee of ${outer.evidence}` });
+        const evidence = `callee of ${outer.evidence}`;
+        found.push({ role: fit[1], index: callee, name, evidence, confidence: "named" });
       }
     }
   }

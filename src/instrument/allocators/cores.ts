@@ -9,7 +9,7 @@
 import type { Module } from "../../wasm/module.js";
 import { type ValueType, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
-import type { AllocatorRole } from "../roles.js";
+import type { AllocatorRole, Confidence } from "../roles.js";
 import {
   type BodyFacts,
   bodyFacts,
@@ -23,6 +23,7 @@ export interface CoreFunction {
   role: AllocatorRole;
   index: number;
   evidence: string;
+  confidence: Confidence;
 }
 
 export interface Cores {
@@ -93,7 +94,7 @@ export function findCores(module: Module, graph: CallGraph, known: readonly Core
 }
 
 function coreOf({ index, library }: Candidate, role: AllocatorRole, what: string): CoreFunction {
-  return { role, index, evidence: `body constants of ${library}'s ${what}` };
+  return { role, index, evidence: `body constants of ${library}'s ${what}`, confidence: "likely" };
 }
 
 function mallocRole({ parameters, library }: Candidate): AllocatorRole {
@@ -262,7 +263,9 @@ class Search {
       if (own.has(index) || mallocs.has(index)) continue;
       const role = this.#roleOfCaller(index, frees, helpers, state, method);
       if (role === "memalign" || role === "memalign_method") aligning.push(index);
-      if (role) functions.push({ role, index, evidence: this.#evidence(index, role, frees) });
+      if (!role) continue;
+      const evidence = this.#evidence(index, role, frees);
+      functions.push({ role, index, evidence, confidence: "likely" });
     }
     this.#settleParameterOrder(functions, aligning);
     const known = new Set([...own, ...functions.map(({ index }) => index), ...helpers]);

@@ -60,7 +60,8 @@ export function confirmAllocator(
   functions: readonly CoreFunction[],
 ): Verdict {
   const cold = new Search(module, graph, []).confirm(functions);
-  const prepare = cold === "unknown" ? preparations(module) : [];
+  // what misbehaves may only not have been prepared
+  const prepare = cold === "proved" ? [] : preparations(module);
   return prepare.length > 0 ? new Search(module, graph, prepare).confirm(functions) : cold;
 }
 
@@ -467,5 +468,5 @@ function aligning(role: AllocatorRole): boolean {
 }
 
 function coreOf({ role, index }: Way, evidenceText: string): CoreFunction {
-  return { role, index, evidence: evidenceText };
+  return { role, index, evidence: evidenceText, confidence: "proved" };
 }

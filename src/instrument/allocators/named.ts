@@ -35,7 +35,8 @@ export function findNamed(module: Module): NamedFunctions {
     const type = module.functionType(index);
     const fitting = conventions.find((convention) => fitsConvention(convention, type, pointer));
     if (fitting) {
-      found.set(index, { ...fitting, index, name: functionLabel(module, index), evidence });
+      const name = functionLabel(module, index);
+      found.set(index, { ...fitting, index, name, evidence, confidence: "named" });
     } else {
       notes.push(misfit(name, index, type, conventions));
     }
@@ -48,8 +49,8 @@ export function findNamed(module: Module): NamedFunctions {
     if (kind !== externalKind.function || conventionsOf(name).length === 0) continue;
     notes.push(`imports "${name}" of "${from}": its blocks are those of the module that provides it`);
   }
-  const all = [...found.values()].map(({ role, index, name, evidence, family }) => {
-    return { role, index, name, evidence, family };
+  const all = [...found.values()].map(({ role, index, name, evidence, confidence, family }) => {
+    return { role, index, name, evidence, confidence, family };
   });
   return {
     functions: all.filter(({ family }) => family !== "boundary"),
@@ -77,7 +78,9 @@ function numberedExports(module: Module, pointer: ValueType): NamedFunction[] {
     if (![...params, ...results].every((type) => type === pointer)) return [];
     const fit = roles.find(([, count, returned]) => params.length === count && results.length === returned);
     if (!fit) return [];
-    return [{ role: fit[0], index, name, evidence: `export "${name}"`, family: "boundary" }];
+    return [
+      { role: fit[0], index, name, evidence: `export "${name}"`, confidence: "named", family: "boundary" },
+    ];
   });
   // closures and table helpers have these types too: only one of each kind is sure
   const single = roles.flatMap(([role]) => {

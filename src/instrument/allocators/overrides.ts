@@ -33,7 +33,7 @@ export function resolveOverride(module: Module, { role, target }: AllocatorOverr
         `${fitting(module, role)}`,
     );
   }
-  return { role, index, name: functionLabel(module, index), evidence: "--allocator" };
+  return { role, index, name: functionLabel(module, index), evidence: "--allocator", confidence: "told" };
 }
 
 function shapeText(role: AllocatorRole): string {

@@ -1,0 +1,150 @@
+// Allocators that nobody made a rule for, and functions that only look like one.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { stripped } from "../../scripts/strip-matrix/variants.js";
+import { confirmAllocator } from "../../src/instrument/allocators/discover.js";
+import { buildCallGraph } from "../../src/instrument/call-graph.js";
+import { findAllocator } from "../../src/instrument/find-allocator.js";
+import { scanBodies } from "../../src/instrument/scan.js";
+import { decodeModule } from "../../src/wasm/module.js";
+import { assemble } from "./support.js";
+
+interface Lists {
+  /** What `release` does with the address in its first parameter. */
+  release: string;
+  /** Bytes between the blocks of one list. */
+  step?: string;
+}
+
+/** A heap of lists, one for each power of two from 16 bytes on, and a program that uses it. */
+function heapOfLists({
+  release,
+  step = "(i32.shl (i32.const 16) (local.get $class))",
+}: Lists): Uint8Array<ArrayBuffer> {
+  return assemble(`(module
+    (memory (export "memory") 1)
+    (global $top (mut i32) (i32.const 4096))
+    (func $make (param $size i32) (result i32) (local $class i32) (local $list i32) (local $block i32)
+      (local.set $class
+        (i32.sub (i32.const 28) (i32.clz (i32.or (i32.add (local.get $size) (i32.const 7)) (i32.const 15)))))
+      (local.set $list (i32.add (i32.const 2048) (i32.shl (local.get $class) (i32.const 2))))
+      (local.set $block (i32.load (local.get $list)))
+      (if (local.get $block)
+        (then
+          (i32.store (local.get $list) (i32.load (local.get $block)))
+          (return (i32.add (local.get $block) (i32.const 8)))))
+      (local.set $block (global.get $top))
+      (global.set $top (i32.add (global.get $top) ${step}))
+      (block $room
+        (br_if $room (i32.le_u (global.get $top) (i32.shl (memory.size) (i32.const 16))))
+        (drop (memory.grow (i32.const 4))))
+      (i32.store offset=4 (local.get $block) (local.get $list))
+      (i32.add (local.get $block) (i32.const 8)))
+    (func $release (param $address i32) ${release})
+    (func $hash (param $number i32) (result i32)
+      (i32.and (i32.mul (local.get $number) (i32.const -1640531535)) (i32.const 65528)))
+    (func $node (export "node") (result i32) (local $node i32)
+      (local.set $node (call $make (i32.const 24)))
+      (i32.store (local.get $node) (call $make (call $hash (i32.const 3))))
+      (local.get $node))
+    (func (export "drop") (param $node i32)
+      (call $release (i32.load (local.get $node)))
+      (call $release (local.get $node)))
+    (func (export "text") (param $size i32) (result i32) (call $make (i32.add (local.get $size) (i32.const 1)))))`);
+}
+
+const release = `
+  (i32.store (i32.sub (local.get $address) (i32.const 8))
+    (i32.load (i32.load (i32.sub (local.get $address) (i32.const 4)))))
+  (i32.store (i32.load (i32.sub (local.get $address) (i32.const 4))) (i32.sub (local.get $address) (i32.const 8)))`;
+
+function found(bytes: Uint8Array) {
+  return findAllocator(decodeModule(stripped(decodeModule(bytes))));
+}
+
+describe("by trying functions out", () => {
+  test("finds what allocates and releases in a heap that nobody knows", () => {
+    const { functions } = found(heapOfLists({ release }));
+    assert.deepEqual(
+      functions.map(({ role, index, confidence }) => [role, index, confidence]),
+      [
+        ["malloc", 0, "proved"],
+        ["free", 1, "proved"],
+      ],
+    );
+  });
+
+  const impostors: [what: string, lists: Lists][] = [
+    ["a release that does nothing", { release: "" }],
+    ["a release of the wrong block", { release: release.replaceAll("(i32.const 8)", "(i32.const 32)") }],
+    ["blocks that overlap", { release, step: "(i32.const 16)" }],
+    ["pages instead of bytes", { release, step: "(i32.shl (local.get $size) (i32.const 16))" }],
+  ];
+  for (const [what, lists] of impostors) {
+    test(`rejects ${what}`, () => {
+      const { functions, notes } = found(heapOfLists(lists));
+      assert.deepEqual(functions, []);
+      assert.deepEqual(notes, ["no allocator was found"]);
+    });
+  }
+
+  test("functions that never end are no allocator, and don't keep the search from ending", () => {
+    const bytes = assemble(`(module (memory 1)
+      (func $make (param i32) (result i32) (loop $again (br $again)) (i32.const 0))
+      (func $wild (param i32) (result i32) (call $wild (local.get 0)))
+      (func $fill (param i32) (result i32)
+        (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (i32.const 64))
+      (func $release (param i32) (loop $again (br $again)))
+      (func (export "run") (param i32)
+        (call $release (call $make (local.get 0)))
+        (drop (call $wild (call $fill (memory.grow (i32.const 0)))))))`);
+    assert.deepEqual(found(bytes).functions, []);
+  });
+
+  test("what was found by its constants is tried out: what misbehaves is dropped", () => {
+    const module = decodeModule(heapOfLists({ release: "" }));
+    const graph = buildCallGraph(module, scanBodies(module));
+    const guess = (role: "malloc" | "free", index: number) =>
+      ({ role, index, evidence: "body constants", confidence: "likely" }) as const;
+    assert.equal(confirmAllocator(module, graph, [guess("malloc", 0), guess("free", 1)]), "contradicted");
+    assert.equal(confirmAllocator(module, graph, [guess("malloc", 2), guess("free", 1)]), "contradicted");
+    const whole = decodeModule(heapOfLists({ release }));
+    const other = buildCallGraph(whole, scanBodies(whole));
+    assert.equal(confirmAllocator(whole, other, [guess("malloc", 0), guess("free", 1)]), "proved");
+  });
+});
+
+describe("AssemblyScript of the installed version", () => {
+  const folder = mkdtempSync(join(tmpdir(), "linmem-assemblyscript-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  function compiled(...options: string[]) {
+    const asc = fileURLToPath(new URL("../../node_modules/assemblyscript/bin/asc.js", import.meta.url));
+    const source = new URL("../../scripts/strip-matrix/programs/words.assemblyscript", import.meta.url);
+    copyFileSync(fileURLToPath(source), join(folder, "words.ts"));
+    const args = [asc, "words.ts", "--baseDir", folder, "--debug", ...options, "--outFile", "words.wasm"];
+    execFileSync(process.execPath, args);
+    return new Uint8Array(readFileSync(join(folder, "words.wasm")));
+  }
+
+  test("its incremental runtime, without names", () => {
+    const bytes = compiled("--runtime", "incremental", "--exportRuntime");
+    const named = decodeModule(bytes);
+    assert.deepEqual(
+      found(bytes).functions.map(({ role, index }) => [role, named.functionName(index)]),
+      [
+        ["free", "~lib/rt/tlsf/__free"],
+        ["malloc", "~lib/rt/tlsf/__alloc"],
+      ],
+    );
+  });
+
+  test("a runtime that never releases has nothing to pair", () => {
+    assert.deepEqual(found(compiled("--runtime", "stub", "-O2")).functions, []);
+  });
+});
