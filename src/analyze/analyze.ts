@@ -2,6 +2,7 @@ import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
 import { moduleContexts } from "./contexts.js";
 import { type Demangle, StackReader } from "./frames.js";
+import { moduleObjects } from "./objects.js";
 import type {
   GrowReport,
   HeapReport,
@@ -101,6 +102,7 @@ function moduleReport(profile: Profile, group: readonly ModuleRecord[], stacks: 
   const memories = [...profile.memories.values()].filter((memory) => ids.has(memory.module ?? -1));
   const instances = [...profile.instances.values()].filter((instance) => ids.has(instance.module));
   const heap = heapReport(memories);
+  const found = moduleContexts(memories, stacks);
   return {
     id,
     name,
@@ -120,7 +122,8 @@ function moduleReport(profile: Profile, group: readonly ModuleRecord[], stacks: 
       grows: memories.flatMap((memory) => grows(memory, stacks)).sort((a, b) => a.time - b.time),
     },
     ...(heap && { heap }),
-    ...moduleContexts(memories, stacks),
+    ...found,
+    objects: moduleObjects({ ...found, allocator }),
   };
 }
 

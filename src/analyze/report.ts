@@ -61,6 +61,8 @@ export interface ModuleReport {
   contexts: ContextReport[];
   /** `contexts` added up by the line of JavaScript that led to them, most live bytes first. */
   callers: CallerReport[];
+  /** Objects that constructors of the module's glue code made, by class and caller, most live bytes first. */
+  objects: ObjectReport[];
 }
 
 /** What is live in a memory that the garbage collector took is gone with it, and not counted as live. */
@@ -110,6 +112,23 @@ export interface CallerReport extends Totals {
   /** `liveBytes`, and all that the same wasm contexts hold for callers that were not captured. */
   atMostLiveBytes: number;
   /** Ids of its contexts, most live bytes first. */
+  contexts: number[];
+}
+
+/** What the constructor of a class allocated, called by one line of the program. */
+export interface ObjectReport {
+  class: string;
+  /** The call that made them; absent when it is not known. */
+  frame?: FrameReport;
+  /** Objects whose constructor left something live when it returned; null when nothing tells how many. */
+  made: number | null;
+  /** Those of them that were not released; null when nothing tells. */
+  live: number | null;
+  /** No more than so many were not released. */
+  liveAtMost: number;
+  liveBytes: number;
+  liveBlocks: number;
+  /** Ids of their contexts. */
   contexts: number[];
 }
 

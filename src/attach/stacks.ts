@@ -99,9 +99,10 @@ export class Sites {
     const column = callSite.getColumnNumber() ?? 0;
     const hidden = file.startsWith("node:internal/") || this.isOwn(callSite);
     const source = hidden ? undefined : this.#options.sourcePosition?.(file, line, column, callSite);
+    const name = callSite.getFunctionName() ?? "";
     const frame: Frame = {
       kind: "js",
-      function: callSite.getFunctionName() ?? "",
+      function: name !== "" && callSite.isConstructor?.() ? `new ${name}` : name,
       ...(source ?? { file: this.#options.path(file), line, column }),
     };
     return { number: this.#next++, frame, module: 0, hidden };

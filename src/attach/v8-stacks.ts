@@ -14,6 +14,7 @@ export interface CallSite {
   getScriptNameOrSourceURL(): string | null;
   getFunctionName(): string | null;
   getTypeName?(): string | null;
+  isConstructor?(): boolean;
   getLineNumber(): number | null;
   getColumnNumber(): number | null;
   /** Offset in the script, or in the module for a wasm frame. */

@@ -108,6 +108,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
   page.definitions(facts);
   for (const text of heap ? doubts(module) : []) page.prose(text, { indent: 2, style: page.colors.yellow });
 
+  objects(page, module, top);
   const live = module.contexts.filter((context) => context.liveBlocks > 0);
   stackList(page, module, live, "Live at the end, by stack", "liveBytes", heap?.liveBytes ?? 0, top);
   if (heap && heap.liveBytes * 2 < heap.peakLiveBytes) {
@@ -255,6 +256,38 @@ function stackEntry(
     rows,
     { indent: 4 },
   );
+}
+
+/** Objects that are not released, by class and by the call that made them. */
+function objects(page: Page, module: ModuleReport, top: number): void {
+  const live = module.objects.filter(({ liveBlocks }) => liveBlocks > 0);
+  if (live.length === 0) return;
+  page.heading("Objects that were not released, by class", 2);
+  const { bold, cyan, dim } = page.colors;
+  page.table(
+    [
+      { align: "right", style: bold },
+      { align: "right" },
+      { align: "right" },
+      { cut: "end" },
+      { cut: "start", style: cyan },
+    ],
+    live
+      .slice(0, top)
+      .map((object) => [
+        formatBytes(object.liveBytes),
+        object.live === null ? `up to ${formatCount(object.liveAtMost)}` : formatCount(object.live),
+        object.made === null ? "?" : formatCount(object.made),
+        `new ${clean(object.class)}`,
+        object.frame ? lineLocation(object.frame, page.directory) : "(unknown)",
+      ]),
+    { head: ["bytes", "live", "made", "by", "at"] },
+  );
+  const rest = live.slice(top);
+  if (rest.length > 0) {
+    const bytes = formatBytes(rest.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
+    page.line(`  ${dim(`and ${bytes} by ${countOf(rest.length, "other")} (--top N)`)}`);
+  }
 }
 
 /** Growth asked for at one line, granted or refused. */

@@ -1,0 +1,87 @@
+/**
+ * Objects of classes that a module's glue code gives to JavaScript (wasm-bindgen's, embind's, or written by hand):
+ * what their constructors allocated, by class and by the call that made them. They are released by hand, with
+ * `free()` or `delete()`, and so are what is forgotten most.
+ */
+import { callerFrame } from "./frames.js";
+import type { ContextReport, FrameReport, ModuleReport, ObjectReport } from "./report.js";
+
+const constructor = /^new (.+)$/;
+
+/**
+ * The class whose constructor called the module: the innermost constructor in the script that lies right outside
+ * of wasm. The program's own classes, in scripts further out, are not meant.
+ */
+function classOf(stack: readonly FrameReport[]): string | undefined {
+  const outside = stack.slice(stack.findLastIndex(({ kind }) => kind === "wasm") + 1);
+  const [glue] = outside;
+  if (!glue || outside.length === stack.length) return undefined;
+  for (const frame of outside) {
+    if (frame.file !== glue.file) return undefined;
+    const name = constructor.exec(frame.function)?.[1];
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
+
+interface Sum extends ObjectReport {
+  /** Contexts nearest to the exported function: that of the object's own block is among them. */
+  nearest: { depth: number; allocations: Set<number>; live: Set<number> };
+}
+
+/** Functions of the module between the allocator and JavaScript. */
+function depthOf({ stack }: ContextReport, hooked: ReadonlySet<number>): number {
+  return stack.filter(({ kind, line, inlined }) => kind === "wasm" && !inlined && !hooked.has(line)).length;
+}
+
+/** Objects by class and caller, most live bytes first. */
+export function moduleObjects({
+  contexts,
+  allocator,
+}: Pick<ModuleReport, "contexts" | "allocator">): ObjectReport[] {
+  const hooked = new Set(allocator.map(({ index }) => index));
+  const sums = new Map<string, Sum>();
+  for (const context of contexts) {
+    const name = classOf(context.stack);
+    if (name === undefined) continue;
+    const frame = callerFrame(context.stack);
+    const key = JSON.stringify([name, frame?.function, frame?.file, frame?.line]);
+    let sum = sums.get(key);
+    if (!sum) {
+      const nearest = {
+        depth: Number.POSITIVE_INFINITY,
+        allocations: new Set<number>(),
+        live: new Set<number>(),
+      };
+      sum = {
+        class: name,
+        ...(frame && { frame }),
+        made: null,
+        live: null,
+        liveAtMost: 0,
+        liveBytes: 0,
+        liveBlocks: 0,
+        contexts: [],
+        nearest,
+      };
+      sums.set(key, sum);
+    }
+    sum.liveBytes += context.liveBytes;
+    sum.liveBlocks += context.liveBlocks;
+    sum.contexts.push(context.id);
+    const depth = depthOf(context, hooked);
+    if (depth > sum.nearest.depth) continue;
+    if (depth < sum.nearest.depth) sum.nearest = { depth, allocations: new Set(), live: new Set() };
+    sum.nearest.allocations.add(context.allocations);
+    sum.nearest.live.add(context.liveBlocks);
+  }
+  return [...sums.values()]
+    .sort((a, b) => b.liveBytes - a.liveBytes)
+    .map(({ nearest: { allocations, live }, ...sum }) => ({
+      ...sum,
+      // each object has one block of its own, among these; where they disagree, nothing tells which it is
+      made: allocations.size === 1 ? [...allocations][0] : null,
+      live: live.size === 1 ? [...live][0] : null,
+      liveAtMost: Math.max(...live),
+    }));
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { moduleObjects } from "../../src/analyze/objects.js";
+import type { ContextReport, FrameReport } from "../../src/analyze/report.js";
+
+const glue = "/app/node_modules/shapes/shapes.js";
+const frame = (kind: "js" | "wasm", name: string, file: string, line: number): FrameReport => ({
+  kind,
+  function: name,
+  file,
+  line,
+  column: 1,
+});
+const js = (name: string, file: string, line = 1) => frame("js", name, file, line);
+const wasm = (index: number) => frame("wasm", "", "shapes.wasm", index);
+const allocator = [{ role: "malloc", name: "malloc", index: 1, evidence: "" }];
+
+let id = 0;
+function context(stack: FrameReport[], allocations: number, liveBlocks: number): ContextReport {
+  const frees = allocations - liveBlocks;
+  const bytes = { allocatedBytes: allocations * 10, liveBytes: liveBlocks * 10, peakLiveBytes: 0 };
+  return { id: ++id, stack, allocations, frees, liveBlocks, ...bytes, sampled: false, temporary: 0 };
+}
+
+/** A stack below the constructor of a class, called at a line of the program. */
+const made = (inner: FrameReport[], line: number, name = "new Polygon") => [
+  wasm(1),
+  ...inner,
+  wasm(7),
+  js(name, glue, 20),
+  js("draw", "/app/draw.ts", line),
+];
+
+const objects = (...contexts: ContextReport[]) =>
+  moduleObjects({ contexts, allocator }).map(({ class: name, frame, made, live, liveAtMost, liveBytes }) => [
+    `new ${name}`,
+    frame && `${frame.file}:${frame.line}`,
+    made,
+    live,
+    liveAtMost,
+    liveBytes,
+  ]);
+
+describe("objects", () => {
+  test("are those of the class that calls the module, by the line that calls its constructor", () => {
+    assert.deepEqual(
+      objects(
+        context(made([], 5), 10, 3),
+        context(made([wasm(9)], 5), 40, 12),
+        context(made([], 8), 6, 6),
+        context(made([], 5, "new Circle"), 1, 0),
+      ),
+      [
+        ["new Polygon", "/app/draw.ts:5", 10, 3, 3, 150],
+        ["new Polygon", "/app/draw.ts:8", 6, 6, 6, 60],
+        ["new Circle", "/app/draw.ts:5", 1, 0, 0, 0],
+      ],
+    );
+  });
+
+  test("are not counted where the blocks nearest to the constructor disagree", () => {
+    const [object] = objects(
+      context(made([], 5), 10, 3),
+      context(made([], 5), 10, 0),
+      context(made([], 5), 10, 3),
+    );
+    assert.deepEqual(object.slice(2), [10, null, 3, 60]);
+    const [unclear] = objects(context(made([], 5), 10, 3), context(made([], 5), 20, 5));
+    assert.deepEqual(unclear.slice(2), [null, null, 5, 80]);
+  });
+
+  test("a class of the program that uses the module is none of the module's", () => {
+    const stack = [wasm(1), wasm(7), js("open", glue, 3), js("new Store", "/app/store.ts", 9)];
+    assert.deepEqual(objects(context(stack, 1, 1)), []);
+  });
+
+  test("a class that extends another of the glue counts as that other", () => {
+    const stack = [wasm(1), wasm(7), js("new Base", glue), js("new Derived", glue), js("f", "/app/a.ts", 4)];
+    assert.deepEqual(objects(context(stack, 1, 1))[0].slice(0, 2), ["new Base", "/app/a.ts:4"]);
+  });
+
+  test("without JavaScript, or without wasm, there are none", () => {
+    assert.deepEqual(objects(context([wasm(1), wasm(7)], 1, 1)), []);
+    assert.deepEqual(objects(context([js("new Polygon", glue)], 1, 1), context([], 1, 1)), []);
+  });
+});
