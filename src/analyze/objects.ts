@@ -6,7 +6,7 @@
 import { callerFrame } from "./frames.js";
 import type { ContextReport, FrameReport, ModuleReport, ObjectReport } from "./report.js";
 
-const constructor = /^new (.+)$/;
+const constructorName = /^new (.+)$/;
 
 /**
  * The class whose constructor called the module: the innermost constructor in the script that lies right outside
@@ -18,7 +18,7 @@ function classOf(stack: readonly FrameReport[]): string | undefined {
   if (!glue || outside.length === stack.length) return undefined;
   for (const frame of outside) {
     if (frame.file !== glue.file) return undefined;
-    const name = constructor.exec(frame.function)?.[1];
+    const name = constructorName.exec(frame.function)?.[1];
     if (name !== undefined) return name;
   }
   return undefined;
