@@ -6,7 +6,7 @@ export * from "./errors.js";
 export type { Allocator, Content, LiveBlocks } from "./memory/allocator.js";
 export { type ArrayCopy, ArrayType, type ArrayView, array, type TypedArrayOf } from "./memory/array-type.js";
 export type { ArrayBlock, Block, Encoding, OwnedBlock, StringBlock, StructBlock } from "./memory/blocks.js";
-export { Budget, type Budgeted, type PressureEvent } from "./memory/budget.js";
+export { Budget, type Budgeted, type BudgetOptions, type PressureEvent } from "./memory/budget.js";
 export {
   type AnyFunction,
   allocators,

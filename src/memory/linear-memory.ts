@@ -20,7 +20,7 @@ export interface LinearMemoryOptions {
   shared?: boolean;
   /** "i64": addresses of 64 bits, where the engine has them (`ERR_LINMEM_UNSUPPORTED` elsewhere). */
   address?: AddressType;
-  /** A cap that this memory shares with others. Its limit also bounds `maximum`. */
+  /** A cap that this memory shares with others. It also bounds `maximum`: by its limit, or by what it has left. */
   budget?: Budget;
 }
 
@@ -331,10 +331,7 @@ function claimInitial(options: LinearMemoryOptions, budget: Budget): number | un
   }
   checkPages(options.initial, "initial");
   if (options.maximum !== undefined) checkPages(options.maximum, "maximum");
-  budget.claim(options.initial);
-  const { limit } = budget;
-  if (options.maximum === undefined && limit >= MAX_PAGES) return undefined;
-  return Math.min(options.maximum ?? limit, limit);
+  return budget.claimNew(options.initial, options.maximum);
 }
 
 function engineGrow(memory: WebAssembly.Memory, pages: number | bigint): number | bigint {

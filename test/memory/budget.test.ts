@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   Budget,
+  instantiateIsolated,
   LinearMemory,
   LinmemRangeError,
   LinmemTypeError,
   type PressureEvent,
 } from "../../src/index.js";
 import { wat } from "./modules.js";
+import { assemble } from "./support/assemble.js";
 
 const refused = (error: unknown) => error instanceof LinmemRangeError && error.code === "ERR_LINMEM_BUDGET";
 
@@ -101,6 +103,52 @@ test("listeners hear of pressure before, and can make room", () => {
   assert.equal(budget.used, 8, "removing twice is removing once");
 });
 
+test("a budget that counts maxima can't be exceeded by modules that grow by themselves", async () => {
+  const bytes = await assemble(`(module (memory (export "memory") 1)
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))`);
+  const budget = new Budget({ pages: 10, counts: "maximum" });
+  const plugins = [];
+  for (const maxMemory of [4, 5]) {
+    const plugin = await instantiateIsolated(bytes, { maxMemory });
+    budget.add(plugin.memory);
+    plugins.push(plugin);
+  }
+  assert.deepEqual([budget.used, budget.available], [9, 1]);
+  for (const { exports } of plugins) while (exports.grow(1) !== -1);
+  assert.deepEqual(
+    plugins.map(({ memory }) => memory.pages),
+    [4, 5],
+  );
+  assert.equal(budget.used, 9, "what they have is part of what they may have");
+  const third = await instantiateIsolated(bytes, { maxMemory: 2 });
+  assert.throws(() => budget.add(third.memory), refused);
+  budget.remove(plugins[0].memory);
+  budget.add(third.memory);
+  assert.equal(budget.used, 7);
+});
+
+test("memories made with a budget that counts maxima get what is left, and growth within it needs no leave", () => {
+  const events: string[] = [];
+  const budget = new Budget({ pages: 10, counts: "maximum" });
+  budget.onPressure(({ used, wanted, limit }) => events.push(`${used}+${wanted}/${limit}`));
+  const first = new LinearMemory({ initial: 1, maximum: 6, budget });
+  assert.throws(
+    () => new LinearMemory({ initial: 1, maximum: 5, budget }),
+    /5 more pages exceed the budget: 6 of 10/,
+  );
+  const rest = new LinearMemory({ initial: 1, budget });
+  assert.deepEqual([first.maximum, rest.maximum, budget.used], [6, 4, 10]);
+  assert.deepEqual(events, ["6+5/10"]);
+  first.grow(5);
+  rest.wasm.grow(3);
+  assert.deepEqual([first.pages, rest.pages, budget.used], [6, 4, 10]);
+  assert.deepEqual(events, ["6+5/10"], "growth concerns nobody");
+  assert.throws(() => new LinearMemory({ initial: 1, budget }), refused);
+  const boundless = LinearMemory.wrap(new WebAssembly.Memory({ initial: 0 }));
+  assert.throws(() => budget.add(boundless), /a memory without a maximum exceeds the budget/);
+  assert.equal(budget.used, 10);
+});
+
 test("a memory may be in several budgets: all must agree, and adding twice counts once", () => {
   const small = new Budget({ pages: 3 });
   const large = new Budget({ pages: 100 });
@@ -123,6 +171,7 @@ test("what is no budget, no cap or no mark is an error", () => {
   for (const bad of [-1, 1.5, Number.NaN, Infinity, "5", 5n, null, undefined]) {
     assert.throws(() => new Budget({ pages: bad as number }), LinmemTypeError);
   }
+  assert.throws(() => new Budget({ pages: 1, counts: "bytes" as "pages" }), LinmemTypeError);
   assert.throws(() => new Budget(undefined as unknown as { pages: number }), LinmemTypeError);
   const budget = new Budget({ pages: 0 });
   assert.throws(() => new LinearMemory({ initial: 1, budget }), refused);
