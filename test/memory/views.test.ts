@@ -78,6 +78,29 @@ test("views of a shared memory see what another thread grew", async () => {
   await worker.terminate();
 });
 
+test("any number of shared memories: the views of each follow its own growth", () => {
+  const memories = Array.from(
+    { length: 6 },
+    () => new LinearMemory({ initial: 1, maximum: 20, shared: true }),
+  );
+  for (let round = 0; round < 2; round++) {
+    for (const [index, memory] of memories.entries()) {
+      WebAssembly.Memory.prototype.grow.call(memory.wasm, index + 1);
+      allCover(memory, 1 + (round + 1) * (index + 1));
+      // Not `allCover`: V8 gives all shared memories new buffer objects, of the same bytes, when one of them grows.
+      for (const other of memories.slice(index + 1)) {
+        assert.equal(other.u8.length, (1 + round * (memories.indexOf(other) + 1)) * 65_536);
+      }
+      memory.u32[16384 * (index + 1) * (round + 1)] = index;
+    }
+  }
+  for (const [index, memory] of memories.entries()) {
+    assert.ok(memory instanceof LinearMemory);
+    assert.equal(memory.pages, 1 + 2 * (index + 1));
+    assert.equal(memory.readU32(65_536 * (index + 1) * 2), index);
+  }
+});
+
 test("a kept view goes stale in silence; one read from the memory does not", () => {
   const memory = new LinearMemory({ initial: 1 });
   const { u8 } = memory;
