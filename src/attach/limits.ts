@@ -29,3 +29,19 @@ export const maximumPendingRecords = 10_000;
 
 /** JavaScript callers of one memory: their numbers have 24 bits in the recorder. */
 export const maximumCallers = 0xff_fffe;
+
+/** Live blocks of one memory that are written at the end; of more none are. */
+export const maximumBlocks = 1 << 22;
+
+/** How long a thread looks for what leads to its live blocks, at its end. */
+export const reachabilityTime = 500;
+
+/** The first snapshots come this long after each other; then a share of the elapsed time, up to the interval. */
+export const firstSnapshotInterval = 20;
+export const snapshotGrowth = 1 / 16;
+
+/** A snapshot waits for so many times as long as the one before it took. */
+export const snapshotPause = 50;
+
+/** Initial data of a module that is kept, to tell what changed; of a module with more none is. */
+export const maximumInitialData = 8 * 1024 * 1024;

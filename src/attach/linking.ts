@@ -104,15 +104,24 @@ export class Linking {
       else this.#session.tie(tracked, token);
     });
     const memories = this.#memories.filter((memory) => memory !== undefined);
-    this.#session.instantiated(this.#module, memories, this.#stack, token);
+    const globals = exportsOfKind<WebAssembly.Global>(module, instance, "global");
+    this.#session.instantiated(this.#module, memories, this.#stack, token, globals);
   }
 
   /** Memories among the exports that were not seen before: the module's own. */
   #exportedMemories(module: WebAssembly.Module, instance: WebAssembly.Instance): WebAssembly.Memory[] {
-    const exports = exportsOf(instance);
-    const memories = exportDescriptorsOf(module)
-      .filter(({ kind }) => kind === "memory")
-      .map(({ name }) => exports[name] as WebAssembly.Memory);
+    const memories = exportsOfKind<WebAssembly.Memory>(module, instance, "memory");
     return [...new Set(memories)].filter((memory) => !this.#session.memoryOf(memory));
   }
+}
+
+function exportsOfKind<T>(
+  module: WebAssembly.Module,
+  instance: WebAssembly.Instance,
+  wanted: WebAssembly.ImportExportKind,
+): T[] {
+  const exports = exportsOf(instance);
+  return exportDescriptorsOf(module)
+    .filter(({ kind }) => kind === wanted)
+    .map(({ name }) => exports[name] as T);
 }

@@ -3,10 +3,10 @@
  * also those that another thread compiled and sent here. An instrumented module carries two custom sections
  * for that: `linmem` says what it is, `linmem.name` keeps the name section that the program had.
  */
-import type { Instrumentation, OriginalPosition } from "../instrument/index.js";
+import type { InitialData, Instrumentation, MemoryLayout, OriginalPosition } from "../instrument/index.js";
 import type { ModuleRecord } from "../profile/records.js";
 import { recorderModuleName } from "../recorder/index.js";
-import { maximumCachedBytes, maximumCachedModules } from "./limits.js";
+import { maximumCachedBytes, maximumCachedModules, maximumInitialData } from "./limits.js";
 import { appendSections, customSection } from "./marker.js";
 import type { ModuleFacts } from "./module-facts.js";
 import { emptyFacts, moduleFacts } from "./module-facts.js";
@@ -33,6 +33,10 @@ export interface KnownModule {
   code?: ModuleRecord["code"];
   /** What whoever reads the profile should know. */
   warnings: string[];
+  /** What it says about the addresses of its first memory; undefined when its bytes were not looked into. */
+  layout?: MemoryLayout;
+  /** Data that it comes with; undefined when that is much, or not known. */
+  data?: readonly InitialData[];
   /** Facts of what the engine runs. */
   facts: ModuleFacts;
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
@@ -66,6 +70,7 @@ interface Marker {
   allocator: Allocator;
   memories: ModuleFacts["memories"];
   code?: ModuleRecord["code"];
+  layout?: MemoryLayout;
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
@@ -87,6 +92,13 @@ const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 const noAllocator = "no allocator was found";
 const unhooked = (name: string, reason: string) => `${name || "a module"} runs as it is: ${reason}`;
 const identity = (functionIndex: number, offset: number) => ({ functionIndex, offset });
+
+/** Data that does not hold on to the bytes of the module. */
+function copyOf(data: readonly InitialData[]): InitialData[] | undefined {
+  const bytes = data.reduce((sum, segment) => sum + segment.bytes.length, 0);
+  if (bytes > maximumInitialData) return undefined;
+  return data.map((segment) => ({ start: segment.start, bytes: segment.bytes.slice() }));
+}
 
 export class ModuleRegistry {
   readonly #options: RegistryOptions;
@@ -161,7 +173,12 @@ export class ModuleRegistry {
     }
     if (instrumentation.bytes === bytes) {
       return {
-        module: this.#add({ ...base, facts, reason: instrumentation.notes.join("; ") || noAllocator }),
+        module: this.#add({
+          ...base,
+          facts,
+          layout: instrumentation.layout,
+          reason: instrumentation.notes.join("; ") || noAllocator,
+        }),
       };
     }
     const after = moduleFacts(instrumentation.bytes, recorderModuleName);
@@ -172,6 +189,7 @@ export class ModuleRegistry {
       toolchain,
       allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
       memories: facts.memories,
+      layout: instrumentation.layout,
       functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
       importedFunctions: after.importedFunctions,
       recorderImports: after.recorderImports,
@@ -189,6 +207,8 @@ export class ModuleRegistry {
         allocator: marker.allocator,
         ...(allocator.length === 0 ? { reason: instrumentation.notes.join("; ") || noAllocator } : {}),
         facts: after,
+        layout: instrumentation.layout,
+        data: copyOf(instrumentation.data),
         instrumented: true,
         toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
       }),

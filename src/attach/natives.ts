@@ -5,7 +5,8 @@
 const { Module, Instance, Memory, validate } = WebAssembly;
 const { apply } = Reflect;
 
-const memoryBuffer = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")!.get!;
+const bufferOfMemory = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")!.get!;
+const valueOfGlobal = Object.getOwnPropertyDescriptor(WebAssembly.Global.prototype, "value")!.get!;
 const instanceExports = Object.getOwnPropertyDescriptor(Instance.prototype, "exports")!.get!;
 const { imports: moduleImports, exports: moduleExports, customSections: moduleSections } = Module;
 
@@ -21,8 +22,24 @@ export function isObject(value: unknown): value is object {
 export function memoryPages(value: unknown): number | undefined {
   if (!isObject(value)) return undefined;
   try {
-    return (apply(memoryBuffer, value, []) as ArrayBuffer).byteLength / pageBytes;
+    return (apply(bufferOfMemory, value, []) as ArrayBuffer).byteLength / pageBytes;
   } catch {
+    return undefined;
+  }
+}
+
+/** The buffer of a memory, which stays attached as long as the memory does not grow. */
+export function memoryBuffer(memory: WebAssembly.Memory): ArrayBuffer {
+  return apply(bufferOfMemory, memory, []);
+}
+
+/** Value of a global as the 32 bits of an address; undefined when it holds anything else. */
+export function addressIn(global: WebAssembly.Global): number | undefined {
+  try {
+    const value: unknown = apply(valueOfGlobal, global, []);
+    return typeof value === "number" && Number.isInteger(value) ? value >>> 0 : undefined;
+  } catch {
+    // A type that JavaScript can't see, or not initialised yet.
     return undefined;
   }
 }
@@ -33,7 +50,7 @@ export function isSharedMemory(memory: WebAssembly.Memory): boolean {
   try {
     return (
       Boolean(sharedLength) &&
-      (read(sharedLength as () => unknown, apply(memoryBuffer, memory, [])) as number) >= 0
+      (read(sharedLength as () => unknown, apply(bufferOfMemory, memory, [])) as number) >= 0
     );
   } catch {
     return false;

@@ -2,12 +2,23 @@
  * What one thread records: its modules, instances and memories, and from time to time what changed in them.
  * Everything is held by WeakRef, or by being reachable from the instance itself.
  */
+import type { MemoryLayout } from "../instrument/index.js";
 import type { Frame, GrowRecord, ModuleRecord, ProfileRecord } from "../profile/records.js";
 import { StackTable, threadId } from "../profile/writer.js";
 import type { Recorder } from "../recorder/index.js";
 import { createRecorder } from "../recorder/index.js";
 import { CaptureBudget, type CaptureMode } from "./budget.js";
-import { captureCredit, maximumCallers, maximumGrowStacks, maximumPendingRecords } from "./limits.js";
+import { finalBlocks } from "./final-blocks.js";
+import {
+  captureCredit,
+  firstSnapshotInterval,
+  maximumCallers,
+  maximumGrowStacks,
+  maximumPendingRecords,
+  maximumStackFrames,
+  snapshotGrowth,
+  snapshotPause,
+} from "./limits.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
 import { isSharedMemory, memoryPages } from "./natives.js";
@@ -28,7 +39,7 @@ export interface SessionOptions {
   sites: Sites;
   /** Milliseconds since the time in the profile's header. */
   now(): number;
-  /** Milliseconds between snapshots. */
+  /** Milliseconds between snapshots; shorter at the beginning. */
   interval: number;
   /** Opens the profile, once, when there is something to record; undefined when that is impossible. */
   open(): RecordSink | undefined;
@@ -50,7 +61,10 @@ export class Session {
   #sink: RecordSink | undefined;
   #memoryCount = 0;
   #instanceCount = 0;
+  readonly #start: number;
   #nextSnapshot: number;
+  /** When sizes were last read from the memories themselves. */
+  #lastLook: number;
   #busy = false;
 
   constructor(options: SessionOptions) {
@@ -58,7 +72,9 @@ export class Session {
     this.registry = options.registry;
     this.sites = options.sites;
     this.#budget = new CaptureBudget(options.now);
-    this.#nextSnapshot = options.now() + options.interval;
+    this.#start = options.now();
+    this.#lastLook = this.#start;
+    this.#nextSnapshot = this.#start + Math.min(options.interval, firstSnapshotInterval);
     this.#table = new StackTable(options.thread, (record) => this.write(record));
     this.#stacks = new StackIds((frames) => this.#table.idOf(frames));
     this.#collected = new FinalizationRegistry(({ memory, instance }) => {
@@ -212,7 +228,13 @@ export class Session {
   }
 
   /** An instance lives, and with it the memories that it defines. `token` lives as long as it does. */
-  instantiated(module: KnownModule, memories: readonly TrackedMemory[], stack: number, token: object): void {
+  instantiated(
+    module: KnownModule,
+    memories: readonly TrackedMemory[],
+    stack: number,
+    token: object,
+    globals: readonly WebAssembly.Global[],
+  ): void {
     const id = threadId(this.#options.thread, ++this.#instanceCount);
     for (const memory of memories) {
       if (!memory.written) this.register(memory);
@@ -220,6 +242,8 @@ export class Session {
       memory.module = module;
       this.write({ type: "memory-module", memory: memory.id, module: this.#moduleId(module) });
     }
+    const [first] = memories;
+    if (first && module.layout) this.#layOut(first, module, module.layout, globals);
     this.write({
       type: "instance",
       id,
@@ -230,6 +254,19 @@ export class Session {
     });
     this.#collected.register(token, { instance: id });
     this.snapshotIfDue();
+  }
+
+  #layOut(
+    memory: TrackedMemory,
+    module: KnownModule,
+    layout: MemoryLayout,
+    globals: readonly WebAssembly.Global[],
+  ): void {
+    memory.globals.push(...globals.map((global) => new WeakRef(global)));
+    if (memory.layouts.some((known) => known.layout === layout)) return;
+    memory.layouts.push({ layout, data: module.data });
+    const { id, pages } = memory;
+    this.write({ type: "layout", memory: id, module: this.#moduleId(module), pages, ...layout });
   }
 
   /** The recorder of a memory, made for the first module that needs it. */
@@ -250,8 +287,8 @@ export class Session {
     };
     const captureCaller = (): number => {
       this.#adjustEagerness(tracked);
-      if (this.#budget.left() <= 0 || tracked.callers.length > maximumCallers) return 0;
       this.snapshotIfDue();
+      if (this.#budget.left() <= 0 || tracked.callers.length > maximumCallers) return 0;
       return this.#budget.caller(() => {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
         return tracked.callerNumber(this.#stacks.of(splitStack(sites, tracked.modules).caller));
@@ -294,6 +331,11 @@ export class Session {
     return this.#byMemory.get(memory);
   }
 
+  /** Milliseconds until a snapshot is due. */
+  untilSnapshot(): number {
+    return Math.max(0, this.#nextSnapshot - this.#options.now());
+  }
+
   /** Programs that never return to the event loop get their snapshots from here. */
   snapshotIfDue(): void {
     if (this.#options.now() >= this.#nextSnapshot) this.snapshot();
@@ -303,17 +345,23 @@ export class Session {
   snapshot(): void {
     if (this.#busy) return;
     this.#busy = true;
+    const { interval, now } = this.#options;
+    const time = now();
     try {
-      const time = this.#options.now();
-      for (const tracked of this.#memories.values()) this.#snapshotOf(tracked, time);
+      // Looking at a memory keeps it alive until the running job ends: that is not done as often as the rest.
+      const look = time - this.#lastLook >= interval;
+      if (look) this.#lastLook = time;
+      for (const tracked of this.#memories.values()) this.#snapshotOf(tracked, time, look);
     } finally {
       this.#busy = false;
-      this.#nextSnapshot = this.#options.now() + this.#options.interval;
+      const end = now();
+      const early = Math.max(firstSnapshotInterval, (end - this.#start) * snapshotGrowth);
+      this.#nextSnapshot = end + Math.max(Math.min(interval, early), (end - time) * snapshotPause);
     }
   }
 
-  #snapshotOf(tracked: TrackedMemory, time: number): void {
-    const pages = tracked.currentPages();
+  #snapshotOf(tracked: TrackedMemory, time: number, look = true): void {
+    const pages = look ? tracked.currentPages() : tracked.pages;
     const records: ProfileRecord[] = [];
     const grown = pages - tracked.pages;
     if (grown > 0) {
@@ -331,9 +379,19 @@ export class Session {
     if (records.length > 0) this.write(...records);
   }
 
-  /** Writes the last snapshot and, in the main thread, how the program ended. */
+  #writeBlocks(): void {
+    const { now } = this.#options;
+    const stack = captureCallSites(this.end);
+    const running =
+      stack.length >= maximumStackFrames || this.sites.of(stack).some(({ frame }) => frame.kind === "wasm");
+    for (const record of finalBlocks(this.#memories.values(), { now, running })) this.write(record);
+  }
+
+  /** Writes the last snapshot, live blocks and, in the main thread, how the program ended. */
   end(exit: number | string): void {
+    this.#lastLook = Number.NEGATIVE_INFINITY;
     this.snapshot();
+    this.#writeBlocks();
     if (this.#options.thread !== 0) return;
     if (this.#options.begun()) this.#activate();
     this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.total });

@@ -1,8 +1,9 @@
+import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
 import type { Recorder } from "../recorder/index.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule } from "./module-registry.js";
-import { isSharedMemory, memoryPages } from "./natives.js";
+import { isSharedMemory, memoryBuffer, memoryPages } from "./natives.js";
 
 /** A linear memory of the run, from its making until the collector takes it. Keeps the memory itself alive never. */
 export class TrackedMemory {
@@ -27,6 +28,9 @@ export class TrackedMemory {
   eager = true;
   /** Who made it grow last (stack id). */
   growStack = 0;
+  /** What its modules say about its addresses, the data that they came with, and globals that they export. */
+  readonly layouts: { layout: MemoryLayout; data?: readonly InitialData[] }[] = [];
+  readonly globals: WeakRef<WebAssembly.Global>[] = [];
   #ref?: WeakRef<WebAssembly.Memory>;
   #snapshot = false;
   #frees = 0;
@@ -52,6 +56,12 @@ export class TrackedMemory {
   /** Pages now. Keeps the memory alive until the running job ends: only for snapshots. */
   currentPages(): number {
     return memoryPages(this.#ref?.deref()) ?? this.pages;
+  }
+
+  /** Its bytes; undefined when JavaScript can't see them, or the memory is shared. As `currentPages`. */
+  buffer(): ArrayBuffer | undefined {
+    const memory = this.shared ? undefined : this.#ref?.deref();
+    return memory && memoryBuffer(memory);
   }
 
   /** Number under which the recorder knows a caller's stack. */

@@ -27,6 +27,7 @@ import { carrierBody, isSideModule } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
 import { fitsRole, type Hook, type HookTargets, makeHook } from "./hooks.js";
+import { type InitialData, initialData, type MemoryLayout, memoryLayout } from "./layout.js";
 import { allMemories, makePlan, type Plan, recorderFunctionType } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
@@ -35,6 +36,7 @@ import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
 import { scanBodies } from "./scan.js";
 import { detectToolchain } from "./toolchain.js";
 
+export type { InitialData, MemoryLayout } from "./layout.js";
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
 
@@ -60,6 +62,10 @@ export interface Instrumentation {
   allocator: readonly AllocatorFunction[];
   /** What people should know about how the allocator was or wasn't found. */
   notes: readonly string[];
+  /** What it says about the addresses of its first memory. */
+  layout: MemoryLayout;
+  /** Data that it comes with. */
+  data: readonly InitialData[];
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
 }
@@ -80,6 +86,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const { functions } = found;
   const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);
+  const layout = memoryLayout(module);
+  const data = initialData(module);
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
   const plan = makePlan(module, sites, callers, hooked);
@@ -90,6 +98,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       toolchain,
       allocator: [],
       notes,
+      layout,
+      data,
       toOriginal: (functionIndex, offset) => ({ functionIndex, offset }),
     };
   }
@@ -121,6 +131,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     toolchain,
     allocator: hooked,
     notes,
+    layout,
+    data,
     toOriginal: positionMap(module, plan, rewriter, sections, code),
   };
 }

@@ -192,6 +192,38 @@ export interface SnapshotRecord {
   contexts: ContextTotals[];
 }
 
+/**
+ * What a module that uses a memory says about the memory's addresses, written with its first instance. Ranges are
+ * `[start, end)` in bytes.
+ */
+export interface LayoutRecord {
+  type: "layout";
+  memory: number;
+  module: number;
+  /** Size of the memory at that time. */
+  pages: number;
+  /** Active data segments at constant addresses, in ascending order, touching ones joined. */
+  data: [start: number, end: number][];
+  /** Where the shadow stack lies; between its end and the data it is a bound, not a measurement. */
+  stack?: [start: number, end: number];
+  /** First address that the module's heap may use. */
+  heapBase?: number;
+  /** Mutable globals that may hold addresses and can't be read from outside: reachability doesn't know them. */
+  hiddenGlobals: number;
+}
+
+/**
+ * Live blocks of a memory, in the order of their addresses; at most 65,536 in a record, further ones in those that
+ * follow with the same `time`. See blocks.ts.
+ */
+export interface BlocksRecord {
+  type: "blocks";
+  time: number;
+  memory: number;
+  count: number;
+  data: string;
+}
+
 export interface WarningRecord {
   type: "warning";
   code: string;
@@ -231,6 +263,8 @@ export type ProfileRecord =
   | GrowRecord
   | ContextRecord
   | SnapshotRecord
+  | LayoutRecord
+  | BlocksRecord
   | WarningRecord
   | SourceRecord
   | EndRecord;

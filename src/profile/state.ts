@@ -1,4 +1,5 @@
 import type {
+  BlocksRecord,
   ContextRecord,
   ContextTotals,
   EndRecord,
@@ -7,9 +8,11 @@ import type {
   HeaderRecord,
   HeapTotals,
   InstanceRecord,
+  LayoutRecord,
   MemoryRecord,
   ModuleRecord,
   ProfileRecord,
+  SnapshotRecord,
   SourceFrame,
   WarningRecord,
 } from "./records.js";
@@ -40,6 +43,12 @@ export interface MemoryState extends Omit<MemoryRecord, "type"> {
   pages: number;
   peakPages: number;
   grows: GrowRecord[];
+  /** Its size and totals at each snapshot, in the order of the file. */
+  timeline: TimelinePoint[];
+  /** What the modules that use it say about its addresses. */
+  layouts: LayoutRecord[];
+  /** Live blocks when they were last written, for `decodeBlocks`. */
+  blocks: BlocksRecord[];
   /** Totals of the last snapshot; absent when blocks of this memory are not recorded. */
   heap?: HeapTotals;
   /** By the id of the context, which is unique within its memory. */
@@ -48,12 +57,31 @@ export interface MemoryState extends Omit<MemoryRecord, "type"> {
   collected?: number;
 }
 
-interface ContextState {
+/** A snapshot of a memory, without its contexts. Totals are absent when its blocks are not recorded. */
+export interface TimelinePoint {
+  time: number;
+  pages: number;
+  allocations?: number;
+  frees?: number;
+  allocatedBytes?: number;
+  liveBytes?: number;
+  liveBlocks?: number;
+}
+
+/** Numbers of `ContextState.history` for one snapshot. */
+export const historyWidth = 4;
+
+export interface ContextState {
   /** Stack ids; 0 when unknown. */
   stack: number;
   caller: number;
   /** Absent when no snapshot came after the context was first seen. */
   totals?: ContextTotals;
+  /**
+   * `time, allocations, frees, liveBytes` at each snapshot that mentions the context, one after the other: it is as
+   * it was at all others.
+   */
+  history: number[];
 }
 
 interface InstanceState extends Omit<InstanceRecord, "type"> {
@@ -95,7 +123,16 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
     case "memory": {
       const { type, ...facts } = record;
       const pages = record.initialPages;
-      profile.memories.set(record.id, { ...facts, pages, peakPages: pages, grows: [], contexts: new Map() });
+      profile.memories.set(record.id, {
+        ...facts,
+        pages,
+        peakPages: pages,
+        grows: [],
+        timeline: [],
+        layouts: [],
+        blocks: [],
+        contexts: new Map(),
+      });
       return true;
     }
     case "memory-module":
@@ -125,11 +162,15 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
       return withMemory(profile, record.memory, (memory) => {
         setPages(memory, record.pages);
         if (record.heap) memory.heap = record.heap;
-        for (const totals of record.contexts) {
-          const context = memory.contexts.get(totals[0]);
-          if (context) context.totals = totals;
-          else memory.contexts.set(totals[0], { stack: 0, caller: 0, totals });
-        }
+        memory.timeline.push(timelinePoint(record));
+        for (const totals of record.contexts) foldTotals(memory, record.time, totals);
+      });
+    case "layout":
+      return withMemory(profile, record.memory, (memory) => memory.layouts.push(record));
+    case "blocks":
+      return withMemory(profile, record.memory, (memory) => {
+        if (memory.blocks[0]?.time !== record.time) memory.blocks = [];
+        memory.blocks.push(record);
       });
     case "warning":
       profile.warnings.push(record);
@@ -148,7 +189,7 @@ export function frameKey({ kind, module, file, line, column }: Omit<Frame, "func
   return `${kind} ${line} ${column} ${module ?? file}`;
 }
 
-function withMemory(profile: Profile, id: number, change: (memory: MemoryState) => void): boolean {
+function withMemory(profile: Profile, id: number, change: (memory: MemoryState) => unknown): boolean {
   const memory = profile.memories.get(id);
   if (memory) change(memory);
   return memory !== undefined;
@@ -157,7 +198,21 @@ function withMemory(profile: Profile, id: number, change: (memory: MemoryState) 
 function foldContext(memory: MemoryState, { id, stack, caller }: ContextRecord): void {
   const known = memory.contexts.get(id);
   if (known) Object.assign(known, { stack, caller });
-  else memory.contexts.set(id, { stack, caller });
+  else memory.contexts.set(id, { stack, caller, history: [] });
+}
+
+function foldTotals(memory: MemoryState, time: number, totals: ContextTotals): void {
+  const [id, allocations, frees, , liveBytes] = totals;
+  let context = memory.contexts.get(id);
+  if (!context) memory.contexts.set(id, (context = { stack: 0, caller: 0, history: [] }));
+  context.totals = totals;
+  context.history.push(time, allocations, frees, liveBytes);
+}
+
+function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {
+  if (!heap) return { time, pages };
+  const { allocations, frees, allocatedBytes, liveBytes, liveBlocks } = heap;
+  return { time, pages, allocations, frees, allocatedBytes, liveBytes, liveBlocks };
 }
 
 /** A memory never shrinks: of two figures that arrive out of order, the larger is the later one. */

@@ -62,6 +62,9 @@ const heap = shape({
 
 const contextTotals: Check = (value) => list(number)(value) && (value as number[]).length >= 7;
 
+const range: Check = (value) =>
+  Array.isArray(value) && value.length === 2 && value.every(count) && value[0] <= value[1];
+
 const records: Record<ProfileRecord["type"], Check> = {
   header: shape({
     format: text,
@@ -114,6 +117,16 @@ const records: Record<ProfileRecord["type"], Check> = {
     heap: optional(heap),
     contexts: list(contextTotals),
   }),
+  layout: shape({
+    memory: count,
+    module: count,
+    pages: count,
+    data: list(range),
+    stack: optional(range),
+    heapBase: optional(count),
+    hiddenGlobals: count,
+  }),
+  blocks: shape({ time: number, memory: count, count, data: text }),
   warning: shape({ code: text, message: text, module: optional(count) }),
   source: shape({ frame: shape(place), source: list(shape({ ...position, function: text })) }),
   end: shape({ time: number, exit: either(number, text), captureTime: number }),

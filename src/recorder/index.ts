@@ -2,8 +2,11 @@
  * The host side of the recorder: instantiates the module that hooks call, and reads its tables. Layout of its
  * memory: assembly/layout.ts, of which the offsets below are the mirror.
  */
+
+import type { Blocks } from "../profile/blocks.js";
 import type { ContextTotals, HeapTotals } from "../profile/records.js";
 import { recorderWasmBase64 } from "./generated/recorder-wasm.js";
+import { sortedBlocks } from "./live-blocks.js";
 
 /** Module name under which an instrumented module imports the recorder's functions. */
 export const recorderModuleName = "linmem";
@@ -60,6 +63,11 @@ export interface Recorder {
    * them, weighed by how long their blocks usually live.
    */
   setEager(eager: boolean): void;
+  /**
+   * The live blocks, in the order of their addresses, each with the number of its pair; undefined when there are more
+   * than `most`.
+   */
+  blocks(most?: number): Blocks | undefined;
   /** Bytes of the recorder's own memory. */
   memoryBytes(): number;
 }
@@ -83,6 +91,10 @@ interface RecorderExports {
   recordsAddress(): number;
   peakShare(record: number): number;
   sync(): number;
+  blocksAddress(): number;
+  blocksEnd(): number;
+  nurseryAddress(): number;
+  nurseryEnd(): number;
 }
 
 const record = {
@@ -222,6 +234,15 @@ export function createRecorder(host: RecorderHost): Recorder {
 
     setEager(eager) {
       wasm.setEager(eager ? 1 : 0);
+    },
+
+    blocks(most = Number.POSITIVE_INFINITY) {
+      return sortedBlocks(
+        wasm.memory.buffer,
+        [wasm.blocksAddress() >>> 0, wasm.blocksEnd() >>> 0],
+        [wasm.nurseryAddress(), wasm.nurseryEnd()],
+        most,
+      );
     },
 
     memoryBytes() {

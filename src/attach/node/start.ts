@@ -22,7 +22,7 @@ import { attachWorkers, hideRegister, stateKey } from "./workers.js";
 const now = performance.now.bind(performance);
 const { timeOrigin } = performance;
 const clock = () => timeOrigin + now();
-const { setInterval } = globalThis;
+const { setTimeout } = globalThis;
 
 const register = fileURLToPath(new URL("register.cjs", import.meta.url));
 
@@ -58,7 +58,13 @@ function attach(state: ProcessState): void {
   patchWebAssembly(session);
   shareSession(session, globalThis);
   attachWorkers(state, register);
-  setInterval(() => session.snapshot(), options.interval).unref();
+  const snapshotLater = () => {
+    setTimeout(() => {
+      session.snapshotIfDue();
+      snapshotLater();
+    }, session.untilSnapshot() + 1).unref();
+  };
+  snapshotLater();
   const end = (how: number | string) => {
     const { refusal: message } = overrides;
     if (message !== undefined) session.write({ type: "warning", code: "allocator-not-found", message });

@@ -175,3 +175,13 @@ function enlarge(): bool {
   }
   return true;
 }
+
+/** First slot. */
+export function blocksAddress(): usize {
+  return base;
+}
+
+/** Behind the last slot. */
+export function blocksEnd(): usize {
+  return slot(capacity + SLACK);
+}

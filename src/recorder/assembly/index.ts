@@ -5,7 +5,16 @@
  * Every hook returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
  * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
  */
-import { addBlock, findBlock, initBlocks, lost, removeBlock, setBlock } from "./blocks";
+import {
+  addBlock,
+  blocksAddress as addressOfBlocks,
+  blocksEnd as endOfBlocks,
+  findBlock,
+  initBlocks,
+  lost,
+  removeBlock,
+  setBlock,
+} from "./blocks";
 import {
   addDead,
   addTo,
@@ -405,6 +414,24 @@ export function beginPeriod(): void {
 /** High-water mark of live bytes since `beginPeriod`. */
 export function periodPeak(): f64 {
   return <f64>peakLiveBytes;
+}
+
+/** The table of blocks lies from here to `blocksEnd`; both change when it grows. */
+export function blocksAddress(): usize {
+  return addressOfBlocks();
+}
+
+export function blocksEnd(): usize {
+  return endOfBlocks();
+}
+
+/** The blocks of the running entry lie from here to `nurseryEnd`. */
+export function nurseryAddress(): usize {
+  return nursery.entryAt(1);
+}
+
+export function nurseryEnd(): usize {
+  return nursery.entryAt(nursery.next);
 }
 
 /** Brings all totals up to date and writes the sums where the host reads them; returns their address. */

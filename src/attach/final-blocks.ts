@@ -1,0 +1,98 @@
+/**
+ * The live blocks of a thread's memories at its end, with what leads to them. The program is over by then; all it may
+ * notice is that it ends a moment later, which is bounded.
+ */
+import type { InitialData } from "../instrument/index.js";
+import { type Blocks, encodeBlocks } from "../profile/blocks.js";
+import type { ProfileRecord } from "../profile/records.js";
+import { examineBlocks, type Roots } from "../recorder/reachability.js";
+import { maximumBlocks, reachabilityTime } from "./limits.js";
+import { addressIn } from "./natives.js";
+import type { TrackedMemory } from "./tracked-memory.js";
+
+export interface FinalBlocksOptions {
+  now(): number;
+  /** Whether a wasm function is on the stack: what its local variables hold can't be seen. */
+  running: boolean;
+}
+
+/** Records of the blocks of all memories, those with the most pages first: they get the time that there is. */
+export function* finalBlocks(
+  memories: Iterable<TrackedMemory>,
+  { now, running }: FinalBlocksOptions,
+): Generator<ProfileRecord> {
+  const time = now();
+  const until = time + reachabilityTime;
+  const spent = () => now() > until;
+  for (const tracked of [...memories].sort((a, b) => b.pages - a.pages)) {
+    const blocks = tracked.recorder?.blocks(maximumBlocks);
+    if (!blocks) {
+      if (tracked.recorder) yield leftOut(`more than ${maximumBlocks} live blocks: they are not written`);
+      continue;
+    }
+    const buffer = running || blocks.count === 0 ? undefined : tracked.buffer();
+    if (buffer && !spent() && !examineBlocks(buffer, blocks, rootsOf(tracked, blocks, buffer), spent)) {
+      yield leftOut(`what leads to the ${blocks.count} live blocks was not found in ${reachabilityTime} ms`);
+    }
+    yield* encodeBlocks(blocks, tracked.id, time);
+  }
+}
+
+function leftOut(message: string): ProfileRecord {
+  return { type: "warning", code: "blocks-left-out", message };
+}
+
+/**
+ * All that lies below the heap: data, and what is not initialised. Where the heap begins is often not known; the lowest
+ * block is in it. The stack is empty when no wasm function runs: what is left of it there would keep alive what
+ * nothing uses. Where it lies behind the data nothing tells where what is not initialised ends, so it is looked at.
+ *
+ * Data that is as the module brought it holds no address of a block. It is passed over: tables of constants hit large
+ * blocks (of photon's 100 leaked pictures they seemed to refer to 84).
+ */
+function rootsOf({ layouts, globals }: TrackedMemory, { addresses }: Blocks, buffer: ArrayBuffer): Roots {
+  const lowest = addresses[0]!;
+  const heapBase = layouts.reduce((most, { layout }) => Math.max(most, layout.heapBase ?? 0), 0) || lowest;
+  const stackFirst = layouts.find(({ layout }) => layout.stack?.[0] === 0)?.layout.stack;
+  const all: Range[] = [[stackFirst?.[1] ?? 0, Math.min(heapBase, lowest)]];
+  const initial: InitialData[] = [];
+  for (const { layout, data } of layouts) {
+    all.push(...layout.data.filter(([, end]) => end > all[0]![1]));
+    if (data) initial.push(...data);
+  }
+  const values = globals.flatMap((ref) => {
+    const global = ref.deref();
+    const value = global && addressIn(global);
+    return value === undefined ? [] : [value];
+  });
+  const words = new Uint32Array(buffer);
+  for (const segment of initial) changedWords(words, segment, values);
+  const ranges = all.flatMap((range) => without(range, initial));
+  return { ranges, values };
+}
+
+type Range = readonly [start: number, end: number];
+
+/** Adds the aligned words of a segment that are not as they were at first. */
+function changedWords(words: Uint32Array, { start, bytes }: InitialData, changed: number[]): void {
+  const before = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const last = Math.min(Math.floor((start + bytes.length) / 4), words.length);
+  for (let at = Math.ceil(start / 4); at < last; at++) {
+    const value = words[at]!;
+    if (value !== before.getUint32(at * 4 - start, true)) changed.push(value);
+  }
+}
+
+/** The parts of a range that lie outside of segments; the words at a segment's edges belong to both. */
+function without([start, end]: Range, segments: readonly InitialData[]): Range[] {
+  const parts: Range[] = [];
+  let from = start;
+  for (const { start, bytes } of [...segments].sort((a, b) => a.start - b.start)) {
+    const first = Math.ceil(start / 4) * 4;
+    const last = Math.floor((start + bytes.length) / 4) * 4;
+    if (last <= from || first >= end) continue;
+    if (first > from) parts.push([from, first]);
+    from = last;
+  }
+  return from < end ? [...parts, [from, end]] : parts;
+}

@@ -1,0 +1,140 @@
+/**
+ * What a module says about the addresses of its memory: where its data lies, where its stack, where its heap begins.
+ * LLVM's linker puts [stack][data] or [data][stack] below the heap; the data section tells of initialised data only,
+ * so between what is known there may be more.
+ */
+import { op } from "../wasm/instructions.js";
+import { Reader } from "../wasm/leb128.js";
+import type { Module } from "../wasm/module.js";
+import { externalKind, type Global, valueType } from "../wasm/types.js";
+import { allMemories } from "./plan.js";
+
+const pageBytes = 65_536;
+/** Modules of Go have thousands of segments, mostly side by side; of others the first ones do. */
+const maximumRanges = 1024;
+
+export interface MemoryLayout {
+  /** Active segments of the first memory at constant addresses, ascending; touching ones are one. */
+  data: [start: number, end: number][];
+  stack?: [start: number, end: number];
+  heapBase?: number;
+  /** Mutable globals of a pointer's type that are neither exported nor the stack pointer. */
+  hiddenGlobals: number;
+}
+
+/** What a module puts at an address of its first memory before it runs: views of the module's bytes. */
+export interface InitialData {
+  start: number;
+  bytes: Uint8Array;
+}
+
+/** Active segments of the first memory at constant addresses, in their order. */
+export function initialData(module: Module): InitialData[] {
+  return module.data.flatMap(({ memory, offset, bytes }) => {
+    const start = memory === 0 && offset && bytes.length > 0 ? constantOf(offset) : undefined;
+    return start === undefined ? [] : [{ start, bytes }];
+  });
+}
+
+/** @throws DecodeError when a section that says something about it is damaged */
+export function memoryLayout(module: Module): MemoryLayout {
+  const data = dataRanges(module);
+  const pointer = stackPointer(module);
+  const top = pointer && stackTop(module, pointer.global);
+  const dataEnd = data.at(-1)?.[1] ?? 0;
+  const stack = top === undefined ? undefined : stackRange(top, data);
+  const exported = exportedGlobal(module, "__heap_base") ?? namedGlobal(module, "__heap_base");
+  const heapBase =
+    (exported && constantOf(exported.global.init)) ?? (top !== undefined && top >= dataEnd ? top : undefined);
+  return {
+    data,
+    ...(stack && { stack }),
+    ...(heapBase !== undefined && heapBase > 0 && { heapBase }),
+    hiddenGlobals: hiddenGlobals(module, pointer?.index),
+  };
+}
+
+function dataRanges(module: Module): [start: number, end: number][] {
+  const all = initialData(module).map(({ start, bytes }): [number, number] => [start, start + bytes.length]);
+  all.sort(([a], [b]) => a - b);
+  const joined: [number, number][] = [];
+  for (const [start, end] of all) {
+    const last = joined.at(-1);
+    // the linker aligns what follows
+    if (last && start <= last[1] + 16) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
+  if (joined.length <= maximumRanges) return joined;
+  const rest = joined.splice(maximumRanges - 1);
+  return [...joined, [rest[0]![0], rest.at(-1)![1]]];
+}
+
+interface FoundGlobal {
+  index: number;
+  global: Global;
+}
+
+/** The global by its name, or the first of all where it looks like LLVM's stack pointer. */
+function stackPointer(module: Module): FoundGlobal | undefined {
+  const named = namedGlobal(module, "__stack_pointer") ?? exportedGlobal(module, "__stack_pointer");
+  if (named) return named;
+  const names = module.names.globals;
+  if (names && names.size > 0) return undefined;
+  const [global] = module.globals;
+  // more mutable globals than a handful are a program's own: AssemblyScript, Go
+  if (!global?.mutable || module.globals.filter(({ mutable }) => mutable).length > 4) return undefined;
+  return { index: module.importedGlobalCount, global };
+}
+
+/** Where the stack begins, at its upper end. */
+function stackTop(module: Module, { type, init }: Global): number | undefined {
+  if (type !== valueType.i32) return undefined;
+  const top = constantOf(init) ?? 0;
+  const [memory] = allMemories(module);
+  const plausible = top >= 1024 && top % 16 === 0 && memory && top <= memory.min * pageBytes;
+  return plausible ? top : undefined;
+}
+
+function stackRange(top: number, data: readonly (readonly [number, number])[]): [number, number] {
+  const below = data.filter(([start]) => start < top);
+  return [below.reduce((end, range) => Math.max(end, Math.min(range[1], top)), 0), top];
+}
+
+function hiddenGlobals(module: Module, stackPointerIndex: number | undefined): number {
+  const exported = new Set(
+    module.exports.filter(({ kind }) => kind === externalKind.global).map(({ index }) => index),
+  );
+  const first = module.importedGlobalCount;
+  return module.globals.filter(
+    ({ type, mutable }, i) =>
+      mutable &&
+      (type === valueType.i32 || type === valueType.i64) &&
+      first + i !== stackPointerIndex &&
+      !exported.has(first + i),
+  ).length;
+}
+
+function namedGlobal(module: Module, name: string): FoundGlobal | undefined {
+  for (const [index, found] of module.names.globals ?? []) {
+    if (found === name) return definedGlobal(module, index);
+  }
+  return undefined;
+}
+
+function exportedGlobal(module: Module, name: string): FoundGlobal | undefined {
+  const found = module.exports.find((item) => item.kind === externalKind.global && item.name === name);
+  return found && definedGlobal(module, found.index);
+}
+
+function definedGlobal(module: Module, index: number): FoundGlobal | undefined {
+  const global = module.globals[index - module.importedGlobalCount];
+  return global && { index, global };
+}
+
+/** Value of `i32.const n; end`, unsigned; undefined for any other expression. */
+function constantOf(expression: Uint8Array): number | undefined {
+  if (expression[0] !== op.i32Const) return undefined;
+  const reader = new Reader(expression, 1);
+  const value = reader.s32() >>> 0;
+  return reader.byte() === op.end && reader.atEnd() ? value : undefined;
+}

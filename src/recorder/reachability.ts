@@ -1,0 +1,142 @@
+/**
+ * Which blocks does something in a linear memory lead to? A conservative scan, as a collector without type information
+ * does it (Boehm and Weiser, Garbage Collection in an Uncooperative Environment, 1988): any aligned word whose value
+ * lies in a block is taken for a pointer to it, into its middle as well as to its begin. So what is called
+ * unreferenced has no pointer in the memory; what is called referenced may have none.
+ *
+ * One exception: an address in the last four bytes of a block that is a multiple of 8. There dlmalloc, which most modules
+ * have, puts the head of the chunk that follows, and its lists of free chunks would seem to refer to the blocks before
+ * them, and so to all that those lead to.
+ *
+ * It is right only while no wasm function runs: a block may be held by a local variable alone, which lies in no memory.
+ * What JavaScript holds (the pointer in a wasm-bindgen object, say) it can't see either.
+ */
+import type { Blocks } from "../profile/blocks.js";
+
+export interface Roots {
+  /** Ranges of addresses `[start, end)` that lie outside of blocks. */
+  ranges: readonly (readonly [start: number, end: number])[];
+  /** Values of globals. */
+  values: readonly number[];
+}
+
+const unreferenced = 1;
+const referenced = 2;
+const fromUnreferenced = 3;
+
+/** Words between two looks at the clock. */
+const wordsPerCheck = 1 << 18;
+
+/**
+ * Writes the flags of all blocks (see `reach` in ../profile/blocks.ts).
+ * @param memory the linear memory; a page's size divides its length
+ * @param spent whether to give up
+ * @returns false when it gave up; the flags are then 0
+ */
+export function examineBlocks(
+  memory: ArrayBuffer,
+  blocks: Blocks,
+  roots: Roots,
+  spent: () => boolean,
+): boolean {
+  const { count, addresses, sizes, flags } = blocks;
+  const words = new Uint32Array(memory);
+  const find = finder(blocks);
+  /** Blocks found and not looked through yet; each gets here once. */
+  const found = new Uint32Array(count);
+  let waiting = 0;
+  let left = wordsPerCheck;
+  let stopped = false;
+
+  const scan = (start: number, end: number, visit: (block: number) => void): void => {
+    const last = Math.min(words.length, Math.floor(end / 4));
+    for (let at = Math.ceil(start / 4); at < last && !stopped; ) {
+      const pause = Math.min(last, at + left);
+      left -= pause - at;
+      for (; at < pause; at++) {
+        const block = find(words[at]!);
+        if (block >= 0) visit(block);
+      }
+      if (left > 0) continue;
+      left = wordsPerCheck;
+      stopped = spent();
+    }
+  };
+  const scanBlock = (block: number, visit: (block: number) => void): void =>
+    scan(addresses[block]!, addresses[block]! + sizes[block]!, visit);
+  /** Flags what was not reached before, and comes back to look through it. */
+  const reacher = (flag: number) => (block: number) => {
+    if (flags[block] !== 0) return;
+    flags[block] = flag;
+    found[waiting++] = block;
+  };
+  const follow = (visit: (block: number) => void): void => {
+    while (waiting > 0 && !stopped) scanBlock(found[--waiting]!, visit);
+  };
+
+  const reached = reacher(referenced);
+  for (const value of roots.values) {
+    const block = find(value >>> 0);
+    if (block >= 0) reached(block);
+  }
+  for (const [start, end] of roots.ranges) scan(start, end, reached);
+  follow(reached);
+
+  // Of the rest, those that no other one points to are where it begins; then one of each ring that is left.
+  const pointedTo = new Uint8Array(count);
+  for (let block = 0; block < count && !stopped; block++) {
+    if (flags[block] !== 0) continue;
+    scanBlock(block, (other) => {
+      if (other !== block) pointedTo[other] = 1;
+    });
+  }
+  const reachedFrom = reacher(fromUnreferenced);
+  for (const rings of [false, true]) {
+    for (let block = 0; block < count && !stopped; block++) {
+      if (flags[block] !== 0 || (!rings && pointedTo[block] !== 0)) continue;
+      flags[block] = unreferenced;
+      scanBlock(block, reachedFrom);
+      follow(reachedFrom);
+    }
+  }
+  if (stopped) flags.fill(0);
+  return !stopped;
+}
+
+/** Slots of the index for each block. */
+const slotsPerBlock = 2;
+
+/**
+ * Finds the block that an address lies in, or -1. Almost all words of a memory are no addresses of blocks: they cost
+ * two comparisons. For others an index says where to look.
+ */
+function finder({ count, addresses, sizes }: Blocks): (address: number) => number {
+  if (count === 0) return () => -1;
+  const low = addresses[0]!;
+  // a block of no bytes is where its address points
+  const high = addresses[count - 1]! + Math.max(1, sizes[count - 1]!);
+  let shift = 4;
+  while ((high - low) / 2 ** shift > slotsPerBlock * count) shift++;
+  const slot = (address: number) => Math.floor((address - low) / 2 ** shift);
+  /** For each slot the first block that begins in it or beyond. */
+  const first = new Uint32Array(slot(high) + 2).fill(count);
+  for (let block = count - 1; block >= 0; block--) first[slot(addresses[block]!)] = block;
+  for (let i = first.length - 2; i >= 0; i--) first[i] = Math.min(first[i]!, first[i + 1]!);
+
+  return (address) => {
+    if (address < low || address >= high) return -1;
+    const at = (address - low) >>> shift;
+    // the last block that begins at the address or before: from the one before the slot to the last in it
+    let from = Math.max(0, first[at]! - 1);
+    let to = first[at + 1]! - 1;
+    while (from < to) {
+      const middle = (from + to + 1) >>> 1;
+      if (addresses[middle]! <= address) from = middle;
+      else to = middle - 1;
+    }
+    const start = addresses[from]!;
+    const beforeEnd = start + Math.max(1, sizes[from]!) - address;
+    if (beforeEnd <= 0) return -1;
+    return beforeEnd > 4 || address % 8 !== 0 || address === start ? from : -1;
+  };
+}

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Blocks, reach } from "../../src/profile/blocks.js";
+import { examineBlocks, type Roots } from "../../src/recorder/reachability.js";
+import { forSeeds, type Random } from "./random.js";
+
+const never = () => false;
+
+function blocksAt(...rows: readonly (readonly [address: number, size: number])[]): Blocks {
+  return {
+    count: rows.length,
+    addresses: Float64Array.from(rows, ([address]) => address),
+    sizes: Float64Array.from(rows, ([, size]) => size),
+    contexts: new Uint32Array(rows.length),
+    flags: new Uint8Array(rows.length),
+  };
+}
+
+function examine(blocks: Blocks, pointers: Record<number, number>, roots: Roots): number[] {
+  const memory = new ArrayBuffer(65536);
+  for (const [at, value] of Object.entries(pointers)) new DataView(memory).setUint32(Number(at), value, true);
+  assert.equal(examineBlocks(memory, blocks, roots, never), true);
+  return [...blocks.flags];
+}
+
+const { unreferenced, referenced, fromUnreferenced } = reach;
+const data: Roots = { ranges: [[0, 1024]], values: [] };
+
+describe("reachability", () => {
+  test("follows pointers from the roots, to the middle of blocks too", () => {
+    const blocks = blocksAt([2000, 100], [3000, 100], [4000, 100]);
+    assert.deepEqual(examine(blocks, { 8: 2000, 2096: 3095 }, data), [referenced, referenced, unreferenced]);
+  });
+
+  test("takes values of globals for roots", () => {
+    const blocks = blocksAt([2000, 100], [3000, 100]);
+    assert.deepEqual(examine(blocks, {}, { ranges: [], values: [3000] }), [unreferenced, referenced]);
+  });
+
+  test("an address behind a block, an unaligned word, a pointer outside of all ranges are none", () => {
+    const blocks = blocksAt([2000, 100], [3000, 100]);
+    assert.deepEqual(examine(blocks, { 8: 2100, 13: 2000, 1024: 3000, 2900: 3000 }, data), [
+      unreferenced,
+      unreferenced,
+    ]);
+  });
+
+  test("the head of dlmalloc's next chunk, in the last bytes of a block, is no reference to the block", () => {
+    const blocks = blocksAt([2000, 100], [3000, 100]);
+    assert.deepEqual(examine(blocks, { 8: 2096, 12: 3098 }, data), [unreferenced, referenced]);
+  });
+
+  test("tells where a forgotten structure begins", () => {
+    const chain = blocksAt([2000, 8], [3000, 8], [4000, 8]);
+    assert.deepEqual(examine(chain, { 4000: 3000, 3000: 2000 }, data), [
+      fromUnreferenced,
+      fromUnreferenced,
+      unreferenced,
+    ]);
+    const ring = blocksAt([2000, 8], [3000, 8], [4000, 8]);
+    assert.deepEqual(examine(ring, { 2000: 3000, 3000: 2000, 3004: 4000 }, data), [
+      unreferenced,
+      fromUnreferenced,
+      fromUnreferenced,
+    ]);
+    const itself = blocksAt([2000, 8]);
+    assert.deepEqual(examine(itself, { 2000: 2000 }, data), [unreferenced]);
+  });
+
+  test("a block of no bytes is where its address points", () => {
+    assert.deepEqual(examine(blocksAt([2000, 0], [2016, 0]), { 0: 2016 }, data), [unreferenced, referenced]);
+  });
+
+  test("is what its definition says, on random memories", () => {
+    forSeeds(60, (random) => {
+      const { memory, blocks, roots } = randomHeap(random);
+      examineBlocks(memory, blocks, roots, never);
+      const edges = allEdges(memory, blocks);
+      const fromRoots = closure(edges, rootsIn(memory, blocks, roots));
+      const rest = [...blocks.flags.keys()].filter((block) => !fromRoots.has(block));
+      const heads = rest.filter((block) => blocks.flags[block] === unreferenced);
+      for (const block of fromRoots) assert.equal(blocks.flags[block], referenced);
+      for (const block of rest) assert.notEqual(blocks.flags[block], referenced);
+      // what nothing points to is a head, and from the heads all the rest is reached
+      for (const block of rest) {
+        if (!rest.some((other) => other !== block && edges[other]!.has(block))) {
+          assert.equal(blocks.flags[block], unreferenced);
+        }
+      }
+      const reached = closure(edges, heads);
+      for (const block of rest) assert.ok(reached.has(block));
+      // and none is reached from one that was found before it, or it would not be where something begins
+      const isPointedTo = (block: number) => rest.some((other) => other !== block && edges[other]!.has(block));
+      for (const head of heads.filter(isPointedTo)) {
+        const before = heads.filter((other) => !isPointedTo(other) || other < head);
+        assert.ok(!closure(edges, before).has(head));
+      }
+    });
+  });
+
+  test("gives up when its time is spent, and says so", () => {
+    const memory = new ArrayBuffer(64 << 20);
+    const blocks = blocksAt([1 << 20, 32 << 20], [50 << 20, 100]);
+    new Uint32Array(memory)[0] = 1 << 20;
+    let looks = 0;
+    assert.equal(
+      examineBlocks(memory, blocks, { ranges: [[0, 1024]], values: [] }, () => ++looks > 3),
+      false,
+    );
+    assert.deepEqual([...blocks.flags], [0, 0]);
+    assert.equal(looks, 4);
+  });
+});
+
+interface Heap {
+  memory: ArrayBuffer;
+  blocks: Blocks;
+  roots: Roots;
+}
+
+function randomHeap(random: Random): Heap {
+  const memory = new ArrayBuffer(65536);
+  const rows: [number, number][] = [];
+  for (let at = 1024 + random.below(64); rows.length < 1 + random.below(150); ) {
+    const size = random.below(random.chance(0.05) ? 2000 : 40);
+    if (at + size > 60_000) break;
+    rows.push([at, size]);
+    at += Math.max(1, size) + random.below(24);
+  }
+  const words = new Uint32Array(memory);
+  for (const [address, size] of rows) {
+    for (let at = Math.ceil(address / 4); at < Math.floor((address + size) / 4); at++) {
+      if (random.chance(0.12)) words[at] = random.pick(rows)[0] + random.below(44);
+    }
+  }
+  for (let i = random.below(4); i > 0; i--) words[random.below(256)] = random.pick(rows)[0];
+  return {
+    memory,
+    blocks: blocksAt(...rows),
+    roots: { ranges: [[0, 1024]], values: random.chance(0.5) ? [random.pick(rows)[0]] : [] },
+  };
+}
+
+function blockOf({ addresses, sizes }: Blocks, value: number): number {
+  return [...addresses].findIndex(
+    (address, i) => value >= address && value < address + Math.max(1, sizes[i]!),
+  );
+}
+
+function wordsIn(memory: ArrayBuffer, start: number, end: number): number[] {
+  const words = new Uint32Array(memory);
+  return [...words.slice(Math.ceil(start / 4), Math.max(Math.ceil(start / 4), Math.floor(end / 4)))];
+}
+
+function allEdges(memory: ArrayBuffer, blocks: Blocks): Set<number>[] {
+  return [...blocks.addresses].map((address, i) => {
+    const targets = wordsIn(memory, address, address + blocks.sizes[i]!).map((word) => blockOf(blocks, word));
+    return new Set(targets.filter((block) => block >= 0));
+  });
+}
+
+function rootsIn(memory: ArrayBuffer, blocks: Blocks, { ranges, values }: Roots): number[] {
+  const words = ranges.flatMap(([start, end]) => wordsIn(memory, start, end));
+  return [...words, ...values].map((word) => blockOf(blocks, word)).filter((block) => block >= 0);
+}
+
+function closure(edges: readonly ReadonlySet<number>[], from: readonly number[]): Set<number> {
+  const reached = new Set(from);
+  for (const block of reached) for (const target of edges[block]!) reached.add(target);
+  return reached;
+}
