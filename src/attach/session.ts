@@ -375,7 +375,6 @@ export class Session {
       records.push({ type: "context", id, memory: tracked.id, stack, caller });
     }
     if (snapshot) records.push(snapshot);
-    else if (grown > 0) records.push({ type: "snapshot", time, memory: tracked.id, pages, contexts: [] });
     if (records.length > 0) this.write(...records);
   }
 

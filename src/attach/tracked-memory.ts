@@ -32,7 +32,8 @@ export class TrackedMemory {
   readonly layouts: { layout: MemoryLayout; data?: readonly InitialData[] }[] = [];
   readonly globals: WeakRef<WebAssembly.Global>[] = [];
   #ref?: WeakRef<WebAssembly.Memory>;
-  #snapshot = false;
+  /** Pages in its last snapshot. */
+  #snapshotPages = -1;
   #frees = 0;
 
   constructor(
@@ -77,8 +78,8 @@ export class TrackedMemory {
 
   /** Contexts and state that changed since the previous call; nothing when all is as it was. */
   changes(time: number): { contexts: ContextPair[]; snapshot?: SnapshotRecord } {
-    const first = !this.#snapshot;
-    this.#snapshot = true;
+    const resized = this.pages !== this.#snapshotPages;
+    this.#snapshotPages = this.pages;
     const snapshot: SnapshotRecord = {
       type: "snapshot",
       time,
@@ -86,11 +87,11 @@ export class TrackedMemory {
       pages: this.pages,
       contexts: [],
     };
-    if (!this.recorder) return { contexts: [], ...(first ? { snapshot } : {}) };
+    if (!this.recorder) return { contexts: [], ...(resized ? { snapshot } : {}) };
     // Totals first: reading them also settles blocks that no context has been told of.
     const heap = this.recorder.totals();
     const { contexts, totals } = this.recorder.takeChanges();
-    const changed = first || contexts.length > 0 || totals.length > 0 || heap.frees !== this.#frees;
+    const changed = resized || contexts.length > 0 || totals.length > 0 || heap.frees !== this.#frees;
     this.#frees = heap.frees;
     if (!changed) return { contexts: [] };
     return {

@@ -68,9 +68,6 @@ export interface TimelinePoint {
   liveBlocks?: number;
 }
 
-/** Numbers of `ContextState.history` for one snapshot. */
-export const historyWidth = 4;
-
 export interface ContextState {
   /** Stack ids; 0 when unknown. */
   stack: number;
