@@ -39,7 +39,7 @@ export interface SessionOptions {
   sites: Sites;
   /** Milliseconds since the time in the profile's header. */
   now(): number;
-  /** Milliseconds between snapshots; shorter at the beginning. */
+  /** Milliseconds between snapshots, fewer at the beginning; infinite for none but those asked for. */
   interval: number;
   /** Opens the profile, once, when there is something to record; undefined when that is impossible. */
   open(): RecordSink | undefined;
@@ -74,7 +74,7 @@ export class Session {
     this.#budget = new CaptureBudget(options.now);
     this.#start = options.now();
     this.#lastLook = this.#start;
-    this.#nextSnapshot = this.#start + Math.min(options.interval, firstSnapshotInterval);
+    this.#nextSnapshot = this.#start + this.#pause(0);
     this.#table = new StackTable(options.thread, (record) => this.write(record));
     this.#stacks = new StackIds((frames) => this.#table.idOf(frames));
     this.#collected = new FinalizationRegistry(({ memory, instance }) => {
@@ -355,9 +355,15 @@ export class Session {
     } finally {
       this.#busy = false;
       const end = now();
-      const early = Math.max(firstSnapshotInterval, (end - this.#start) * snapshotGrowth);
-      this.#nextSnapshot = end + Math.max(Math.min(interval, early), (end - time) * snapshotPause);
+      this.#nextSnapshot = end + Math.max(this.#pause(end - this.#start), (end - time) * snapshotPause);
     }
+  }
+
+  /** Milliseconds between two snapshots after a run of so many. */
+  #pause(elapsed: number): number {
+    const { interval } = this.#options;
+    if (interval === Number.POSITIVE_INFINITY) return interval;
+    return Math.min(interval, Math.max(firstSnapshotInterval, elapsed * snapshotGrowth));
   }
 
   #snapshotOf(tracked: TrackedMemory, time: number, look = true): void {
