@@ -35,7 +35,7 @@ export async function leakVerdict(caller: string, fn: unknown, options: LeakOpti
   const here = runtime();
   const result = await findLeaks(here, measured, checked);
   if (isLeak(result, checked)) return { failure: leakError(caller, result, here) };
-  if (result.allocations === 0) sayNothingSeen(caller, result);
+  if (!result.allocates) sayNothingSeen(caller, result);
   return {};
 }
 

@@ -4,6 +4,7 @@
 import type { Growth, Level, Levels } from "../analyze/growth.js";
 import { findGrowth, mayGrow } from "../analyze/growth.js";
 import type { KnownModule } from "../attach/module-registry.js";
+import type { Session } from "../attach/session.js";
 import type { Frame } from "../profile/records.js";
 import type { CheckedOptions, Measured } from "./options.js";
 import { type Context, type Reading, read } from "./readings.js";
@@ -28,8 +29,8 @@ export interface LeakResult {
   spread: boolean;
   /** Runs that were compared. */
   runs: number;
-  /** What `fn` did to recorded memories. Nothing: then the answer means little. */
-  allocations: number;
+  /** Whether `fn` allocates in recorded memories. If not, the answer means little. */
+  allocates: boolean;
   /** Modules of memories of which only the size is known. */
   unrecorded: (KnownModule | undefined)[];
   memories: number;
@@ -52,17 +53,23 @@ export async function findLeaks(
       }
       return reading;
     };
-    for (let i = 0; i < options.warmup; i++) await once(fn);
+    let allocates = false;
+    /** Memories that are gone after the collection are there before it. */
+    const run = async (): Promise<void> => {
+      const before = allocations(session);
+      await once(fn);
+      allocates ||= allocations(session) > before;
+    };
+    for (let i = 0; i < options.warmup; i++) await run();
     await runtime.settle();
     let readings = [next()];
-    const first = readings[0]!;
     let runs = 0;
     let found: { key: string; perRun: Level; module: string }[] = [];
     let spread = false;
     // The second time round shows whether what grew goes on growing.
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < options.runs; i++) {
-        await once(fn);
+        await run();
         await runtime.settle();
         readings.push(next());
         runs++;
@@ -91,7 +98,7 @@ export async function findLeaks(
       perRun: total(leaks),
       spread,
       runs,
-      allocations: last.allocations - first.allocations,
+      allocates,
       unrecorded: [...session.memories()].filter(({ recorder }) => !recorder).map(({ module }) => module),
       memories: last.memories.size,
     };
@@ -115,6 +122,13 @@ function seriesOf(readings: readonly Reading[]): [string, Levels[]][] {
 
 function keysOf(growths: readonly (Growth & { module: string })[], kind: "steady" | "spread") {
   return growths.flatMap((growth) => growth[kind].map((entry) => ({ ...entry, module: growth.module })));
+}
+
+/** Allocations so far in all memories whose blocks are recorded. */
+function allocations(session: Session): number {
+  let sum = 0;
+  for (const { recorder } of session.memories()) sum += recorder?.totals().allocations ?? 0;
+  return sum;
 }
 
 /** In a function of its own: what the run returned is not held while the next one runs. */

@@ -272,3 +272,9 @@ worker.on("message", (message) => console.log(JSON.stringify(message)));
     assert.match(ended.output, /^linmem: .* live in \d+ blocks? at the end/m);
   });
 });
+
+test("the answers do not vary: a share of npm run repeat:leaks", async () => {
+  const { code, output } = await run([join(root, "scripts/repeat-leaks.mjs"), "12"]);
+  assert.equal(code, 0, output);
+  assert.match(output, /^12 clean and 12 leaking tests, 0 wrong answers/);
+});
