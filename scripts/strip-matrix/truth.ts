@@ -78,7 +78,7 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
 
 /** Names that look like an allocator's, of functions that are none of these kinds. */
 const others =
-  /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|sys\.\.System|3sysNt|::sys::)/;
+  /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|9Allocator\d|as\$u20\$dlmalloc\.\.Allocator| as dlmalloc\S*::Allocator)/;
 
 function kindOfName(name: string): Kind | undefined {
   if (others.test(name)) return undefined;

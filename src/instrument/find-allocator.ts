@@ -62,10 +62,12 @@ function search(module: Module, graph: CallGraph): Search {
     notes.push(...choice.notes);
   }
   const known = functions.filter(({ family }) => family === "C" || family === "Rust");
-  // Go's own functions all look alike by their types, and none of them is a core
-  const cores = isGo(module)
-    ? { functions: [], notes: [], resizedElsewhere: false }
-    : findCores(module, graph, known);
+  // Go's own functions all look alike by their types, and none of them is a core; and names that tell all need no more
+  const complete = hasNames(module) && isWhole(functions) && functions.some(resizes);
+  const cores =
+    isGo(module) || complete
+      ? { functions: [], notes: [], resizedElsewhere: false }
+      : findCores(module, graph, known);
   notes.push(...cores.notes);
   const tried = known.length === 0 ? judge(module, graph, cores.functions) : cores.functions;
   if (tried.length < cores.functions.length) notes.push(rejected(cores.functions));
@@ -205,8 +207,12 @@ function paired(module: Module, { functions, notes, explained }: Search): FoundA
   return { functions, notes: explained ? unique : [...unique, ...missingRealloc(functions)] };
 }
 
+function resizes({ role }: AllocatorFunction): boolean {
+  return role.includes("realloc");
+}
+
 function missingRealloc(functions: readonly AllocatorFunction[]): string[] {
-  if (functions.some(({ role }) => /realloc/.test(role))) return [];
+  if (functions.some(resizes)) return [];
   return [
     "no function that resizes blocks was found: if there is one, blocks resized in place keep their first size",
   ];

@@ -15,8 +15,12 @@ export interface Convention {
   parameters: readonly [min: number, max: number];
 }
 
+/** Part of every name that is known, to leave the others out with one look. */
+const anyName = /alloc|free|memalign|operator |^_Z[nd]/;
+
 /** What a function of this name is expected to be; several where the number of parameters decides. */
 export function conventionsOf(name: string): readonly Convention[] {
+  if (!anyName.test(name)) return [];
   const c = cNames.get(name);
   if (c) return [c];
   return patterns.flatMap(([pattern, conventions]) => {

@@ -322,16 +322,18 @@ class Search {
     // functions that only the host calls are no allocator of the program, unless they have all there is
     const isFront = mallocs.every(({ index }) => this.#graph.callCount[index] === 0);
     if (isFront && growing.size > 0 && ![...growing].every((index) => inside.has(index))) return true;
-    const pointer = pointerType(this.#module);
-    return mallocs.some(({ index }) =>
-      this.#graph.callees(index).some((callee) => {
+    const shared = (index: number, results: 0 | 1) =>
+      this.#graph.callees(index).filter((callee) => {
         if (inside.has(callee) || callee < this.#module.importedFunctionCount) return false;
-        const { params, results } = this.#module.functionType(callee);
-        if (results.length !== 1 || results[0] !== pointer || params.length === 0) return false;
-        if (!params.every((param) => param === pointer)) return false;
-        return this.#growing?.has(callee) ?? false;
-      }),
-    );
+        const type = this.#module.functionType(callee);
+        const pointer = pointerType(this.#module);
+        if (type.results.length !== results || type.params.length === 0) return false;
+        return [...type.params, ...type.results].every((value) => value === pointer);
+      });
+    if (mallocs.some(({ index }) => shared(index, 1).some((callee) => this.#growing?.has(callee))))
+      return true;
+    // what releases may be called by others as well, by one that resizes and was not found for example
+    return frees.some(({ index }) => shared(index, 0).length > 0);
   }
 
   /** Others of the same kind that a function may call. */
