@@ -34,5 +34,5 @@ export default {
   ignoreDependencies: ["tsx", "jest", "@jest/globals", "speedscope"],
   // Tests that need them skip where they are not.
   ignoreBinaries: ["go"],
-  ignore: ["src/recorder/assembly/**", "test/**/fixtures/**"],
+  ignore: ["src/*/assembly/**", "test/**/fixtures/**"],
 };

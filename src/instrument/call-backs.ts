@@ -7,7 +7,7 @@ import { op } from "../wasm/instructions.js";
 import { skipLeb } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind } from "../wasm/types.js";
-import type { Sites } from "./scan.js";
+import type { Sites } from "./walker.js";
 
 /** Host functions of Emscripten that only compute or do input and output. */
 const plainHostFunctions =

@@ -4,7 +4,7 @@
  */
 import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
-import type { Sites } from "./scan.js";
+import type { Sites } from "./walker.js";
 
 const indirect: ReadonlySet<number> = new Set([
   op.callIndirect,

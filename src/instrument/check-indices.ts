@@ -8,7 +8,7 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, sectionId } from "../wasm/types.js";
 import { forEachRefFunc } from "./constant-expressions.js";
-import type { Sites } from "./scan.js";
+import type { Sites } from "./walker.js";
 
 /** @throws DecodeError when a function or type is used that the module doesn't have */
 export function checkIndices(module: Module, sites: Sites): void {

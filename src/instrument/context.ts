@@ -20,6 +20,18 @@ export function siteValue(number: number): number {
   return 2 * number + 2;
 }
 
+/**
+ * What the walker inserts, for the context in this global: at the beginning of a function that makes calls, up to
+ * the index of the local that keeps the base; and before a call, when the new context is on the stack.
+ */
+export function contextInstructions(context: number): { prologue: Uint8Array; setContext: Uint8Array } {
+  const prologue = new CodeWriter(32);
+  prologue.globalGet(context).i64Const(contextFactor).op(op.i64Mul, op.localSet);
+  const setContext = new CodeWriter(8);
+  setContext.globalSet(context);
+  return { prologue: prologue.finish(), setContext: setContext.finish() };
+}
+
 /** Indices, in the instrumented module, of what entries use. */
 export interface EntryTargets {
   context: number;

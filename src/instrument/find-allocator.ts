@@ -16,7 +16,7 @@ import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
 import { buildCallGraph, type CallGraph } from "./call-graph.js";
 import type { AllocatorOverride } from "./roles.js";
 import { type AllocatorFunction, allocatorRoles } from "./roles.js";
-import { type Sites, scanBodies } from "./scan.js";
+import { findSites, type Sites } from "./walker.js";
 
 export interface FoundAllocator {
   /** In the order of their indices, each function once. */
@@ -33,13 +33,13 @@ interface Search extends FoundAllocator {
 /**
  * @param overrides with a function that allocates and one that releases among them they replace what would be
  *   found, otherwise they add to it
- * @param sites from `scanBodies`, where it was done already
+ * @param sites from `findSites`, where it was done already
  * @throws UsageError when an override names a role or function that there isn't, or one that doesn't fit
  */
 export function findAllocator(
   module: Module,
   overrides: readonly AllocatorOverride[] = [],
-  sites: Sites = scanBodies(module),
+  sites: Sites = findSites(module),
 ): FoundAllocator {
   const told = overrides.map((override) => resolveOverride(module, override));
   const graph = buildCallGraph(module, sites);

@@ -22,7 +22,7 @@ import {
 } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
 import { mapRefFunc } from "./constant-expressions.js";
-import { type EntryTargets, EntryWriter } from "./context.js";
+import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
 import { carrierBody, isSideModule } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { findAllocator } from "./find-allocator.js";
@@ -33,8 +33,8 @@ import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
 import { BodyRewriter, contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
-import { scanBodies } from "./scan.js";
 import { detectToolchain } from "./toolchain.js";
+import { type CodeChanges, CodeWalker, noHelper } from "./walker.js";
 
 export type { InitialData, MemoryLayout } from "./layout.js";
 export type { OriginalPosition } from "./positions.js";
@@ -80,7 +80,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   if (module.imports.some(({ module: name }) => name === recorderModule)) {
     throw new InstrumentError("the module is instrumented already: give the original");
   }
-  const sites = scanBodies(module);
+  const walker = new CodeWalker(module);
+  const sites = walker.walk();
   checkIndices(module, sites);
   const found = findAllocator(module, options.allocator, sites);
   const { functions } = found;
@@ -93,6 +94,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const plan = makePlan(module, sites, callers, hooked);
   if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {
+    walker.end();
     return {
       bytes,
       toolchain,
@@ -105,15 +107,11 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   }
 
   const rewriter = new BodyRewriter(module, sites, {
-    called: plan.called,
-    referenced: plan.referenced,
-    grow: (memory) => plan.growHelpers.get(memory),
-    hook: options.without?.includes("hooks") ? () => undefined : hooksOf(module, plan),
-    contextSites: plan.contextSites,
-    context: plan.context,
+    ...codeChanges(module, plan),
+    hooks: options.without?.includes("hooks") ? new Map() : hooksOf(module, plan),
   });
   const types = new TypeTable(module);
-  const code = writeCode(module, plan, rewriter, types);
+  const code = writeCode(module, plan, rewriter, walker, types);
   // the code comes first: it adds the types that the type section then has
   const imports = importSection(module, plan, types);
   const functionSection = functionsSection(module, plan, types);
@@ -126,6 +124,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   ]).filter(({ name }) => name !== "metadata.code.branch_hint");
 
   const instrumented = encodeModule(sections);
+  walker.end();
   return {
     bytes: instrumented,
     toolchain,
@@ -219,26 +218,38 @@ interface WrittenCode {
   starts: Uint32Array;
 }
 
-function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: TypeTable): WrittenCode {
+function writeCode(
+  module: Module,
+  plan: Plan,
+  rewriter: BodyRewriter,
+  walker: CodeWalker,
+  types: TypeTable,
+): WrittenCode {
   const { bodies } = module;
   const added = plan.entries.length + plan.carriers.size + plan.growHelpers.size;
-  const codeSize = module.section(sectionId.code)?.bytes.length ?? 0;
-  const writer = new CodeWriter(codeSize + (codeSize >> 2) + 65536);
-  const starts = new Uint32Array(bodies.count);
-  const targets = recorderTargets(plan);
-  // the section's own header comes first, its size later: `makeSection` would copy it all once more
-  writer.byte(sectionId.code);
-  writer.paddedU32(0);
-  const payloadStart = writer.length;
-  writer.u32(bodies.count + added);
-  for (let body = 0; body < bodies.count; body++) {
-    writer.paddedU32(0);
-    const start = writer.length;
-    starts[body] = start;
-    rewriter.write(writer, body);
-    writer.patchU32(start - 5, writer.length - start);
-  }
-  const entries = new EntryWriter(targets, plan.tailCalls);
+  const header = new Writer(16);
+  header.byte(sectionId.code);
+  // the size of the section, known only at the end
+  header.paddedU32(0);
+  const payloadStart = header.length;
+  header.u32(bodies.count + added);
+  walker.begin(rewriter.changes);
+  walker.append(header.finish());
+  const hooked = rewriter.writeAll(walker);
+  walker.append(addedBodies(module, plan, types));
+
+  const { code, starts } = walker.finish();
+  for (const [body, start] of hooked) starts[body] = start;
+  const size = new Writer(5);
+  size.paddedU32(code.length - payloadStart);
+  code.set(size.finish(), payloadStart - 5);
+  return { section: { id: sectionId.code, offset: 0, bytes: code, payloadStart }, starts };
+}
+
+/** Bodies of the functions that are added, each with its size. */
+function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
+  const writer = new CodeWriter(4096);
+  const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls);
   for (const { target, value, tableOnly } of plan.entries) {
     writer.paddedU32(0);
     const start = writer.length;
@@ -246,30 +257,45 @@ function writeCode(module: Module, plan: Plan, rewriter: BodyRewriter, types: Ty
     entries.write(writer, module.functionType(target), module.functionTypeIndex(target), stub);
     writer.patchU32(start - 5, writer.length - start);
   }
-  const writeAdded = (body: Uint8Array) => {
+  const write = (body: Uint8Array) => {
     writer.u32(body.length);
     writer.bytes(body);
   };
   for (const target of plan.carriers.keys()) {
-    writeAdded(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
+    write(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
   }
   for (const memory of plan.growHelpers.keys()) {
     types.indexOf(growType(module, memory));
-    writeAdded(growBody(module, memory, plan.importIndex("grown")));
+    write(growBody(module, memory, plan.importIndex("grown")));
   }
-  writer.patchU32(payloadStart - 5, writer.length - payloadStart);
-  return { section: { id: sectionId.code, offset: 0, bytes: writer.finish(), payloadStart }, starts };
+  return writer.finish();
 }
 
-function hooksOf(module: Module, plan: Plan): (body: number) => Hook | undefined {
+/** What the walker has to know of a plan. */
+function codeChanges(module: Module, plan: Plan): CodeChanges {
+  const parametersOf = module.types.map((type) => (type.kind === "func" ? type.params.length : 0));
+  return {
+    called: plan.called,
+    referenced: plan.referenced,
+    growHelpers: Uint32Array.from(
+      allMemories(module),
+      (_, memory) => plan.growHelpers.get(memory) ?? noHelper,
+    ),
+    contextSites: plan.contextSites,
+    parameters: Uint32Array.from(module.functions, (type) => parametersOf[type]),
+    ...contextInstructions(plan.context),
+  };
+}
+
+/** By body. */
+function hooksOf(module: Module, plan: Plan): Map<number, Hook> {
   const targets = recorderTargets(plan);
-  const hooks = new Map(
+  return new Map(
     plan.hooked.map(({ role, index }, i) => [
       index - module.importedFunctionCount,
       makeHook(role, module.functionType(index), targets, plan.relations[i]),
     ]),
   );
-  return (body) => hooks.get(body);
 }
 
 function recorderTargets(plan: Plan): HookTargets & EntryTargets {
@@ -312,7 +338,8 @@ function growBody(module: Module, memory: number, grown: number): Uint8Array {
 
 /** The smaller sections that refer to functions, and the globals that are added. */
 function renumberedSections(module: Module, plan: Plan): RawSection[] {
-  const mapExpression = (expression: Uint8Array) => mapRefFunc(expression, plan.referenced);
+  const referenced = (index: number) => plan.referenced[index];
+  const mapExpression = (expression: Uint8Array) => mapRefFunc(expression, referenced);
   const sections: RawSection[] = [];
   const add = (id: number, payload: Uint8Array) => sections.push(makeSection(id, payload));
 
@@ -333,19 +360,19 @@ function renumberedSections(module: Module, plan: Plan): RawSection[] {
   }
   if (module.exports.length > 0) {
     const exports = module.exports.map((item) =>
-      item.kind === externalKind.function ? { ...item, index: plan.referenced(item.index) } : item,
+      item.kind === externalKind.function ? { ...item, index: referenced(item.index) } : item,
     );
     add(sectionId.export, encodeExports(exports));
   }
   if (module.start !== undefined) {
     const writer = new Writer(8);
-    writer.u32(plan.referenced(module.start));
+    writer.u32(referenced(module.start));
     add(sectionId.start, writer.finish());
   }
   if (module.elements.length > 0) {
     const elements = module.elements.map((segment) => ({
       ...segment,
-      functions: segment.functions?.map(plan.referenced),
+      functions: segment.functions?.map(referenced),
       expressions: segment.expressions?.map(mapExpression),
       offset: segment.offset && mapExpression(segment.offset),
     }));

@@ -17,7 +17,7 @@ import type { HookRelations } from "./hooks.js";
 import { type Callers, noNode } from "./reachability.js";
 import { contextKind } from "./rewrite-bodies.js";
 import type { AllocatorFunction } from "./roles.js";
-import type { Sites } from "./scan.js";
+import type { Sites } from "./walker.js";
 
 const { i32, i64 } = valueType;
 
@@ -68,7 +68,7 @@ export interface Plan {
   /** What to call instead of each function of the original module: its carrier where it has one. */
   called: Uint32Array;
   /** What references to it become: its entry where it has one. */
-  referenced(index: number): number;
+  referenced: Uint32Array;
   /** How the hooked functions stand to each other. */
   relations: readonly HookRelations[];
   entries: readonly Entry[];
@@ -113,14 +113,14 @@ export function makePlan(
   let next = module.functionCount + shift;
   const { contextSites, entered } = findContextSites(module, sites, callers, hooked, carriedImports);
   const entries: Entry[] = [];
-  const entryOf = new Map<number, number>();
   for (const { target, tableOnly } of entered) {
-    entryOf.set(target, next);
     entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
   }
   const carriers = new Map(carriedImports.map((target) => [target, next++]));
   const called = Uint32Array.from({ length: module.functionCount }, (_, index) => moved(index));
   for (const [target, carrier] of carriers) called[target] = carrier;
+  const referenced = Uint32Array.from({ length: module.functionCount }, (_, index) => moved(index));
+  for (const { target, index } of entries) referenced[target] = index;
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
 
@@ -130,7 +130,7 @@ export function makePlan(
     importIndex: (name) => importedFunctions + imports.indexOf(name),
     moved,
     called,
-    referenced: (index) => entryOf.get(index) ?? moved(index),
+    referenced,
     relations: relate(module, sites, callers, hooked),
     entries,
     tailCalls: sites.opcode

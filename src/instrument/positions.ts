@@ -3,7 +3,6 @@
  * where each body went; a body that appears in a stack is rewritten once more, and this time watched.
  */
 import type { Module } from "../wasm/module.js";
-import { CodeWriter } from "./emit.js";
 import type { BodyRewriter } from "./rewrite-bodies.js";
 
 /** Where a frame of the instrumented module was in the original. */
@@ -53,7 +52,7 @@ export class PositionMap {
     let map = this.#maps.get(body);
     if (!map) {
       const made: BodyMap = { written: [], original: [] };
-      this.#rewriter.write(new CodeWriter(4096), body, (written, original) => {
+      this.#rewriter.watch(body, (written, original) => {
         made.written.push(written);
         made.original.push(original);
       });

@@ -6,7 +6,7 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import type { TypeDefinition } from "../wasm/types.js";
 import { forEachRefFunc } from "./constant-expressions.js";
-import type { Sites } from "./scan.js";
+import type { Sites } from "./walker.js";
 
 /**
  * By function index of the original module, imports included: 1 for functions from which a target is reachable.

@@ -128,17 +128,6 @@ const oneByteForms = table(256, [
   [form.atomic, 0xfe],
 ]);
 
-/** What `simpleImmediates` holds for opcodes that take `instructionEnd`. */
-const notSimple = 3;
-
-/**
- * Number of LEB128s behind an opcode, or `notSimple`; 2 only when the first is below 0x40, as alignments without a
- * memory index are. For a walk over all bodies, most of whose instructions then need no call.
- */
-export const simpleImmediates = oneByteForms.map((value) =>
-  value === form.none ? 0 : value === form.leb ? 1 : value === form.memarg ? 2 : notSimple,
-);
-
 const gcForms = table(0x1f, [
   // struct.new, struct.new_default, array.new, array.new_default; array.get*, array.set, array.fill
   [form.leb, 0x00, 0x01, 0x06, 0x07, [0x0b, 0x0e], 0x10],
@@ -168,6 +157,12 @@ const atomicForms = table(0x4f, [
   [form.memarg, [0x00, 0x02], [0x10, 0x4e]],
   [form.byte, 0x03],
 ]);
+
+/**
+ * The forms by opcode, and by the number behind the prefixes 0xfd and 0xfc: for walks in another language.
+ * src/instrument/assembly/forms.ts repeats their meaning.
+ */
+export const instructionForms = { oneByte: oneByteForms, vector: vectorForms, misc: miscForms };
 
 /** As `u32At` of leb128.ts, without its checks: a number that is cut or too long is the engine's to refuse. */
 function looseU32(bytes: Uint8Array, pos: number): number {

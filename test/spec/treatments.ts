@@ -4,7 +4,7 @@ import { LinmemError } from "../../src/errors.js";
 import { fitsRole } from "../../src/instrument/hooks.js";
 import { type AllocatorOverride, type Instrumentation, instrument } from "../../src/instrument/index.js";
 import { type AllocatorRole, allocatorRoles } from "../../src/instrument/roles.js";
-import { scanBodies } from "../../src/instrument/scan.js";
+import { findSites } from "../../src/instrument/walker.js";
 import { op } from "../../src/wasm/instructions.js";
 import { decodeModule, type Module } from "../../src/wasm/module.js";
 import { externalKind } from "../../src/wasm/types.js";
@@ -112,7 +112,7 @@ const roles = (Object.keys(allocatorRoles) as AllocatorRole[]).filter((role) => 
  */
 function withRoles(module: Module, functions: readonly number[]): AllocatorOverride[] {
   const overrides: AllocatorOverride[] = [];
-  const sites = scanBodies(module);
+  const sites = findSites(module);
   const tailCalls = new Set<number>([op.returnCall, op.returnCallIndirect, op.returnCallRef]);
   for (const index of functions) {
     const body = index - module.importedFunctionCount;

@@ -1,0 +1,35 @@
+/**
+ * Where the host puts its tables of instruction forms (src/wasm/instructions.ts), and the forms in them that the
+ * walker knows; the host is asked about all others.
+ *
+ * ```
+ *  0       0x100           0x300          0x500                     0x600             0x1000
+ *  | opcode | prefix 0xfd  | prefix 0xfc  | interest of opcodes     | bytes to insert | module, columns, output …
+ * ```
+ */
+export const FORMS: usize = 0;
+export const VECTOR_FORMS: usize = 0x100;
+export const VECTOR_SIZE: u32 = 0x200;
+export const MISC_FORMS: usize = 0x300;
+export const MISC_SIZE: u32 = 0x200;
+/** By opcode: 0 nothing, 1 a site, 2 the beginning of exception handling. */
+export const INTEREST: usize = 0x500;
+/** What a body begins with that needs a context, up to the index of the local: length, then bytes. */
+export const PROLOGUE: usize = 0x600;
+/** What sets the context to what is on the stack: length, then bytes. */
+export const SET_CONTEXT: usize = 0x640;
+export const INPUT: usize = 0x1000;
+
+export const NONE: u8 = 0;
+export const LEB: u8 = 1;
+export const MEMARG: u8 = 2;
+export const LEB2: u8 = 3;
+export const BLOCK: u8 = 4;
+export const BYTES4: u8 = 5;
+export const BYTES8: u8 = 6;
+export const BYTES16: u8 = 7;
+export const BR_TABLE: u8 = 8;
+export const MISC: u8 = 12;
+export const VECTOR: u8 = 13;
+export const MEMARG_LANE: u8 = 15;
+export const BYTE: u8 = 16;
