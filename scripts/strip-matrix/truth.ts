@@ -4,7 +4,7 @@
  */
 import { buildCallGraph, type CallGraph } from "../../src/instrument/call-graph.js";
 import type { AllocatorFunction } from "../../src/instrument/roles.js";
-import { scanBodies } from "../../src/instrument/scan.js";
+import { findSites } from "../../src/instrument/walker.js";
 import type { Module } from "../../src/wasm/module.js";
 import { externalKind } from "../../src/wasm/types.js";
 
@@ -107,7 +107,7 @@ export function truthOf(module: Module, exported = false): Truth {
     const kind = kindOfName(name);
     if (kind && index >= module.importedFunctionCount && index < module.functionCount) found.set(index, kind);
   }
-  const graph = buildCallGraph(module, scanBodies(module));
+  const graph = buildCallGraph(module, findSites(module));
   return { partial, kinds: found, graph, label: (index) => names.get(index) ?? `function ${index}` };
 }
 

@@ -10,7 +10,7 @@ import { stripped } from "../../scripts/strip-matrix/variants.js";
 import { confirmAllocator } from "../../src/instrument/allocators/discover.js";
 import { buildCallGraph } from "../../src/instrument/call-graph.js";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
-import { scanBodies } from "../../src/instrument/scan.js";
+import { findSites } from "../../src/instrument/walker.js";
 import { decodeModule } from "../../src/wasm/module.js";
 import { assemble } from "./support.js";
 
@@ -108,13 +108,13 @@ describe("by trying functions out", () => {
 
   test("what was found by its constants is tried out: what misbehaves is dropped", () => {
     const module = decodeModule(heapOfLists({ release: "" }));
-    const graph = buildCallGraph(module, scanBodies(module));
+    const graph = buildCallGraph(module, findSites(module));
     const guess = (role: "malloc" | "free", index: number) =>
       ({ role, index, evidence: "body constants", confidence: "likely" }) as const;
     assert.equal(confirmAllocator(module, graph, [guess("malloc", 0), guess("free", 1)]), "contradicted");
     assert.equal(confirmAllocator(module, graph, [guess("malloc", 2), guess("free", 1)]), "contradicted");
     const whole = decodeModule(heapOfLists({ release }));
-    const other = buildCallGraph(whole, scanBodies(whole));
+    const other = buildCallGraph(whole, findSites(whole));
     assert.equal(confirmAllocator(whole, other, [guess("malloc", 0), guess("free", 1)]), "proved");
   });
 });
