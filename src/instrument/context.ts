@@ -13,7 +13,7 @@ import type { FunctionType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
 
 /** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
-export const contextFactor = 0x29e3779b1;
+const contextFactor = 0x29e3779b1;
 
 /** What is added to the context for a site or an entry. Numbers begin at 0. */
 export function siteValue(number: number): number {
