@@ -1,5 +1,5 @@
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
-import type { MemoryState, Profile } from "../profile/state.js";
+import type { ContextState, MemoryState, Profile } from "../profile/state.js";
 import { moduleContexts } from "./contexts.js";
 import { type Demangle, StackReader } from "./frames.js";
 import { moduleObjects } from "./objects.js";
@@ -21,7 +21,18 @@ export interface AnalyzeOptions {
 }
 
 /** Works out what a profile says. */
-export function analyze(profile: Profile, { demangle = (name) => name }: AnalyzeOptions = {}): Report {
+export function analyze(profile: Profile, options: AnalyzeOptions = {}): Report {
+  return analyzeContexts(profile, options, () => {});
+}
+
+/**
+ * The same, and says of each context of the profile which one of the report, and of which module, it was added to.
+ */
+export function analyzeContexts(
+  profile: Profile,
+  { demangle = (name) => name }: AnalyzeOptions,
+  added: (state: ContextState, module: number, id: number) => void,
+): Report {
   const stacks = new StackReader(profile, demangle);
   const groups = sameModules(profile);
   const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
@@ -30,7 +41,7 @@ export function analyze(profile: Profile, { demangle = (name) => name }: Analyze
     format: "linmem-report",
     version: 1,
     run: runReport(profile),
-    modules: groups.map((group) => moduleReport(profile, group, stacks)),
+    modules: groups.map((group) => moduleReport(profile, group, stacks, added)),
     memories: [...profile.memories.values()].map((memory) =>
       memoryReport(memory, moduleOf(memory.module), stacks),
     ),
@@ -96,13 +107,18 @@ function peakTogether(memories: readonly MemoryState[]): number {
   return peak;
 }
 
-function moduleReport(profile: Profile, group: readonly ModuleRecord[], stacks: StackReader): ModuleReport {
+function moduleReport(
+  profile: Profile,
+  group: readonly ModuleRecord[],
+  stacks: StackReader,
+  added: (state: ContextState, module: number, id: number) => void,
+): ModuleReport {
   const [{ id, name, bytes, toolchain, allocator, instrumented, reason }] = group as [ModuleRecord];
   const ids = new Set(group.map((module) => module.id));
   const memories = [...profile.memories.values()].filter((memory) => ids.has(memory.module ?? -1));
   const instances = [...profile.instances.values()].filter((instance) => ids.has(instance.module));
   const heap = heapReport(memories);
-  const found = moduleContexts(memories, stacks);
+  const found = moduleContexts(memories, stacks, (state, context) => added(state, id, context));
   return {
     id,
     name,

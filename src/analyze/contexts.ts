@@ -1,4 +1,4 @@
-import type { MemoryState } from "../profile/state.js";
+import type { ContextState, MemoryState } from "../profile/state.js";
 import { callerFrame, type StackReader, wasmPart } from "./frames.js";
 import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
 
@@ -14,11 +14,19 @@ interface Sum extends ContextReport {
   known: boolean;
 }
 
-/** The contexts of a module's memories; those with the same frames are one. */
-export function moduleContexts(memories: readonly MemoryState[], stacks: StackReader): ModuleContexts {
+/**
+ * The contexts of a module's memories; those with the same frames are one.
+ * @param added hears which one each context was added to
+ */
+export function moduleContexts(
+  memories: readonly MemoryState[],
+  stacks: StackReader,
+  added: (state: ContextState, id: number) => void,
+): ModuleContexts {
   const sums = new Map<string, Sum>();
   for (const memory of memories) {
-    for (const { stack, caller, totals } of memory.contexts.values()) {
+    for (const state of memory.contexts.values()) {
+      const { stack, caller, totals } = state;
       if (!totals) continue;
       const wasm = stacks.key(stack);
       const key = `${wasm} ${stacks.key(caller)}`;
@@ -29,6 +37,7 @@ export function moduleContexts(memories: readonly MemoryState[], stacks: StackRe
         sum = { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0, wasm, known };
         sums.set(key, sum);
       }
+      added(state, sum.id);
       const [, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, temporary] = totals;
       sum.temporary += temporary;
       const live = memory.collected === undefined;

@@ -1,13 +1,18 @@
+import { basename } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
+import { analyzeInDetail } from "../analyze/details.js";
 import type { Report } from "../analyze/report.js";
+import { UsageError } from "../errors.js";
 import { readProfileFile } from "../profile/file.js";
 import { collapsedExport } from "../report/exports/collapsed.js";
 import { csvExport } from "../report/exports/csv.js";
 import { pprofExport } from "../report/exports/pprof.js";
 import { type ExportOptions, type Metric, metricNames } from "../report/exports/samples.js";
 import { speedscopeExport } from "../report/exports/speedscope.js";
+import { htmlReport } from "../report/html/html.js";
+import type { HtmlProfile } from "../report/html/pack.js";
 import { jsonReport } from "../report/json.js";
 import { textReport } from "../report/text.js";
 import { demangle } from "./demangle.js";
@@ -24,7 +29,7 @@ const exports = {
   csv: csvExport,
 } satisfies Record<string, (report: Report, options: ExportOptions) => Iterable<string | Uint8Array>>;
 
-const formats = ["text", "json", ...(Object.keys(exports) as (keyof typeof exports)[])] as const;
+const formats = ["text", "json", "html", ...(Object.keys(exports) as (keyof typeof exports)[])] as const;
 
 interface ReportOptions extends OutputOptions {
   symbols: string[];
@@ -38,10 +43,11 @@ export function reportCommand(): Command {
   return new Command("report")
     .description("show what is live at the end of a recorded run, and where it was made")
     .argument("<profile>", "file that `linmem run` wrote")
+    .argument("[after]", "a second one, for html to compare with the first")
     .addOption(
       new Option(
         "-f, --format <format>",
-        "text for people, json for programs; speedscope, pprof, collapsed stacks or csv for other tools",
+        "text for people, html to explore, json for programs; speedscope, pprof, collapsed stacks or csv for other tools",
       )
         .choices(formats)
         .default("text"),
@@ -53,7 +59,15 @@ export function reportCommand(): Command {
     )
     .addOption(symbolsOption())
     .option("--top <n>", "how many callers, stacks, growths and memories text shows of each", parseTop)
-    .action(async (path: string, options: ReportOptions) => {
+    .action(async (path: string, after: string | undefined, options: ReportOptions) => {
+      if (options.format === "html") {
+        refuseTerminal("HTML", options);
+        await writeReport(await htmlPieces(after === undefined ? [path] : [path, after]), options);
+        return;
+      }
+      if (after !== undefined) {
+        throw new UsageError(`--format ${options.format} shows one profile; --format html compares two`);
+      }
       if (options.format === "pprof") refuseTerminal("binary", options);
       const profile = await readProfileFile(path);
       if (options.symbols.length > 0) symbolize(profile, options);
@@ -62,13 +76,22 @@ export function reportCommand(): Command {
     });
 }
 
+async function htmlPieces(paths: readonly string[]): Promise<string[]> {
+  const profiles: HtmlProfile[] = [];
+  for (const path of paths) {
+    const details = analyzeInDetail(await readProfileFile(path), { demangle });
+    profiles.push({ title: basename(path), details });
+  }
+  return htmlReport(profiles, { directory: process.cwd() });
+}
+
 function pieces(
   report: Report,
   { format, metric, top, out = "-" }: ReportOptions,
 ): Iterable<string | Uint8Array> {
   const directory = process.cwd();
   if (format === "json") return jsonReport(report);
-  if (format !== "text") return exports[format](report, { metric, directory });
+  if (format !== "text" && format !== "html") return exports[format](report, { metric, directory });
   const { stdout } = process;
   const look = out === "-" ? { width: outputWidth(stdout), color: usesColor(stdout) } : {};
   return [textReport(report, { ...look, directory, top })];

@@ -43,7 +43,7 @@ export function* samples(report: Report): Generator<Sample> {
 }
 
 /** A copy of `stack` of at most `maximum` frames: where it is longer, one frame stands for its middle. */
-function boundedStack(stack: readonly FrameReport[], maximum = maximumFrames): FrameReport[] {
+export function boundedStack(stack: readonly FrameReport[], maximum = maximumFrames): FrameReport[] {
   if (stack.length <= maximum) return stack.slice();
   const outer = Math.floor((maximum - 1) / 2);
   const inner = maximum - 1 - outer;

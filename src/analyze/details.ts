@@ -1,0 +1,118 @@
+// What a report has no room for, but a picture has: how figures went over time, and what lies where in a memory.
+import { type Blocks, decodeBlocks } from "../profile/blocks.js";
+import type { LayoutRecord } from "../profile/records.js";
+import type { ContextState, MemoryState, Profile, TimelinePoint } from "../profile/state.js";
+import { historyWidth } from "../profile/state.js";
+import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
+import type { Report } from "./report.js";
+
+export interface Details {
+  report: Report;
+  history: History;
+  /** By the memory's id. */
+  memories: Map<number, MemoryDetails>;
+}
+
+/** How the contexts of all modules went, in the order of `report.modules` and of their `contexts`. */
+export interface History {
+  /** Moments of which figures are known, ascending. */
+  times: number[];
+  /** For each context, changes one after the other: index in `times`, and what was added since the one before. */
+  contexts: HistoryEntry[][];
+}
+
+export interface HistoryEntry {
+  index: number;
+  allocations: number;
+  frees: number;
+  liveBytes: number;
+}
+
+export interface MemoryDetails {
+  timeline: TimelinePoint[];
+  layouts: LayoutRecord[];
+  /** Live blocks as last written; `contexts` has indices into all contexts of the report, counted from 1, 0: unknown. */
+  blocks?: Blocks & { time: number };
+}
+
+/** So many moments are kept of a run: a picture shows no more. */
+const mostTimes = 240;
+
+/** Works out what a profile says, with what only pictures show. */
+export function analyzeInDetail(profile: Profile, options: AnalyzeOptions = {}): Details {
+  const contextIds = new Map<ContextState, { module: number; id: number }>();
+  const report = analyzeContexts(profile, options, (state, module, id) =>
+    contextIds.set(state, { module, id }),
+  );
+  const indexOf = new Map<number, Map<number, number>>();
+  let contexts = 0;
+  for (const module of report.modules) {
+    indexOf.set(module.id, new Map(module.contexts.map(({ id }) => [id, contexts++])));
+  }
+  const contextIndex = (state: ContextState | undefined): number | undefined => {
+    const known = state && contextIds.get(state);
+    return known && indexOf.get(known.module)?.get(known.id);
+  };
+  return {
+    report,
+    history: history([...profile.memories.values()], contexts, contextIndex),
+    memories: new Map(
+      [...profile.memories.values()].map((memory) => [memory.id, memoryDetails(memory, contextIndex)]),
+    ),
+  };
+}
+
+type ContextIndex = (state: ContextState | undefined) => number | undefined;
+
+function history(memories: readonly MemoryState[], contexts: number, contextIndex: ContextIndex): History {
+  const all = new Set<number>();
+  for (const { timeline, collected } of memories) {
+    for (const { time } of timeline) all.add(time);
+    if (collected !== undefined) all.add(collected);
+  }
+  const sorted = [...all].sort((a, b) => a - b);
+  const every = Math.ceil(sorted.length / mostTimes);
+  // The last of each group: what happened in it is known by then.
+  const times = sorted.filter((_, i) => (sorted.length - 1 - i) % every === 0);
+  const groupOf = new Map(
+    sorted.map((time, i) => [time, times.length - 1 - Math.floor((sorted.length - 1 - i) / every)]),
+  );
+  const changes: Map<number, HistoryEntry>[] = Array.from({ length: contexts }, () => new Map());
+  const change = (context: number, time: number): HistoryEntry => {
+    const index = groupOf.get(time) ?? times.length - 1;
+    let entry = changes[context]!.get(index);
+    if (!entry) changes[context]!.set(index, (entry = { index, allocations: 0, frees: 0, liveBytes: 0 }));
+    return entry;
+  };
+  for (const memory of memories) {
+    for (const state of memory.contexts.values()) {
+      const context = contextIndex(state);
+      if (context === undefined) continue;
+      let [allocations, frees, liveBytes] = [0, 0, 0];
+      for (let at = 0; at < state.history.length; at += historyWidth) {
+        const [time, nowAllocations, nowFrees, nowLive] = state.history.slice(at, at + historyWidth);
+        const entry = change(context, time!);
+        entry.allocations += nowAllocations! - allocations;
+        entry.frees += nowFrees! - frees;
+        entry.liveBytes += nowLive! - liveBytes;
+        [allocations, frees, liveBytes] = [nowAllocations!, nowFrees!, nowLive!];
+      }
+      if (memory.collected === undefined) continue;
+      // What was live in it is gone with the memory.
+      const entry = change(context, memory.collected);
+      entry.frees += allocations - frees;
+      entry.liveBytes -= liveBytes;
+    }
+  }
+  return { times, contexts: changes.map((one) => [...one.values()].sort((a, b) => a.index - b.index)) };
+}
+
+function memoryDetails(memory: MemoryState, contextIndex: ContextIndex): MemoryDetails {
+  const { timeline, layouts, blocks, contexts } = memory;
+  if (blocks.length === 0) return { timeline, layouts };
+  const decoded = decodeBlocks(blocks);
+  const indices = new Map<number, number>();
+  for (const [id, state] of contexts) indices.set(id, (contextIndex(state) ?? -1) + 1);
+  const numbered = decoded.contexts.map((id) => indices.get(id) ?? 0);
+  return { timeline, layouts, blocks: { ...decoded, contexts: numbered, time: blocks[0]!.time } };
+}
