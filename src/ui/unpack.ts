@@ -39,6 +39,10 @@ function numbers(bytes: Uint8Array, count: number): Float64Array {
   let at = 0;
   for (let i = 0; i < count; i++) {
     let byte = bytes[at++]!;
+    if (byte < 0x80) {
+      values[i] = (byte >> 1) ^ -(byte & 1);
+      continue;
+    }
     let value = byte & 0x7f;
     for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
       byte = bytes[at++] ?? 0;
@@ -67,9 +71,16 @@ function resolve(value: unknown, columns: readonly Float64Array[]): unknown {
 
 /** The bytes behind a text in base64 of compressed bytes ("deflate-raw"). */
 export async function inflate(base64: string): Promise<Uint8Array> {
-  const binary = atob(base64);
+  const stream = new Blob([fromBase64(base64)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  // Newer than the TypeScript that compiles this.
+  const { fromBase64: native } = Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
+  if (native) return native.call(Uint8Array, text);
+  const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return bytes;
 }

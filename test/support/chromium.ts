@@ -7,7 +7,7 @@ import { serve } from "./site.js";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /** The browser to test in: LINMEM_CHROMIUM, or the first of the usual names on the PATH. */
-function chromiumPath(): string | undefined {
+export function chromiumPath(): string | undefined {
   if (process.env.LINMEM_CHROMIUM) return process.env.LINMEM_CHROMIUM;
   const folders = (process.env.PATH ?? "").split(delimiter);
   return names

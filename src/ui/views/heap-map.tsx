@@ -196,12 +196,11 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
     else return;
     event.preventDefault();
   };
-  const liveBytes = useMemo(() => map.sizes.reduce((sum, size) => sum + size, 0), [map]);
   return (
     <>
       <p class="quiet">
         {map.hasBlocks
-          ? `${countOf(map.count, "live block")}, ${formatBytes(liveBytes)}, at ${formatDuration(memory.map!.time!)}; the memory has ${formatBytes(map.size)}.`
+          ? `${countOf(map.count, "live block")}, ${formatBytes(map.liveBytes)}, at ${formatDuration(memory.map!.time!)}; the memory has ${formatBytes(map.size)}.`
           : `The live blocks of this memory are not known; it has ${formatBytes(map.size)}.`}
       </p>
       <div class="toolbar">
