@@ -2,7 +2,6 @@
 import { type Blocks, decodeBlocks } from "../profile/blocks.js";
 import type { LayoutRecord } from "../profile/records.js";
 import type { ContextState, MemoryState, Profile, TimelinePoint } from "../profile/state.js";
-import { historyWidth } from "../profile/state.js";
 import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
 import type { Report } from "./report.js";
 
@@ -34,6 +33,9 @@ export interface MemoryDetails {
   /** Live blocks as last written; `contexts` has indices into all contexts of the report, counted from 1, 0: unknown. */
   blocks?: Blocks & { time: number };
 }
+
+/** Numbers of `ContextState.history` for one snapshot. */
+const historyWidth = 4;
 
 /** So many moments are kept of a run: a picture shows no more. */
 const mostTimes = 240;

@@ -221,6 +221,17 @@ const rules: { rule: string; broken: Record<string, string>; fine: Record<string
     fine: { "src/wasm/a.ts": `import "./b.js";\nexport const a = 1;\n`, "src/wasm/b.ts": "export {};\n" },
   },
   {
+    rule: "types-only-ui",
+    broken: {
+      "src/ui/app.ts": `import { value } from "../report/text.js";\nexport const own = value;\n`,
+      "src/report/text.ts": "export const value = 1;\n",
+    },
+    fine: {
+      "src/ui/app.ts": `import { value } from "../report/format.js";\nexport const own = value;\n`,
+      "src/report/format.ts": "export const value = 1;\n",
+    },
+  },
+  {
     rule: "no-dev-dependency",
     broken: { "src/cli/run.ts": `import "tool";\n` },
     fine: { "src/cli/run.ts": `import "declared";\n`, "src/ui/app.ts": `import "tool";\n` },

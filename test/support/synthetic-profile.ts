@@ -51,17 +51,28 @@ export function* syntheticProfile({ contexts, blocks, snapshots }: SyntheticOpti
 
   // A tree of calls: each stack goes on from one that was there, some levels below its innermost frame.
   const malloc = wasm(0, 0x1000);
-  const stacks: Frame[][] = [[js(0)]];
+  const callers = new Map<string, number>();
+  const stacks: Frame[][] = [[js(1)]];
   for (let id = 1; id <= contexts; id++) {
     const from = stacks[below(stacks.length)]!;
     const kept = from.slice(below(Math.min(4, from.length)));
     const added = Array.from({ length: 1 + below(5) }, () =>
-      kept.length < 4 ? js(below(300)) : wasm(1 + below(5000), 0x2000 + below(1 << 20)),
+      kept.every(({ kind }) => kind === "js") && kept.length < 4
+        ? js(below(300))
+        : wasm(1 + below(5000), 0x2000 + below(1 << 20)),
     );
     const stack = [...added, ...kept].slice(-60);
     stacks.push(stack);
-    yield line({ type: "stack", id, frames: [malloc, ...stack] });
-    yield line({ type: "context", id, memory: 1, stack: id, caller: 0 });
+    // The outermost frames are JavaScript: the caller.
+    const outer = stack.slice(stack.findLastIndex((frame) => frame.kind === "wasm") + 1);
+    const key = JSON.stringify(outer);
+    let caller = callers.get(key);
+    if (caller === undefined) {
+      callers.set(key, (caller = contexts + 1 + callers.size));
+      yield line({ type: "stack", id: caller, frames: outer });
+    }
+    yield line({ type: "stack", id, frames: [malloc, ...stack.slice(0, stack.length - outer.length)] });
+    yield line({ type: "context", id, memory: 1, stack: id, caller });
   }
 
   const columns = {

@@ -97,7 +97,7 @@ export class StackTree {
     const kind = frameKinds.indexOf(allocator ? "allocator" : frame.kind);
     const name = functionName(frame);
     const place = frame.file === "" ? "" : location(frame, this.#directory);
-    const file = frame.file === "" ? "" : location({ ...frame, line: 0, column: 0 }, this.#directory);
+    const file = fileOf(frame, this.#directory);
     const key = JSON.stringify([kind, name, place]);
     let id = this.#frameIds.get(key);
     if (id === undefined) {
@@ -118,10 +118,15 @@ export class StackTree {
   }
 
   #packageOf(frame: FrameReport): string {
-    if (frame.kind === "wasm") return location({ ...frame, column: 0 }, "") || "(wasm)";
+    if (frame.kind === "wasm") return fileOf(frame, "") || "(wasm)";
     if (/^(node|internal|native|wasm):/.test(frame.file)) return "(engine)";
     const inPackages =
       /(?:^|[/\\])node_modules[/\\](?!.*[/\\]node_modules[/\\])((?:@[^/\\]+[/\\])?[^/\\]+)/.exec(frame.file);
     return inPackages ? shortPath(inPackages[1]!, "") : "(program)";
   }
+}
+
+/** The script, or the module: where in it, and in which source, does not make another function. */
+function fileOf({ source, ...frame }: FrameReport, directory: string): string {
+  return frame.file === "" ? "" : location({ ...frame, line: 0, column: 0 }, directory);
 }

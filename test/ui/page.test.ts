@@ -1,0 +1,341 @@
+// The page as a browser shows it: opened from disk in Chromium and clicked through, and driven from a page around it in
+// Firefox. It may load nothing, and nothing that a profile says may become markup or script.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { analyzeInDetail } from "../../src/analyze/details.js";
+import { readProfile } from "../../src/profile/reader.js";
+import { htmlReport } from "../../src/report/html/html.js";
+import { profileWith, wasmFrame } from "../report/exports/support.js";
+import { chromiumPath, noChromium } from "../support/chromium.js";
+import { noFirefox, resultOfPage } from "../support/firefox.js";
+import { syntheticProfile } from "../support/synthetic-profile.js";
+
+const folder = mkdtempSync(join(tmpdir(), "linmem-page-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const small = () => syntheticProfile({ contexts: 200, blocks: 3000, snapshots: 8 });
+const smaller = () => syntheticProfile({ contexts: 200, blocks: 1000, snapshots: 8 });
+
+/** Markup, script and addresses that would show that they were taken for more than text. */
+const hostile = [
+  "</script><script>window.owned = 1</script>",
+  "<img src=x onerror='window.owned = 2'>",
+  "javascript:window.owned=3",
+  '"><svg onload="window.owned=4">',
+  "--><!--<script>",
+  "\u202egnp.exe",
+  "__proto__",
+  "{{7*7}}",
+];
+
+async function write(
+  name: string,
+  ...profiles: { title: string; text: string | Iterable<string> }[]
+): Promise<string> {
+  const pieces = await htmlReport(
+    profiles.map(({ title, text }) => ({ title, details: analyzeInDetail(readProfile(text)) })),
+    { directory: "/srv/app" },
+  );
+  writeFileSync(join(folder, name), pieces.join(""));
+  return name;
+}
+
+let browser: Browser | undefined;
+after(() => browser?.close());
+
+/** Opens a report from disk. Fails when the page asks for anything else, or reports an error. */
+async function open(name: string, view: string, check: (page: Page) => Promise<void>): Promise<void> {
+  browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
+  const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+  try {
+    const address = pathToFileURL(join(folder, name)).href;
+    const problems: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().replace(/#.*/, "") !== address) problems.push(`asks for ${request.url()}`);
+    });
+    page.on("pageerror", (error) => problems.push(String(error.stack ?? error)));
+    page.on("console", (message) => problems.push(message.text()));
+    page.on("dialog", (dialog) => {
+      problems.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    await page.goto(`${address}#${view}`);
+    await page.waitForSelector("html[data-ready]");
+    await check(page);
+    assert.deepEqual(problems, []);
+  } finally {
+    await page.close();
+  }
+}
+
+describe("the page in Chromium", { skip: noChromium }, () => {
+  test("has a tab for each view, by mouse and by keyboard", async () => {
+    await open(await write("small.html", { title: "app.linmem", text: small() }), "summary", async (page) => {
+      assert.equal(await page.title(), "app.linmem - linmem");
+      const tabs = await page.getByRole("tab").allTextContents();
+      assert.deepEqual(tabs, ["Summary", "Flame graph", "Timeline", "Heap map", "Memories"]);
+      for (const tab of tabs) {
+        await page.getByRole("tab", { name: tab }).click();
+        assert.equal(await page.getByRole("tabpanel", { name: tab }).count(), 1, tab);
+      }
+      await page.keyboard.press("Home");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "tab-summary");
+      await page.keyboard.press("ArrowRight");
+      assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Flame graph");
+    });
+  });
+
+  test("summary: who made most opens into stacks", async () => {
+    await open("small.html", "summary", async (page) => {
+      assert.match((await page.locator(".tiles").textContent())!, /3,000 blocks/);
+      const [first] = await page.locator(".rows > li").all();
+      await first!.locator("summary").first().click();
+      await first!.locator("li summary").first().click();
+      const frames = await first!.locator(".stack li").allTextContents();
+      assert.match(frames[0]!, /^malloc app\.wasm:0x1000$/);
+      assert.match(frames.at(-1)!, /^handle\d+ (src\/|lib\/)/);
+    });
+  });
+
+  test("flame graph: keys walk, zoom and come back; a click does the same", async () => {
+    await open("small.html", "flame", async (page) => {
+      const about = page.locator(".about [role=status]");
+      const all = (await about.textContent())!;
+      assert.match(all, /^All: .*100 % of/);
+      await page.locator(".scroller").focus();
+      await page.keyboard.press("ArrowDown");
+      const first = (await about.textContent())!;
+      assert.match(first, /^handle\d+, /);
+      await page.keyboard.press("ArrowDown");
+      const second = (await about.textContent())!;
+      await page.keyboard.press("ArrowRight");
+      assert.notEqual(await about.textContent(), second);
+      await page.keyboard.press("ArrowLeft");
+      assert.equal(await about.textContent(), second);
+      await page.keyboard.press("ArrowUp");
+      assert.equal(await about.textContent(), first);
+      await page.keyboard.press("Escape");
+      assert.equal(await about.textContent(), all);
+      await page.locator(".scroller canvas").click({ position: { x: 60, y: 30 } });
+      assert.equal(await about.textContent(), first, "the largest is on the left");
+      assert.match((await page.locator(".contexts h3").textContent())!, /^Through handle/);
+    });
+  });
+
+  test("flame graph: figures, filters and marks", async () => {
+    await open("small.html", "flame", async (page) => {
+      const about = page.locator(".about [role=status]");
+      const live = (await about.textContent())!;
+      await page.locator(".filters select").first().selectOption("allocations");
+      assert.match((await about.textContent())!, /of [\d,]+$/);
+      await page.locator(".filters select").first().selectOption("live");
+      await page.getByLabel("Only stacks with").fill("handle7");
+      assert.notEqual(await about.textContent(), live);
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      assert.equal(await about.textContent(), live);
+      await page.getByLabel("Package").selectOption("lib");
+      assert.notEqual(await about.textContent(), live);
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await page.locator("body").press("/");
+      await page.keyboard.type("no such function");
+      assert.match((await page.locator("output").textContent())!, /^Found in 0 B, 0 %/);
+    });
+  });
+
+  test("timeline: a brush restricts the other views", async () => {
+    await open("small.html", "timeline", async (page) => {
+      const grows = await page.locator(".rows > li").count();
+      assert.ok(grows >= 1);
+      const over = (await page.locator(".u-over").boundingBox())!;
+      await page.mouse.move(over.x + over.width * 0.6, over.y + 40);
+      await page.mouse.down();
+      await page.mouse.move(over.x + over.width * 0.9, over.y + 60, { steps: 4 });
+      await page.mouse.up();
+      assert.match((await page.locator("h3").first().textContent())!, /from \d.* to \d/);
+      await page.getByRole("tab", { name: "Flame graph" }).click();
+      const part = await page.locator(".about [role=status]").textContent();
+      await page.getByRole("button", { name: "show the whole run" }).click();
+      assert.notEqual(await page.locator(".about [role=status]").textContent(), part);
+      // The same without a pointer.
+      await page.getByRole("tab", { name: "Timeline" }).click();
+      await page.getByLabel("to", { exact: true }).fill("10");
+      await page.getByLabel("to", { exact: true }).blur();
+      assert.match((await page.locator("main").textContent())!, /No memory grew/);
+    });
+  });
+
+  test("heap map: from the whole memory to one block and its stack", async () => {
+    await open("small.html", "map", async (page) => {
+      assert.match((await page.locator("main").textContent())!, /3,000 live blocks/);
+      await page.locator(".map").focus();
+      await page.keyboard.press("ArrowRight");
+      assert.match((await page.locator("h3").textContent())!, /^Block at 0x[0-9a-f]+, /);
+      const range = () => page.locator(".toolbar .text").textContent();
+      const whole = await range();
+      await page.keyboard.press("Enter");
+      assert.notEqual(await range(), whole);
+      assert.match((await page.locator(".stack li").first().textContent())!, /malloc/);
+      const box = (await page.locator(".map canvas").nth(1).boundingBox())!;
+      await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+      assert.match((await page.locator(".tooltip").textContent())!, /^0x[0-9a-f]+: block of /);
+      await page.keyboard.press("Escape");
+      assert.equal(await range(), whole);
+    });
+  });
+
+  test("memories lead to their timeline", async () => {
+    await open("small.html", "memories", async (page) => {
+      await page.getByRole("button", { name: "Timeline" }).click();
+      assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Timeline");
+      assert.equal(await page.getByLabel("Memory").inputValue(), "1");
+    });
+  });
+
+  test("two profiles are compared", async () => {
+    const before = { title: "before.linmem", text: smaller() };
+    await write("two.html", before, { title: "after.linmem", text: small() });
+    await open("two.html", "", async (page) => {
+      assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Diff");
+      assert.match(
+        (await page.locator("main p").first().textContent())!,
+        /From before.linmem to after.linmem/,
+      );
+      assert.ok((await page.locator(".rows > li").count()) > 5);
+      await page.getByRole("tab", { name: "Summary" }).click();
+      assert.match((await page.locator(".tiles").textContent())!, /3,000 blocks/);
+      await page.getByLabel("Profile").selectOption("0");
+      assert.match((await page.locator(".tiles").textContent())!, /1,000 blocks/);
+    });
+  });
+
+  test("fits a narrow screen, in the dark", async () => {
+    await open("small.html", "flame", async (page) => {
+      await page.setViewportSize({ width: 360, height: 700 });
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.waitForSelector("html[data-theme=dark]");
+      for (const tab of await page.getByRole("tab").all()) {
+        await tab.click();
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= 360, `${await tab.textContent()} is ${wide} pixels wide`);
+      }
+    });
+  });
+
+  test("shows hostile names as text, in every view", async () => {
+    const text = profileWith(hostile.map((name) => [wasmFrame(name, name), wasmFrame("outer")]));
+    await write("hostile.html", { title: hostile[0]!, text });
+    await open("hostile.html", "summary", async (page) => {
+      for (const tab of await page.getByRole("tab").all()) {
+        await tab.click();
+        const closed = page.locator("details:not([open]) > summary");
+        while ((await closed.count()) > 0) await closed.first().click();
+        assert.equal(await page.locator("main :is(img, svg, script, a, iframe)").count(), 0);
+      }
+      assert.equal(await page.evaluate(() => (window as { owned?: number }).owned), undefined);
+      await page.getByRole("tab", { name: "Flame graph" }).click();
+      const shown = (await page.locator(".contexts").textContent())!;
+      assert.ok(shown.includes("</script><script>window.owned = 1</script>"));
+      assert.ok(!shown.includes("\u202e"));
+    });
+  });
+
+  test("runs no other script, even if one got into it", async () => {
+    browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
+    const page = await browser.newPage();
+    await page.goto(pathToFileURL(join(folder, "hostile.html")).href);
+    await page.waitForSelector("html[data-ready]");
+    const refused = await page.evaluate(async () => {
+      const found: string[] = [];
+      document.addEventListener("securitypolicyviolation", (event) => found.push(event.effectiveDirective));
+      document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.owned = 5'>");
+      const script = document.createElement("script");
+      script.textContent = "window.owned = 6";
+      document.body.append(script);
+      await fetch("https://example.com/").catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return { found, owned: (window as { owned?: number }).owned };
+    });
+    assert.equal(refused.owned, undefined);
+    assert.deepEqual([...new Set(refused.found)].sort(), [
+      "connect-src",
+      "img-src",
+      "script-src-attr",
+      "script-src-elem",
+    ]);
+    await page.close();
+  });
+
+  test("says so when its data are damaged", async () => {
+    const pieces = await htmlReport([{ title: "x", details: analyzeInDetail(readProfile(profileWith([]))) }]);
+    const damaged = pieces.join("").replace(/(id="linmem-data">.{40})[^<]*/, "$1");
+    writeFileSync(join(folder, "damaged.html"), damaged);
+    browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
+    const page = await browser.newPage();
+    await page.goto(pathToFileURL(join(folder, "damaged.html")).href);
+    await page.getByText("This report can't be shown").waitFor();
+    await page.close();
+  });
+});
+
+describe("the page in Firefox", { skip: noFirefox }, () => {
+  test("opens, and shows every view", { timeout: 150_000 }, async () => {
+    await write("small.html", { title: "app.linmem", text: small() });
+    writeFileSync(
+      join(folder, "around.html"),
+      `<!doctype html><iframe src="small.html" width="1000" height="800"></iframe>
+<script type="module">
+const until = async (what) => {
+  for (let left = 400; left > 0; left--) {
+    const found = what();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("waited in vain for " + what);
+};
+const result = {};
+try {
+  const frame = document.querySelector("iframe");
+  const page = () => frame.contentDocument;
+  await until(() => page()?.documentElement?.dataset.ready);
+  for (const tab of [...page().querySelectorAll("[role=tab]")]) {
+    tab.click();
+    await until(() => page().querySelector("[role=tabpanel]").getAttribute("aria-labelledby") === tab.id);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const canvases = [...page().querySelectorAll("canvas")];
+    result[tab.textContent] = {
+      text: page().querySelector("main").textContent.slice(0, 200),
+      drawn: canvases.map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(new Uint32Array(data.buffer)).size;
+      }),
+    };
+  }
+} catch (error) {
+  result.error = String(error);
+}
+await fetch("/", { method: "POST", body: JSON.stringify(result) });
+</script>`,
+    );
+    const result = (await resultOfPage(folder, "around.html")) as Record<
+      string,
+      { text: string; drawn: number[] }
+    >;
+    assert.equal(result.error, undefined);
+    assert.deepEqual(Object.keys(result), ["Summary", "Flame graph", "Timeline", "Heap map", "Memories"]);
+    assert.match(result.Summary!.text, /node app\.mjs/);
+    for (const [view, pictures] of [
+      ["Flame graph", 1],
+      ["Timeline", 1],
+      ["Heap map", 2],
+    ] as const) {
+      const { drawn } = result[view]!;
+      assert.equal(drawn.length, pictures, view);
+      for (const colors of drawn) assert.ok(colors > 3, `${view} has ${colors} colours`);
+    }
+  });
+});
