@@ -1,15 +1,23 @@
-// Draws docs/report.svg: the report on the example, as a terminal shows it. Run it from the repository's root, so
-// that paths are relative: npm run picture
+// Draws the pictures of the documentation from real runs of the examples: docs/report.svg, the report as a terminal
+// shows it, and views of the HTML report as Chromium shows them. Run it from the repository's root, so that paths are
+// relative: npm run picture
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+import { chromiumPath } from "../test/support/chromium.js";
 import { terminalPicture } from "./terminal-picture.js";
 
 const columns = 100;
 const mostLines = 36;
 const example = "examples/thumbnails/app.mjs";
 const target = "docs/report.svg";
+const views = [
+  { view: "flame", example: "examples/rust-debug/app.mjs", target: "docs/flame-graph.png", height: 650 },
+  { view: "map", example, target: "docs/heap-map.png", height: 1000 },
+];
 
 const folder = mkdtempSync(join(tmpdir(), "linmem-picture-"));
 try {
@@ -21,8 +29,27 @@ try {
   const lines = ["\u001b[1m$\u001b[22m linmem report app.linmem", ...shown, "", "\u001b[2m…\u001b[22m"];
   const title = `linmem report on ${example}`;
   writeFileSync(target, terminalPicture(lines, { columns, title }));
+  for (const view of views) await viewPicture(view);
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+async function viewPicture({ view, example, target, height }: (typeof views)[number]): Promise<void> {
+  const [profile, page] = [join(folder, `${view}.linmem`), join(folder, `${view}.html`)];
+  linmem("run", "--quiet", "--out", profile, example);
+  linmem("report", profile, "--format", "html", "--out", page);
+  const executablePath = chromiumPath();
+  if (executablePath === undefined) throw new Error("no Chromium found: apt-get install chromium");
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  try {
+    const shown = await browser.newPage({ viewport: { width: 1000, height } });
+    await shown.goto(`${pathToFileURL(page)}#${view}`);
+    await shown.waitForSelector("html[data-ready]");
+    await shown.waitForTimeout(500);
+    await shown.screenshot({ path: target });
+  } finally {
+    await browser.close();
+  }
 }
 
 function linmem(...args: string[]): string {
