@@ -159,8 +159,11 @@ describe("bad input", () => {
   });
 
   test("negative figures do not become widths", () => {
-    const text = profileWith([[wasmFrame("a")]]).replace("[1,1,0,64,64,64,0]", "[1,-4,9,-5,-64,-1,-2]");
-    const data = dataOf(text);
+    const details = analyzeInDetail(readProfile(profileWith([[wasmFrame("a")]])));
+    const [context] = details.report.modules[0]!.contexts;
+    Object.assign(context!, { liveBytes: -64, liveBlocks: -1, allocatedBytes: -5 });
+    details.history.contexts[0] = [{ index: 0, allocations: -4, frees: 9, liveBytes: -64 }];
+    const data = unpack(packReport([{ title: "run", details }], ""));
     for (const metric of ["live", "blocks", "allocated", "growth"] as const) {
       assert.deepEqual([...contextValues(data.profiles[0]!, metric)], [0]);
     }
