@@ -1,0 +1,78 @@
+/** Where the bytes of a module and the columns of its bodies lie in the walker's memory. */
+import { INPUT } from "./forms";
+
+/** Where a position of the module lies in this memory, less the position. */
+export let bytes: usize = 0;
+/** Columns of the bodies: where each begins and ends. */
+let starts: usize = 0;
+let ends: usize = 0;
+export let bodyCount: u32 = 0;
+/** Columns that the walk fills: by body, its first site, and whether it catches exceptions. */
+export let first: usize = 0;
+export let catches: usize = 0;
+/** Behind everything that has its place. */
+export let free: usize = 0;
+
+/** Makes the memory reach `end`; a trap when the engine has no room. */
+export function reach(end: usize): void {
+  const have = <usize>memory.size() << 16;
+  if (end <= have) return;
+  // by an eighth at least: growth is a call of the system
+  const pages = <i32>((max(end - have, have >> 3) + 0xffff) >> 16);
+  if (memory.grow(pages) < 0 && memory.grow(<i32>((end - have + 0xffff) >> 16)) < 0) unreachable();
+}
+
+@inline
+function aligned(address: usize): usize {
+  return (address + 7) & ~7;
+}
+
+/** What lies below `end` keeps its place. */
+export function keep(end: usize): void {
+  free = aligned(end);
+}
+
+/** Takes room for a column; returns its address. */
+export function take(length: usize): usize {
+  const at = free;
+  free = aligned(at + length);
+  reach(free);
+  return at;
+}
+
+/**
+ * Makes room for `length` bytes of a module, from position `origin` on, and the columns of `count` bodies.
+ * Returns the address for the bytes; `starts` and `ends` follow.
+ */
+export function prepare(length: usize, origin: usize, count: u32): usize {
+  free = INPUT;
+  // a number that the module cuts off ends in the zeros behind
+  const at = take(length + 64);
+  memory.fill(at + length, 0, 64);
+  bytes = at - origin;
+  bodyCount = count;
+  starts = take(<usize>count << 2);
+  ends = take(<usize>count << 2);
+  first = take((<usize>count + 1) << 2);
+  catches = take(count);
+  memory.fill(catches, 0, count);
+  return at;
+}
+
+export function startsAddress(): usize {
+  return starts;
+}
+
+export function endsAddress(): usize {
+  return ends;
+}
+
+@inline
+export function start(body: u32): u32 {
+  return load<u32>(starts + (<usize>body << 2));
+}
+
+@inline
+export function end(body: u32): u32 {
+  return load<u32>(ends + (<usize>body << 2));
+}

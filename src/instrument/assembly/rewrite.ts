@@ -1,0 +1,205 @@
+/** The rewriting: copies what lies between sites, and writes sites anew. */
+import { PROLOGUE, SET_CONTEXT } from "./forms";
+import { changed, locals } from "./host";
+import { bytes, end, first, free, reach, start } from "./memory";
+import { afterLocals, localCount, looseU32, skip } from "./skip";
+import { opcodes, positions, targets } from "./walk";
+
+const CALL: u8 = 0x10;
+const RETURN_CALL: u8 = 0x12;
+const MEMORY_GROW: u8 = 0x40;
+const REF_FUNC: u8 = 0xd2;
+const LOCAL_GET: u32 = 0x20;
+const I64_CONST: u32 = 0x42;
+const I64_ADD: u32 = 0x7c;
+const I64: u32 = 0x7e;
+
+/** Bytes that a site may have more in the output than in the input, and a body, without its own code. */
+const MOST_AT_SITE: usize = 32;
+const MOST_AT_BODY: usize = 96;
+
+const NO_HELPER: u32 = ~0;
+const CHAINED: u8 = 1;
+
+// What the rewriting changes: addresses of columns, which the host takes and fills.
+
+/** By function: what calls of it, and references to it, become. */
+export let called: usize = 0;
+export let referenced: usize = 0;
+/** By memory: what to call instead of `memory.grow`, or `NO_HELPER`. */
+export let growHelpers: usize = 0;
+/** By site: how the context is set; one of `contextKind`. */
+export let contextSites: usize = 0;
+/** By body: its parameters. */
+export let parameters: usize = 0;
+/** Locals that a function may have, parameters included. */
+export let mostLocals: u32 = 0;
+/** By body: where its code begins in the output. */
+export let written: usize = 0;
+/** Whether to tell the host where the distance between output and input changes. */
+export let watched: bool = false;
+
+let output: usize = 0;
+let to: usize = 0;
+
+/** Output begins here, behind all columns; returns its address. */
+export function begin(): usize {
+  output = to = free;
+  return output;
+}
+
+/** Length of the output so far. */
+export function length(): u32 {
+  return <u32>(to - output);
+}
+
+/** Makes room for that many bytes of the host's own; returns their address. */
+export function append(count: usize): usize {
+  const at = to;
+  to += count;
+  reach(to);
+  return at;
+}
+
+@inline
+function put(byte: u32): void {
+  store<u8>(to++, <u8>byte);
+}
+
+@inline
+function putU32(value: u32): void {
+  while (value >= 0x80) {
+    put((value & 0x7f) | 0x80);
+    value >>= 7;
+  }
+  put(value);
+}
+
+/** A signed number ≥ 0. */
+@inline
+function putPositive(value: u32): void {
+  while (value >= 0x40) {
+    put((value & 0x7f) | 0x80);
+    value >>= 7;
+  }
+  put(value);
+}
+
+@inline
+function copy(from: usize, until: usize): void {
+  // engines call out for `memory.copy`
+  if (until - from > 32) {
+    memory.copy(to, from, until - from);
+    to += until - from;
+  } else {
+    while (from < until) store<u8>(to++, load<u8>(from++));
+  }
+}
+
+/** Bytes that the host put at `from`, behind their length. */
+@inline
+function insert(from: usize): void {
+  copy(from + 1, from + 1 + load<u8>(from));
+}
+
+@inline
+function tell(position: usize): void {
+  if (watched) changed(length(), <u32>(position - bytes));
+}
+
+/** Appends the bodies from the i-th on, up to but without the j-th, each with its size. */
+export function rewrite(from: u32, until: u32): void {
+  for (let body = from; body < until; body++) {
+    reach(to + MOST_AT_BODY);
+    // the size in 5 bytes, known only afterwards
+    const sizeAt = to;
+    to += 5;
+    store<u32>(written + (<usize>body << 2), length());
+    rewriteBody(body);
+    let size = <u32>(to - sizeAt - 5);
+    for (let i: usize = 0; i < 4; i++) {
+      store<u8>(sizeAt + i, <u8>((size & 0x7f) | 0x80));
+      size >>= 7;
+    }
+    store<u8>(sizeAt + 4, <u8>size);
+  }
+}
+
+/** Appends a body without its size. */
+export function rewriteBody(body: u32): void {
+  let from = bytes + start(body);
+  const siteFrom = load<u32>(first + (<usize>body << 2));
+  const siteUntil = load<u32>(first + (<usize>body << 2) + 4);
+  reach(to + (end(body) - start(body)) + <usize>(siteUntil - siteFrom) * MOST_AT_SITE + MOST_AT_BODY);
+  let base: u32 = 0;
+  let chained = false;
+  for (let site = siteFrom; site < siteUntil; site++) {
+    if (load<u8>(contextSites + site) == CHAINED) {
+      chained = true;
+      break;
+    }
+  }
+  if (chained) {
+    const code = afterLocals(body);
+    base = load<u32>(parameters + (<usize>body << 2)) + localCount(body, code);
+    chained = base < mostLocals;
+    if (chained) {
+      const groups = looseU32(from);
+      putU32((groups < 0x80 ? groups : locals(start(body), end(body), 1)) + 1);
+      copy(skip(from), code);
+      put(1);
+      put(I64);
+      insert(PROLOGUE);
+      putU32(base);
+      from = code;
+      tell(from);
+    }
+  }
+  for (let site = siteFrom; site < siteUntil; site++) {
+    const at = bytes + load<u32>(positions + (<usize>site << 2));
+    copy(from, at);
+    const kind = load<u8>(contextSites + site);
+    if (kind) {
+      const chain = chained && kind == CHAINED;
+      if (chain) {
+        put(LOCAL_GET);
+        putU32(base);
+      }
+      put(I64_CONST);
+      putPositive(2 * site + 2);
+      if (chain) put(I64_ADD);
+      insert(SET_CONTEXT);
+    }
+    tell(at);
+    from = rewriteSite(site, at);
+    tell(from);
+  }
+  copy(from, bytes + end(body));
+}
+
+/** Appends the instruction of a site; returns where the input goes on. */
+@inline
+function rewriteSite(site: u32, at: usize): usize {
+  const opcode = load<u8>(opcodes + site);
+  const target = <usize>load<u32>(targets + (<usize>site << 2)) << 2;
+  if (opcode == CALL || opcode == RETURN_CALL) {
+    put(opcode);
+    putU32(load<u32>(called + target));
+    return skip(at + 1);
+  }
+  if (opcode == REF_FUNC) {
+    put(REF_FUNC);
+    putU32(load<u32>(referenced + target));
+    return skip(at + 1);
+  }
+  if (opcode == MEMORY_GROW) {
+    const helper = load<u32>(growHelpers + target);
+    if (helper != NO_HELPER) {
+      put(CALL);
+      putU32(helper);
+      return skip(at + 1);
+    }
+  }
+  // the instruction itself goes with the next span
+  return at;
+}

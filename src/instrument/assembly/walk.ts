@@ -1,0 +1,81 @@
+/** The walk: finds the sites of all bodies. */
+import { FORMS, INTEREST, LEB, MEMARG, NONE } from "./forms";
+import { longU32 } from "./host";
+import { bodyCount, bytes, catches, end, first, free, keep, reach, take } from "./memory";
+import { afterLocals, skip, skipInstruction, skipMemarg } from "./skip";
+
+/** What `INTEREST` says of an opcode that makes a site. */
+const SITE: u8 = 1;
+
+/** A site while the walk goes on: position, target, opcode. */
+const SITE_SIZE: usize = 12;
+
+/** Columns of the sites: position in the module, what it names, opcode. */
+export let positions: usize = 0;
+export let targets: usize = 0;
+export let opcodes: usize = 0;
+
+/** Position that was reached in a body that does not end where it says. */
+export let stopped: u32 = 0;
+
+/** Returns the number of sites, or -1 - i when the i-th body does not end where it says. */
+export function walk(): i32 {
+  const found = free;
+  let site = found;
+  for (let body: u32 = 0; body < bodyCount; body++) {
+    store<u32>(first + (<usize>body << 2), <u32>((site - found) / SITE_SIZE));
+    site = walkBody(body, site);
+    if (!site) return -1 - <i32>body;
+  }
+  const count = <u32>((site - found) / SITE_SIZE);
+  store<u32>(first + (<usize>bodyCount << 2), count);
+  keep(site);
+  positions = take(<usize>count << 2);
+  targets = take(<usize>count << 2);
+  opcodes = take(count);
+  for (let i: u32 = 0; i < count; i++) {
+    const from = found + <usize>i * SITE_SIZE;
+    store<u32>(positions + (<usize>i << 2), load<u32>(from));
+    store<u32>(targets + (<usize>i << 2), load<u32>(from, 4));
+    store<u8>(opcodes + i, load<u8>(from, 8));
+  }
+  return <i32>count;
+}
+
+function walkBody(body: u32, site: usize): usize {
+  const limit = bytes + end(body);
+  let at = afterLocals(body);
+  let room = (<usize>memory.size() << 16) - SITE_SIZE;
+  while (at < limit) {
+    const opcode = load<u8>(at);
+    const interest = load<u8>(INTEREST + opcode);
+    if (!interest) {
+      const form = load<u8>(FORMS + opcode);
+      if (form == NONE) at++;
+      else if (form == LEB) at = skip(at + 1);
+      else if (form == MEMARG) at = skipMemarg(at + 1);
+      else at = skipInstruction(at);
+      continue;
+    }
+    if (interest == SITE) {
+      if (site > room) {
+        reach(site + 4096 * SITE_SIZE);
+        room = (<usize>memory.size() << 16) - SITE_SIZE;
+      }
+      const position = <u32>(at - bytes);
+      const target = <u32>load<u8>(at, 1);
+      store<u32>(site, position);
+      store<u32>(site, target < 0x80 ? target : longU32(position + 1), 4);
+      store<u8>(site, opcode, 8);
+      site += SITE_SIZE;
+    } else {
+      store<u8>(catches + body, 1);
+    }
+    at = skipInstruction(at);
+  }
+  if (at != limit || load<u8>(limit - 1) != 0x0b) {
+    stopped = <u32>(at - bytes);
+    return 0;
+  }
+  return site;
+}

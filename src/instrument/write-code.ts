@@ -1,0 +1,132 @@
+/** The code section of an instrumented module: the rewritten bodies, and those of the functions that are added. */
+import { op } from "../wasm/instructions.js";
+import { Writer } from "../wasm/leb128.js";
+import type { Module } from "../wasm/module.js";
+import { type RawSection, sectionId, valueType } from "../wasm/types.js";
+import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
+import { carrierBody } from "./dynamic-linking.js";
+import { CodeWriter } from "./emit.js";
+import { type Hook, type HookTargets, makeHook } from "./hooks.js";
+import { allMemories, type Plan } from "./plan.js";
+import type { BodyRewriter } from "./rewrite-bodies.js";
+import { type CodeChanges, type CodeWalker, noHelper } from "./walker.js";
+import { growType, type TypeTable } from "./write-sections.js";
+
+export interface WrittenCode {
+  section: RawSection;
+  /** Offset of each body of the original's functions in the section's bytes. */
+  starts: Uint32Array;
+}
+
+export function writeCode(
+  module: Module,
+  plan: Plan,
+  rewriter: BodyRewriter,
+  walker: CodeWalker,
+  types: TypeTable,
+): WrittenCode {
+  const { bodies } = module;
+  const added = plan.entries.length + plan.carriers.size + plan.growHelpers.size;
+  const header = new Writer(16);
+  header.byte(sectionId.code);
+  // the size of the section, known only at the end
+  header.paddedU32(0);
+  const payloadStart = header.length;
+  header.u32(bodies.count + added);
+  walker.begin(rewriter.changes);
+  walker.append(header.finish());
+  const hooked = rewriter.writeAll(walker);
+  walker.append(addedBodies(module, plan, types));
+
+  const { code, starts } = walker.finish();
+  for (const [body, start] of hooked) starts[body] = start;
+  const size = new Writer(5);
+  size.paddedU32(code.length - payloadStart);
+  code.set(size.finish(), payloadStart - 5);
+  return { section: { id: sectionId.code, offset: 0, bytes: code, payloadStart }, starts };
+}
+
+/** Bodies of the functions that are added, each with its size. */
+function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
+  const writer = new CodeWriter(4096);
+  const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls);
+  for (const { target, value, tableOnly } of plan.entries) {
+    writer.paddedU32(0);
+    const start = writer.length;
+    const stub = { target: plan.moved(target), value, tableOnly };
+    entries.write(writer, module.functionType(target), module.functionTypeIndex(target), stub);
+    writer.patchU32(start - 5, writer.length - start);
+  }
+  const write = (body: Uint8Array) => {
+    writer.u32(body.length);
+    writer.bytes(body);
+  };
+  for (const target of plan.carriers.keys()) {
+    write(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
+  }
+  for (const memory of plan.growHelpers.keys()) {
+    types.indexOf(growType(module, memory));
+    write(growBody(module, memory, plan.importIndex("grown")));
+  }
+  return writer.finish();
+}
+
+/** What the walker has to know of a plan. */
+export function codeChanges(module: Module, plan: Plan): CodeChanges {
+  const parametersOf = module.types.map((type) => (type.kind === "func" ? type.params.length : 0));
+  return {
+    called: plan.called,
+    referenced: plan.referenced,
+    growHelpers: Uint32Array.from(
+      allMemories(module),
+      (_, memory) => plan.growHelpers.get(memory) ?? noHelper,
+    ),
+    contextSites: plan.contextSites,
+    parameters: Uint32Array.from(module.functions, (type) => parametersOf[type]),
+    ...contextInstructions(plan.context),
+  };
+}
+
+/** By body. */
+export function hooksOf(module: Module, plan: Plan): Map<number, Hook> {
+  const targets = recorderTargets(plan);
+  return new Map(
+    plan.hooked.map(({ role, index }, i) => [
+      index - module.importedFunctionCount,
+      makeHook(role, module.functionType(index), targets, plan.relations[i]),
+    ]),
+  );
+}
+
+function recorderTargets(plan: Plan): HookTargets & EntryTargets {
+  return {
+    context: plan.context,
+    pending: plan.pending,
+    alloc: plan.importIndex("alloc"),
+    free: plan.importIndex("free"),
+    realloc: plan.importIndex("realloc"),
+    leave: plan.importIndex("leave"),
+    abandon: plan.importIndex("abandon"),
+    nested: plan.importIndex("nested"),
+  };
+}
+
+/** Grows a memory and reports it: the old size or -1, and what was asked for, in pages. */
+function growBody(module: Module, memory: number, grown: number): Uint8Array {
+  const code = new CodeWriter(48);
+  const wide = allMemories(module)[memory].index64;
+  const narrow = () => {
+    if (wide) code.op(op.i32WrapI64);
+  };
+  code.u32(1);
+  code.u32(1);
+  code.byte(wide ? valueType.i64 : valueType.i32);
+  code.localGet(0).op(op.memoryGrow);
+  code.u32(memory);
+  code.localSet(1).i32Const(memory).localGet(1);
+  narrow();
+  code.localGet(0);
+  narrow();
+  code.call(grown).localGet(1).end();
+  return code.finish();
+}

@@ -1,0 +1,152 @@
+/** All sections of an instrumented module but its code. */
+import { op } from "../wasm/instructions.js";
+import { Writer } from "../wasm/leb128.js";
+import { type Module, makeSection } from "../wasm/module.js";
+import { renumberNames } from "../wasm/names.js";
+import { encodeElements } from "../wasm/sections/elements.js";
+import { encodeExports } from "../wasm/sections/exports.js";
+import { encodeGlobals } from "../wasm/sections/globals.js";
+import { encodeTables } from "../wasm/sections/tables.js";
+import {
+  externalKind,
+  type FunctionType,
+  type RawSection,
+  sectionId,
+  type TypeDefinition,
+  valueType,
+} from "../wasm/types.js";
+import { mapRefFunc } from "./constant-expressions.js";
+import { allMemories, type Plan, recorderFunctionType } from "./plan.js";
+
+/** Module name of the imports that are added; the recorder provides them. */
+export const recorderModule = "linmem";
+
+/** The module's types and those that added functions need. */
+export class TypeTable {
+  readonly all: TypeDefinition[];
+  readonly #module: Module;
+  readonly #indices = new Map<string, number>();
+
+  constructor(module: Module) {
+    this.#module = module;
+    this.all = [...module.types];
+  }
+
+  get changed(): boolean {
+    return this.all.length > this.#module.types.length;
+  }
+
+  indexOf(type: FunctionType): number {
+    const key = JSON.stringify([type.params, type.results]);
+    let index = this.#indices.get(key);
+    if (index === undefined) {
+      index = this.all.push(type) - 1;
+      this.#indices.set(key, index);
+    }
+    return index;
+  }
+}
+
+export function importSection(module: Module, plan: Plan, types: TypeTable): RawSection {
+  const writer = new Writer(1024);
+  writer.u32(module.imports.length + plan.imports.length);
+  appendRest(writer, module, sectionId.import);
+  for (const name of plan.imports) {
+    writer.name(recorderModule);
+    writer.name(name);
+    writer.byte(externalKind.function);
+    writer.u32(types.indexOf(recorderFunctionType(name)));
+  }
+  return makeSection(sectionId.import, writer.finish());
+}
+
+/** Type index of every defined function, in the order in which `writeCode` writes their bodies. */
+export function functionsSection(module: Module, plan: Plan, types: TypeTable): RawSection {
+  const added = [
+    ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
+    ...[...plan.carriers.keys()].map((target) => module.functionTypeIndex(target)),
+    ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
+  ];
+  const writer = new Writer(1024);
+  writer.u32(module.functions.length + added.length);
+  appendRest(writer, module, sectionId.function);
+  for (const type of added) writer.u32(type);
+  return makeSection(sectionId.function, writer.finish());
+}
+
+/** Copies a section's entries, without their count. */
+function appendRest(writer: Writer, module: Module, id: number): void {
+  const section = module.section(id);
+  if (!section) return;
+  const reader = module.reader(section);
+  reader.u32();
+  writer.copy(module.bytes, reader.pos, reader.end);
+}
+
+/** Of what stands in for `memory.grow`. */
+export function growType(module: Module, memory: number): FunctionType {
+  const address = allMemories(module)[memory].index64 ? valueType.i64 : valueType.i32;
+  return { kind: "func", params: [address], results: [address] };
+}
+
+/** The smaller sections that refer to functions, and the globals that are added. */
+export function renumberedSections(module: Module, plan: Plan): RawSection[] {
+  const referenced = (index: number) => plan.referenced[index];
+  const mapExpression = (expression: Uint8Array) => mapRefFunc(expression, referenced);
+  const sections: RawSection[] = [];
+  const add = (id: number, payload: Uint8Array) => sections.push(makeSection(id, payload));
+
+  if (module.tables.some(({ init }) => init)) {
+    const tables = module.tables.map((table) =>
+      table.init ? { ...table, init: mapExpression(table.init) } : table,
+    );
+    add(sectionId.table, encodeTables(tables));
+  }
+  if (plan.withContext || module.globals.length > 0) {
+    const globals = module.globals.map((global) => ({ ...global, init: mapExpression(global.init) }));
+    if (plan.withContext) {
+      const zero = (opcode: number) => new Uint8Array([opcode, 0, op.end]);
+      globals.push({ type: valueType.i64, mutable: true, init: zero(op.i64Const) });
+      globals.push({ type: valueType.i32, mutable: true, init: zero(op.i32Const) });
+    }
+    add(sectionId.global, encodeGlobals(globals));
+  }
+  if (module.exports.length > 0) {
+    const exports = module.exports.map((item) =>
+      item.kind === externalKind.function ? { ...item, index: referenced(item.index) } : item,
+    );
+    add(sectionId.export, encodeExports(exports));
+  }
+  if (module.start !== undefined) {
+    const writer = new Writer(8);
+    writer.u32(referenced(module.start));
+    add(sectionId.start, writer.finish());
+  }
+  if (module.elements.length > 0) {
+    const elements = module.elements.map((segment) => ({
+      ...segment,
+      functions: segment.functions?.map(referenced),
+      expressions: segment.expressions?.map(mapExpression),
+      offset: segment.offset && mapExpression(segment.offset),
+    }));
+    add(sectionId.element, encodeElements(elements));
+  }
+  const names = module.custom("name");
+  if (names) {
+    const payload = renumberNames(module.reader(names), { functions: plan.moved }, addedNames(module, plan));
+    sections.push(makeSection(sectionId.custom, payload, "name"));
+  }
+  return sections;
+}
+
+/** Added functions carry the name of what they stand for, so that the program's own stacks stay readable. */
+function addedNames(module: Module, plan: Plan): Map<number, string> {
+  const added = new Map<number, string>();
+  const add = (index: number, original: number) => {
+    const name = module.functionName(original);
+    if (name !== undefined) added.set(index, name);
+  };
+  for (const { index, target } of plan.entries) add(index, target);
+  for (const [target, index] of plan.carriers) add(index, target);
+  return added;
+}
