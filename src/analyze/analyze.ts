@@ -1,6 +1,7 @@
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { ContextState, MemoryState, Profile } from "../profile/state.js";
 import { moduleContexts } from "./contexts.js";
+import { findAll } from "./diagnosis/index.js";
 import { type Demangle, StackReader } from "./frames.js";
 import { moduleObjects } from "./objects.js";
 import type {
@@ -12,6 +13,7 @@ import type {
   RunReport,
   WarningReport,
 } from "./report.js";
+import { timelineOf } from "./timeline.js";
 
 const pageSize = 65536;
 
@@ -37,16 +39,28 @@ export function analyzeContexts(
   const groups = sameModules(profile);
   const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
   const moduleOf = (id: number | undefined) => (id === undefined ? undefined : (idOf.get(id) ?? id));
-  return {
+  const report: Report = {
     format: "linmem-report",
     version: 1,
     run: runReport(profile),
+    findings: [],
+    timeline: timelineOf(profile),
     modules: groups.map((group) => moduleReport(profile, group, stacks, added)),
     memories: [...profile.memories.values()].map((memory) =>
       memoryReport(memory, moduleOf(memory.module), stacks),
     ),
     warnings: warnings(profile, moduleOf),
   };
+  const memoriesOf = new Map<number, number[]>();
+  for (const { id, module } of profile.memories.values()) {
+    const group = moduleOf(module);
+    if (group === undefined) continue;
+    const ids = memoriesOf.get(group) ?? [];
+    memoriesOf.set(group, ids);
+    ids.push(id);
+  }
+  report.findings = findAll(profile, report, stacks, memoriesOf);
+  return report;
 }
 
 /** Modules by what they are: each thread of a program that compiles one writes a record of its own. */

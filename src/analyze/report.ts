@@ -8,10 +8,58 @@ export interface Report {
   format: "linmem-report";
   version: 1;
   run: RunReport;
+  /** The diagnosis, most serious first. */
+  findings: Finding[];
+  /** All memories together, at even distances in time. */
+  timeline: TimelineReport[];
   modules: ModuleReport[];
   /** Every linear memory of the run, in the order in which they came to life. */
   memories: MemoryReport[];
   warnings: WarningReport[];
+}
+
+export type FindingKind =
+  | "leak"
+  | "late-release"
+  | "growth"
+  | "reachability"
+  | "fragmentation"
+  | "high-water"
+  | "reservation"
+  | "churn"
+  | "instance-churn"
+  | "flat"
+  | "too-short";
+
+/** `problem`: mend it; `warning`: look at it; `note`: worth knowing. */
+export type Severity = "problem" | "warning" | "note";
+
+/** One thing that a profile says about the memory of a program. */
+export interface Finding {
+  kind: FindingKind;
+  severity: Severity;
+  /** One sentence without a full stop. Names in it are as the profile has them. */
+  title: string;
+  /** Sentences with the figures behind it. */
+  evidence: string[];
+  /** What to do. */
+  advice: string;
+  /** How much memory it is about: what orders findings of one severity. */
+  bytes: number;
+  /** Id of the module; absent when it is about the run. */
+  module?: number;
+  /** How sure it is, from 0 to 1. */
+  certainty: number;
+  /** The line that people would name, where there is one. */
+  caller?: FrameReport;
+  /** The stack of most of it, innermost frame first; empty when no stack is to blame. */
+  stack: FrameReport[];
+}
+
+export interface TimelineReport {
+  time: number;
+  memoryBytes: number;
+  liveBytes: number;
 }
 
 export interface RunReport {

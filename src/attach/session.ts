@@ -61,7 +61,9 @@ export class Session {
   #sink: RecordSink | undefined;
   #memoryCount = 0;
   #instanceCount = 0;
-  readonly #start: number;
+  /** When there was first something to count. */
+  #start: number;
+  #recorders = 0;
   #nextSnapshot: number;
   /** When sizes were last read from the memories themselves. */
   #lastLook: number;
@@ -300,6 +302,10 @@ export class Session {
       );
     const recorder = createRecorder({ contextSeen, captureCaller, isNested });
     tracked.recorder = recorder;
+    if (this.#recorders++ === 0) {
+      this.#start = this.#options.now();
+      this.#nextSnapshot = Math.min(this.#nextSnapshot, this.#start + this.#pause(0));
+    }
     this.#adjustEagerness(tracked);
     return recorder;
   }

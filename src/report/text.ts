@@ -2,6 +2,7 @@
 // who should have released.
 import { callerFrame } from "../analyze/frames.js";
 import type { ContextReport, GrowReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
+import { diagnosisSection, timelineSection } from "./diagnosis.js";
 import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import {
@@ -15,6 +16,7 @@ import {
 } from "./frames.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
+import { treeSection } from "./tree.js";
 
 export interface TextReportOptions extends TextOptions {
   /** How many callers, stacks, growths and memories to show of each; default 8. */
@@ -29,6 +31,8 @@ const alwaysShown = 3;
 export function textReport(report: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
   const page = new Page(options);
   head(page, report);
+  diagnosisSection(page, report, top > defaultTop);
+  timelineSection(page, report);
   callers(page, report, top);
   for (const module of report.modules) moduleSection(page, report, module, top);
   memories(page, report, top);
@@ -109,6 +113,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
   for (const text of heap ? doubts(module) : []) page.prose(text, { indent: 2, style: page.colors.yellow });
 
   objects(page, module, top);
+  treeSection(page, module);
   const live = module.contexts.filter((context) => context.liveBlocks > 0);
   stackList(page, module, live, "Live at the end, by stack", "liveBytes", heap?.liveBytes ?? 0, top);
   if (heap && heap.liveBytes * 2 < heap.peakLiveBytes) {

@@ -1,0 +1,159 @@
+/**
+ * How what callers hold develops over a run. The clock is work, not time: the allocations of the module so far. So a
+ * program that waits, or does everything in the last second, looks like one that works evenly.
+ */
+import type { MemoryState } from "../../profile/state.js";
+import { callerFrame, type StackReader, wasmPart } from "../frames.js";
+import type { FrameReport } from "../report.js";
+
+/** Moments that are looked at; of more snapshots those that lie evenly in work are taken. */
+const mostMoments = 64;
+
+/** What one line of JavaScript holds at each moment; of blocks whose caller is not known, what one wasm stack holds. */
+export interface CallerHistory {
+  /** Undefined when the caller was not captured. */
+  caller?: FrameReport;
+  /** Of the context that holds most. */
+  stack: FrameReport[];
+  /** Keys of the wasm stacks that it allocates through. */
+  wasm: Set<number>;
+  liveBytes: number[];
+  liveBlocks: number[];
+  allocations: number[];
+}
+
+export interface ModuleHistory {
+  memories: readonly MemoryState[];
+  /** Milliseconds since recording began, ascending. */
+  times: number[];
+  /** Allocations of the module up to each moment. */
+  work: number[];
+  liveBytes: number[];
+  /** Size of the memories. */
+  memoryBytes: number[];
+  callers: CallerHistory[];
+  /** The caller of a context; contexts are unique within their memory. */
+  callerOf(memory: MemoryState, context: number): CallerHistory | undefined;
+}
+
+const pageBytes = 65_536;
+
+export function moduleHistory(memories: readonly MemoryState[], stacks: StackReader): ModuleHistory {
+  const times = moments(memories);
+  const indexOf = (time: number) => lowerBound(times, time);
+  const series = () => new Array<number>(times.length).fill(0);
+  const [work, liveBytes, memoryBytes] = [series(), series(), series()];
+  const callers = new Map<string, CallerHistory & { most: number }>();
+  const byContext = new Map<MemoryState, Map<number, CallerHistory>>();
+
+  for (const memory of memories) {
+    const last = { allocations: 0, liveBytes: 0, pages: 0 };
+    const gone = memory.collected === undefined ? times.length : indexOf(memory.collected);
+    for (const point of memory.timeline) {
+      const at = indexOf(point.time);
+      if (at >= times.length) break;
+      work[at]! += (point.allocations ?? last.allocations) - last.allocations;
+      liveBytes[at]! += (point.liveBytes ?? last.liveBytes) - last.liveBytes;
+      memoryBytes[at]! += (point.pages - last.pages) * pageBytes;
+      last.allocations = point.allocations ?? last.allocations;
+      last.liveBytes = point.liveBytes ?? last.liveBytes;
+      last.pages = point.pages;
+    }
+    if (gone < times.length) {
+      liveBytes[gone]! -= last.liveBytes;
+      memoryBytes[gone]! -= last.pages * pageBytes;
+    }
+    const known = new Map<number, CallerHistory>();
+    byContext.set(memory, known);
+    for (const [id, { stack, caller, history }] of memory.contexts) {
+      const frame = callerFrame(stacks.frames(caller));
+      const key = frame ? JSON.stringify([frame.function, frame.file, frame.line]) : `${stacks.key(stack)}`;
+      let group = callers.get(key);
+      if (!group) {
+        group = {
+          ...(frame && { caller: frame }),
+          stack: [],
+          wasm: new Set(),
+          liveBytes: series(),
+          liveBlocks: series(),
+          allocations: series(),
+          most: -1,
+        };
+        callers.set(key, group);
+      }
+      group.wasm.add(stacks.key(stack));
+      known.set(id, group);
+      let [allocations, blocks, bytes] = [0, 0, 0];
+      for (let i = 0; i + 3 < history.length; i += 4) {
+        const at = indexOf(history[i]!);
+        if (at >= times.length) break;
+        const nowBlocks = history[i + 1]! - history[i + 2]!;
+        group.allocations[at]! += history[i + 1]! - allocations;
+        group.liveBlocks[at]! += nowBlocks - blocks;
+        group.liveBytes[at]! += history[i + 3]! - bytes;
+        [allocations, blocks, bytes] = [history[i + 1]!, nowBlocks, history[i + 3]!];
+        if (bytes <= group.most) continue;
+        group.most = bytes;
+        group.stack = [...wasmPart(stacks.frames(stack)), ...stacks.frames(caller)];
+      }
+      if (gone < times.length) {
+        group.liveBlocks[gone]! -= blocks;
+        group.liveBytes[gone]! -= bytes;
+      }
+    }
+  }
+  for (const one of [work, liveBytes, memoryBytes]) accumulate(one);
+  for (const group of callers.values()) {
+    for (const one of [group.liveBytes, group.liveBlocks, group.allocations]) accumulate(one);
+  }
+  return {
+    memories,
+    times,
+    work,
+    liveBytes,
+    memoryBytes,
+    callers: [...callers.values()],
+    callerOf: (memory, context) => byContext.get(memory)?.get(context),
+  };
+}
+
+/** Times of snapshots, thinned out to those that lie evenly in work; the last one always. */
+function moments(memories: readonly MemoryState[]): number[] {
+  const points = memories
+    .flatMap(({ timeline }) =>
+      timeline.map(({ time, allocations = 0 }, i) => ({
+        time,
+        work: allocations - (timeline[i - 1]?.allocations ?? 0),
+      })),
+    )
+    .sort((a, b) => a.time - b.time);
+  const times: number[] = [];
+  const total = points.reduce((sum, point) => sum + point.work, 0);
+  const unique = new Set(points.map(({ time }) => time)).size;
+  let done = 0;
+  points.forEach(({ time, work }, i) => {
+    done += work;
+    if (points[i + 1]?.time === time) return;
+    const due =
+      total > 0 ? (times.length / mostMoments) * total : (times.length / mostMoments) * points.length;
+    const progress = total > 0 ? done : i + 1;
+    if (unique <= mostMoments || progress >= due || i === points.length - 1) times.push(time);
+  });
+  return times;
+}
+
+/** Index of the first number that is not smaller. */
+function lowerBound(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function accumulate(differences: number[]): void {
+  for (let i = 1; i < differences.length; i++) differences[i]! += differences[i - 1]!;
+}
