@@ -28,6 +28,7 @@ const layers = {
   ],
   "index.ts": ["errors.ts", "memory/"],
   "index-node.ts": ["index.ts", "memory/"],
+  "report.ts": ["errors.ts", "profile/", "analyze/", "report/"],
 };
 
 /** Layers that may use another one's types, but not its code. */

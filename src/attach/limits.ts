@@ -37,7 +37,7 @@ export const maximumBlocks = 1 << 22;
 export const reachabilityTime = 500;
 
 /** The first snapshots come this long after each other; then a share of the elapsed time, up to the interval. */
-export const firstSnapshotInterval = 20;
+export const firstSnapshotInterval = 10;
 export const snapshotGrowth = 1 / 32;
 
 /** A snapshot waits for so many times as long as the one before it took. */

@@ -5,11 +5,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LinmemError } from "../errors.js";
+import { diffCommand } from "./diff.js";
 import { inspectCommand } from "./inspect.js";
 import { instrumentCommand } from "./instrument.js";
 import { ProgramEnded } from "./outcome.js";
 import { reportCommand } from "./report.js";
 import { runCommand } from "./run.js";
+import { tableCommand } from "./table.js";
 
 const exitFailure = 2;
 const exitFault = 70;
@@ -28,7 +30,14 @@ const program = new Command("linmem")
   .enablePositionalOptions()
   .addHelpText("after", "\nlinmem <command> --help says more about a command.");
 
-for (const command of [runCommand(), reportCommand(), inspectCommand(), instrumentCommand()]) {
+for (const command of [
+  runCommand(),
+  reportCommand(),
+  tableCommand(),
+  diffCommand(),
+  inspectCommand(),
+  instrumentCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

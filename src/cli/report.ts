@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { gzipSync } from "node:zlib";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import { analyzeInDetail } from "../analyze/details.js";
 import type { Report } from "../analyze/report.js";
@@ -20,6 +20,7 @@ import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
 import { symbolize } from "./symbolize.js";
 import { symbolsOption } from "./symbols-option.js";
+import { parseTop } from "./whole-number.js";
 
 /** The formats for other tools. */
 const exports = {
@@ -95,10 +96,4 @@ function pieces(
   const { stdout } = process;
   const look = out === "-" ? { width: outputWidth(stdout), color: usesColor(stdout) } : {};
   return [textReport(report, { ...look, directory, top })];
-}
-
-function parseTop(value: string): number {
-  const top = Number(value);
-  if (!Number.isSafeInteger(top) || top < 1) throw new InvalidArgumentError("give a whole number from 1 on.");
-  return top;
 }

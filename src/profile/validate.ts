@@ -60,7 +60,7 @@ const heap = shape({
   contextsDropped: count,
 });
 
-const contextTotals: Check = (value) => list(number)(value) && (value as number[]).length >= 7;
+const contextTotals: Check = (value) => list(count)(value) && (value as number[]).length >= 7;
 
 const range: Check = (value) =>
   Array.isArray(value) && value.length === 2 && value.every(count) && value[0] <= value[1];

@@ -22,8 +22,6 @@ interface Heap {
   holes: number;
   free: number;
   largest: number;
-  /** Behind the last block. */
-  above: number;
 }
 
 export function findFragmentation({ module, history }: Subject): Finding[] {
@@ -35,6 +33,8 @@ export function findFragmentation({ module, history }: Subject): Finding[] {
     const span = heap.live + heap.overhead + heap.free;
     const peak = memory.heap?.peakLiveBytes ?? 0;
     if (heap.free < leastBytes || heap.free < leastShare * span) continue;
+    // what was full once and is not now is no matter of holes, but of the high-water mark
+    if (span - heap.overhead < (1 + leastShare) * peak) continue;
     const growths = wastedGrowths(memory);
     const [growth] = growths;
     const stack = growth ? (module.memory.grows.find(({ time }) => time === growth.time)?.stack ?? []) : [];
@@ -72,7 +72,7 @@ export function findFragmentation({ module, history }: Subject): Finding[] {
 function heapOf(memory: MemoryState): Heap | undefined {
   const { count, addresses, sizes } = decodeBlocks(memory.blocks);
   if (count < 2) return undefined;
-  const heap: Heap = { live: 0, overhead: 0, holes: 0, free: 0, largest: 0, above: 0 };
+  const heap: Heap = { live: 0, overhead: 0, holes: 0, free: 0, largest: 0 };
   for (let i = 0; i < count; i++) {
     heap.live += sizes[i]!;
     if (i + 1 === count) break;
@@ -85,11 +85,10 @@ function heapOf(memory: MemoryState): Heap | undefined {
     heap.free += gap;
     heap.largest = Math.max(heap.largest, gap);
   }
-  heap.above = memory.pages * pageBytes - addresses[count - 1]! - sizes[count - 1]!;
   return heap;
 }
 
-/** Growth that was granted although more was free at the snapshot before it. */
+/** Growth that was granted although more was free at the snapshots around it. */
 function wastedGrowths({ grows, timeline, layouts }: MemoryState) {
   const below = Math.max(
     0,
@@ -98,8 +97,10 @@ function wastedGrowths({ grows, timeline, layouts }: MemoryState) {
   let i = 0;
   return grows.filter(({ granted, time, fromPages, deltaPages }) => {
     while (i + 1 < timeline.length && timeline[i + 1]!.time <= time) i++;
-    const live = timeline[i]?.liveBytes;
-    if (!granted || live === undefined || timeline[i]!.time > time) return false;
+    const [before, after] = [timeline[i], timeline[i + 1]];
+    if (!granted || before?.liveBytes === undefined || before.time > time) return false;
+    // snapshots lie apart: at neither of the two around it may more have been live
+    const live = Math.max(before.liveBytes, after?.liveBytes ?? 0);
     const free = fromPages * pageBytes - below - live;
     return free > deltaPages * pageBytes && free > freeAtGrowth * fromPages * pageBytes;
   });

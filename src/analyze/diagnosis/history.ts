@@ -20,6 +20,12 @@ export interface CallerHistory {
   liveBytes: number[];
   liveBlocks: number[];
   allocations: number[];
+  /**
+   * What it would hold if callers that were not captured were the known ones of the same wasm stacks, in proportion.
+   * Beyond the time budget for captures its own figures level off although it goes on.
+   */
+  estimatedBytes: number[];
+  estimatedBlocks: number[];
 }
 
 export interface ModuleHistory {
@@ -43,7 +49,7 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
   const indexOf = (time: number) => lowerBound(times, time);
   const series = () => new Array<number>(times.length).fill(0);
   const [work, liveBytes, memoryBytes] = [series(), series(), series()];
-  const callers = new Map<string, CallerHistory & { most: number }>();
+  const callers = new Map<string, Collecting>();
   const byContext = new Map<MemoryState, Map<number, CallerHistory>>();
 
   for (const memory of memories) {
@@ -77,11 +83,15 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
           liveBytes: series(),
           liveBlocks: series(),
           allocations: series(),
+          estimatedBytes: [],
+          estimatedBlocks: [],
           most: -1,
+          made: new Map(),
         };
         callers.set(key, group);
       }
-      group.wasm.add(stacks.key(stack));
+      const wasm = stacks.key(stack);
+      group.wasm.add(wasm);
       known.set(id, group);
       let [allocations, blocks, bytes] = [0, 0, 0];
       for (let i = 0; i + 3 < history.length; i += 4) {
@@ -92,6 +102,7 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
         group.liveBlocks[at]! += nowBlocks - blocks;
         group.liveBytes[at]! += history[i + 3]! - bytes;
         [allocations, blocks, bytes] = [history[i + 1]!, nowBlocks, history[i + 3]!];
+        group.made.set(wasm, Math.max(group.made.get(wasm) ?? 0, bytes));
         if (bytes <= group.most) continue;
         group.most = bytes;
         group.stack = [...wasmPart(stacks.frames(stack)), ...stacks.frames(caller)];
@@ -106,6 +117,7 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
   for (const group of callers.values()) {
     for (const one of [group.liveBytes, group.liveBlocks, group.allocations]) accumulate(one);
   }
+  estimate([...callers.values()]);
   return {
     memories,
     times,
@@ -115,6 +127,41 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
     callers: [...callers.values()],
     callerOf: (memory, context) => byContext.get(memory)?.get(context),
   };
+}
+
+interface Collecting extends CallerHistory {
+  most: number;
+  /** The most that it held of each wasm stack. */
+  made: Map<number, number>;
+}
+
+function estimate(groups: readonly Collecting[]): void {
+  const known = new Map<number, Collecting[]>();
+  for (const group of groups) {
+    group.estimatedBytes = [...group.liveBytes];
+    group.estimatedBlocks = [...group.liveBlocks];
+    if (!group.caller) continue;
+    for (const wasm of group.wasm) {
+      const sharers = known.get(wasm);
+      if (sharers) sharers.push(group);
+      else known.set(wasm, [group]);
+    }
+  }
+  for (const unknown of groups) {
+    if (unknown.caller) continue;
+    for (const wasm of unknown.wasm) {
+      const sharers = known.get(wasm) ?? [];
+      const whole = sharers.reduce((sum, { made }) => sum + (made.get(wasm) ?? 0), 0);
+      if (whole <= 0) continue;
+      for (const sharer of sharers) {
+        const share = (sharer.made.get(wasm) ?? 0) / whole;
+        for (let i = 0; i < unknown.liveBytes.length; i++) {
+          sharer.estimatedBytes[i]! += unknown.liveBytes[i]! * share;
+          sharer.estimatedBlocks[i]! += unknown.liveBlocks[i]! * share;
+        }
+      }
+    }
+  }
 }
 
 /** Times of snapshots, thinned out to those that lie evenly in work; the last one always. */

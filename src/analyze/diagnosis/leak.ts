@@ -37,14 +37,15 @@ export interface Trend {
 export function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefined {
   const { work } = history;
   const last = work.length - 1;
+  const live = caller.estimatedBytes;
   const total = work[last] ?? 0;
   const from = work.findIndex((done) => done >= total * warmUp);
   if (from < 0) return undefined;
   let to = from;
-  for (let i = from; i <= last; i++) if (caller.liveBytes[i]! >= caller.liveBytes[to]!) to = i;
+  for (let i = from; i <= last; i++) if (live[i]! >= live[to]!) to = i;
   const span = work[to]! - work[from]!;
-  const bytes = caller.liveBytes[to]! - caller.liveBytes[from]!;
-  const blocks = caller.liveBlocks[to]! - caller.liveBlocks[from]!;
+  const bytes = live[to]! - live[from]!;
+  const blocks = Math.round(caller.estimatedBlocks[to]! - caller.estimatedBlocks[from]!);
   if (bytes < leastBytes || blocks < leastBlocks || span < total * leastSpan) return undefined;
 
   const marks = [from];
@@ -53,7 +54,7 @@ export function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | 
     const mark = step === steps ? to : work.findIndex((done, i) => i > marks.at(-1)! && done >= due);
     if (mark > marks.at(-1)! && mark <= to) marks.push(mark);
   }
-  const rises = marks.slice(1).map((mark, i) => caller.liveBytes[mark]! - caller.liveBytes[marks[i]!]!);
+  const rises = marks.slice(1).map((mark, i) => live[mark]! - live[marks[i]!]!);
   if (rises.length < leastSteps) return undefined;
   const rising = rises.filter((rise) => rise > 0).length / rises.length;
   if (rising < leastRising || Math.max(...rises) > largestStep * bytes) return undefined;
@@ -87,11 +88,13 @@ function leak({ module, history }: Subject, caller: CallerHistory, trend: Trend)
   const made = caller.allocations[to]! - caller.allocations[from]!;
   const time = history.times[to]! - history.times[from]!;
   const name = callerName(caller.caller);
+  const sampled = caller.estimatedBytes[end]! > 1.02 * held;
   const grew =
     `What it holds grew by ${formatBytes(bytes)} in ${countOf(blocks, "block")} in ${formatDuration(time)}` +
-    `${time > 0 ? `, ${formatBytes((bytes * 1000) / time)} a second` : ""}, in step with the work done.`;
+    `${time > 0 ? `, ${formatBytes((bytes * 1000) / time)} a second` : ""}, in step with the work done` +
+    `${sampled ? " (callers are sampled: blocks of unknown ones are counted in proportion)" : ""}.`;
   const freed =
-    made > 0
+    made > 0 && !sampled
       ? `Of ${countOf(made, "block")} that it made in that time ${formatShare(blocks, made)} stayed.`
       : "";
   const common = {
@@ -101,7 +104,7 @@ function leak({ module, history }: Subject, caller: CallerHistory, trend: Trend)
     ...(caller.caller && { caller: caller.caller }),
     stack: caller.stack,
   };
-  if (held < caller.liveBytes[to]! / 2) {
+  if (caller.estimatedBytes[end]! < caller.estimatedBytes[to]! / 2) {
     return {
       kind: "late-release",
       severity: "warning",
