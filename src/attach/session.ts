@@ -65,6 +65,8 @@ export class Session {
   #start: number;
   #recorders = 0;
   #nextSnapshot: number;
+  /** Milliseconds that a snapshot takes. */
+  #snapshotCost = 0;
   /** When sizes were last read from the memories themselves. */
   #lastLook: number;
   #busy = false;
@@ -361,7 +363,9 @@ export class Session {
     } finally {
       this.#busy = false;
       const end = now();
-      this.#nextSnapshot = end + Math.max(this.#pause(end - this.#start), (end - time) * snapshotPause);
+      // One that took long may only have been interrupted: it counts when the next ones do so too.
+      this.#snapshotCost = Math.min(end - time, 2 * this.#snapshotCost + 0.5);
+      this.#nextSnapshot = end + Math.max(this.#pause(end - this.#start), this.#snapshotCost * snapshotPause);
     }
   }
 

@@ -22,6 +22,12 @@ export function nextStep(report: Report, directory: string): string {
           "name its allocator with `linmem run --allocator malloc=NAME,free=NAME`."
       : "no blocks were recorded, only growth: look at who asked for it.";
   }
+  if (report.findings.some(({ kind }) => kind === "leak")) {
+    return (
+      "mend what the diagnosis names, record the same run again, and compare the two: " +
+      "`linmem diff before.linmem after.linmem`."
+    );
+  }
   const totals = liveTotals(report);
   const { caller, module } = liveCallers(report).find(({ caller }) => caller.frame) ?? {};
   if (totals.blocks === 0 || totals.bytes * 20 < totals.peakBytes) {

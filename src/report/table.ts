@@ -36,7 +36,8 @@ export function tableReport(
   const matching = all
     .filter(({ module, context }) => matches(module, context, filter))
     .sort((a, b) => figures[sort](b.context) - figures[sort](a.context));
-  const rows = matching.slice(0, top).map(({ module, context }) => row(page, module, context));
+  const several = new Set(all.map(({ module }) => module)).size > 1;
+  const rows = matching.slice(0, top).map(({ module, context }) => row(page, module, context, several));
   const { bold, cyan } = page.colors;
   if (rows.length === 0) {
     page.line(
@@ -70,7 +71,7 @@ export function tableReport(
         "made by",
         "at",
         "in",
-        "module",
+        several ? "module" : "",
       ],
       indent: 0,
     },
@@ -80,7 +81,7 @@ export function tableReport(
   return page.toString();
 }
 
-function row(page: Page, module: ModuleReport, context: ContextReport): string[] {
+function row(page: Page, module: ModuleReport, context: ContextReport, several: boolean): string[] {
   const caller = callerFrame(context.stack);
   const inner = context.stack.find((frame) => frame.kind === "wasm" && !isAllocatorFrame(frame, module));
   return [
@@ -93,7 +94,7 @@ function row(page: Page, module: ModuleReport, context: ContextReport): string[]
     caller ? functionName(caller) : "(caller not captured)",
     caller ? lineLocation(caller, page.directory) : "",
     inner ? functionName(inner) : "",
-    moduleName(module),
+    several ? moduleName(module) : "",
   ];
 }
 

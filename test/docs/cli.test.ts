@@ -26,13 +26,14 @@ function run(args: readonly string[]): string {
   return stdout + stderr;
 }
 
-/** A line without what differs from run to run: figures and the room they take, the platform. */
+/** A line without what differs from run to run: figures and the room they take, charts, the platform. */
 function mask(line: string): string {
   return line
     .replace(/\bnode \S*main\.js report/, "linmem report")
     .replace(/, \w+ \w+, ran .* exit/, ", PLATFORM, ran TIME, exit")
     .replaceAll(/\d+(?:[.,]\d+)* (?:ms|s)\b/g, "TIME")
     .replaceAll(/\d+(?:[.,]\d+)*/g, "N")
+    .replaceAll(/[▁▂▃▄▅▆▇█]+/g, "CHART")
     .replaceAll(/ +/g, " ");
 }
 
@@ -50,7 +51,7 @@ describe("docs/cli.md", () => {
 
   test("shows every command at work", () => {
     const commands = new Set(blocks.map(([, command]) => command.split(" ")[0]));
-    assert.deepEqual([...commands].sort(), ["inspect", "instrument", "report", "run"]);
+    assert.deepEqual([...commands].sort(), ["diff", "inspect", "instrument", "report", "run", "table"]);
   });
 
   for (const [, command, output] of blocks) {
@@ -69,7 +70,7 @@ describe("docs/cli.md", () => {
   });
 
   test("names every option", () => {
-    for (const name of ["run", "report", "inspect", "instrument"]) {
+    for (const name of ["run", "report", "table", "diff", "inspect", "instrument"]) {
       const section = text.split(/^## /m).find((part) => part.startsWith(`linmem ${name}\n`)) ?? "";
       const options = run([name, "--help"]).matchAll(/^ {2}(-[^ ].*?) {2,}/gm);
       for (const [, option] of options) {

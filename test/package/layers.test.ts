@@ -28,6 +28,7 @@ const layers = {
   cli: "src/cli/run.ts",
   index: "src/index.ts",
   "index-node": "src/index-node.ts",
+  "report.ts": "src/report.ts",
 };
 type Layer = keyof typeof layers;
 const names = Object.keys(layers) as Layer[];
@@ -46,9 +47,12 @@ const allowed: Record<Layer, Layer[]> = {
   attach: ["errors", "instrument", "recorder", "profile"],
   testing: ["errors", "attach", "analyze", "report"],
   ui: [],
-  cli: names.filter((name) => name !== "ui" && name !== "index" && name !== "index-node"),
+  cli: names.filter(
+    (name) => name !== "ui" && name !== "index" && name !== "index-node" && name !== "report.ts",
+  ),
   index: ["errors", "memory"],
   "index-node": ["index", "memory"],
+  "report.ts": ["errors", "profile", "analyze", "report"],
 };
 const allowedTypes: Partial<Record<Layer, Layer[]>> = {
   recorder: ["profile"],

@@ -24,7 +24,7 @@ const leastBytes = 512;
 const leastShare = 0.01;
 
 /** How a series grew between two moments. */
-export interface Trend {
+interface Trend {
   from: number;
   to: number;
   bytes: number;
@@ -34,7 +34,7 @@ export interface Trend {
 }
 
 /** The steady growth of what a caller holds; undefined when there is none. */
-export function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefined {
+function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefined {
   const { work } = history;
   const last = work.length - 1;
   const live = caller.estimatedBytes;

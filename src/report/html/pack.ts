@@ -2,12 +2,12 @@
 // words passes `clean` here, once: the page shows it as text and nothing else.
 import type { Details } from "../../analyze/details.js";
 import { callerFrame } from "../../analyze/frames.js";
-import type { FrameReport, ModuleReport, Report } from "../../analyze/report.js";
+import type { Finding, FrameReport, ModuleReport, Report } from "../../analyze/report.js";
 import { ending } from "../facts.js";
 import { clean } from "../format.js";
-import { commandLine, moduleName } from "../frames.js";
+import { commandLine, functionName, lineLocation, moduleName } from "../frames.js";
 import { Columns } from "./columns.js";
-import type { GrowData, ModuleData, ProfileData, ReportData } from "./data.js";
+import type { FindingData, GrowData, ModuleData, ProfileData, ReportData } from "./data.js";
 import { packMemory } from "./pack-memory.js";
 import { StackTree } from "./stack-tree.js";
 
@@ -111,8 +111,26 @@ function packProfile(
       ),
     memoriesLeft: Math.max(0, memories.length - mostMemories),
     grows: grows(report, tree),
-    findings: [],
+    findings: report.findings.map((finding) => findingData(finding, report, directory)),
     warnings: report.warnings.map(({ message }) => clean(message)),
+  };
+}
+
+const weights = { problem: "problem", warning: "advice", note: "fact" } as const;
+
+function findingData(
+  { severity, title, evidence, advice, caller, module }: Finding,
+  { modules }: Report,
+  directory: string,
+): FindingData {
+  const about = modules.length > 1 ? modules.find(({ id }) => id === module) : undefined;
+  const line = caller && `${functionName(caller)} at ${lineLocation(caller, directory)}`;
+  return {
+    severity: weights[severity],
+    title: clean(title),
+    evidence: evidence.map(clean),
+    where: [...(about ? [moduleName(about)] : []), ...(line ? [line] : [])].join(": "),
+    advice: clean(advice),
   };
 }
 
