@@ -152,7 +152,8 @@ describe("Rust lines", () => {
     await profileOf(notes);
     const ended = await sandbox.linmem(["report", "p.linmem"], { COLUMNS: "160" });
     assert.equal(ended.code, 0, ended.stderr);
-    const parse = ended.stdout.split("\n").find((text) => text.includes("notes::Note::parse "));
+    const [, stacks = ""] = ended.stdout.split("Live at the end, by stack");
+    const parse = stacks.split("\n").find((text) => text.includes("notes::Note::parse "));
     assert.match(parse ?? "", new RegExp(` examples/rust-debug/notes\\.rs:${lineOf("words.push(")}:13$`));
     assert.match(ended.stdout, / library\/alloc\/src\/slice\.rs:\d+:\d+$/m);
   });

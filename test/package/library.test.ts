@@ -1,7 +1,7 @@
 // The library of the packed tarball, in Node, Chromium and Firefox. Reads dist/, so build first (`npm test` does).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -37,6 +37,24 @@ test("the library of the tarball works in Node", async () => {
   const found = JSON.parse(stdout);
   assert.equal(found.fourGiB, true);
   assert.equal(found.resident, existsSync("/proc/self/smaps"));
+});
+
+test("linmem/report of the tarball reads, diagnoses and compares profiles", async () => {
+  const profile = fileURLToPath(new URL("../fixtures/profiles/photon.linmem", import.meta.url));
+  const program = `
+    const name = "linmem/report";
+    const { readProfile, diagnose, report, formatReport, diff } = await import(name);
+    const profile = await readProfile(${JSON.stringify(profile)});
+    const made = report(profile);
+    const kinds = diagnose(profile).map(({ kind }) => kind);
+    console.log(JSON.stringify([kinds, made.modules.length, formatReport(made).split("\\n")[0], diff(made, made).rows]));
+    await readProfile("nowhere.linmem").catch((error) => console.log(error.code, error.message));`;
+  writeFileSync(join(folder, "package", "report.mjs"), program);
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
+  const { stdout } = await run(process.execPath, [join(folder, "package", "report.mjs")]);
+  const [found, error] = stdout.split("\n");
+  assert.deepEqual(JSON.parse(found!), [["too-short"], 1, "node app.mjs --size large", []]);
+  assert.equal(error, "ERR_LINMEM_PROFILE cannot read nowhere.linmem: there is no such file");
 });
 
 test("the library of the tarball works in Chromium, without a bundler", { skip: noChromium }, async () => {
