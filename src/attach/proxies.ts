@@ -85,7 +85,8 @@ function asEngine<T>(call: () => T, from: AnyFunction): T {
     return call();
   } catch (error) {
     if (isEngineError(error)) hideFrames(error, from);
-    throw error;
+    // The comment below is one that node looks for: else it shows this line above an uncaught error.
+    throw error; // node-do-not-add-exception-line
   }
 }
 

@@ -45,6 +45,8 @@ export interface SessionOptions {
   open(): RecordSink | undefined;
   /** Whether a thread of this process has opened it. */
   begun(): boolean;
+  /** Adds milliseconds to those that all threads of this process took for captures, and returns the sum. */
+  addCaptureTime?(milliseconds: number): number;
 }
 
 export class Session {
@@ -407,8 +409,9 @@ export class Session {
     this.#lastLook = Number.NEGATIVE_INFINITY;
     this.snapshot();
     this.#writeBlocks();
+    const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
     if (this.#options.thread !== 0) return;
     if (this.#options.begun()) this.#activate();
-    this.write({ type: "end", time: this.#options.now(), exit, captureTime: this.#budget.total });
+    this.write({ type: "end", time: this.#options.now(), exit, captureTime });
   }
 }

@@ -8,7 +8,7 @@ import { maximumSites } from "./limits.js";
 import { bodyHolds } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
 import type { CallSite } from "./v8-stacks.js";
-import { wasmFunctionIndex } from "./v8-stacks.js";
+import { scriptFunctionName, wasmFunctionIndex } from "./v8-stacks.js";
 
 /** A code position on a stack. */
 export interface Site {
@@ -99,10 +99,9 @@ export class Sites {
     const column = callSite.getColumnNumber() ?? 0;
     const hidden = file.startsWith("node:internal/") || this.isOwn(callSite);
     const source = hidden ? undefined : this.#options.sourcePosition?.(file, line, column, callSite);
-    const name = callSite.getFunctionName() ?? "";
     const frame: Frame = {
       kind: "js",
-      function: name !== "" && callSite.isConstructor?.() ? `new ${name}` : name,
+      function: scriptFunctionName(callSite),
       ...(source ?? { file: this.#options.path(file), line, column }),
     };
     return { number: this.#next++, frame, module: 0, hidden };

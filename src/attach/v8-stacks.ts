@@ -15,6 +15,9 @@ export interface CallSite {
   getFunctionName(): string | null;
   getTypeName?(): string | null;
   isConstructor?(): boolean;
+  /** Where the function begins, in the script that the engine runs. */
+  getEnclosingLineNumber?(): number | null;
+  getEnclosingColumnNumber?(): number | null;
   getLineNumber(): number | null;
   getColumnNumber(): number | null;
   /** Offset in the script, or in the module for a wasm frame. */
@@ -68,6 +71,14 @@ export function captureCallSites(from: AnyFunction, limit = maximumStackFrames):
 export function wasmFunctionIndex(site: CallSite): number {
   const match = /wasm-function\[(\d+)\]/.exec(site.toString());
   return match ? Number(match[1]) : -1;
+}
+
+/** Name of a JavaScript call site's function: `new Parser` for a constructor, `(module)` for code outside of functions. */
+export function scriptFunctionName(site: CallSite): string {
+  const name = site.getFunctionName() ?? "";
+  if (name !== "") return site.isConstructor?.() ? `new ${name}` : name;
+  // No function that could be called begins at a script's first character: that takes a parenthesis or a name.
+  return site.getEnclosingLineNumber?.() === 1 && site.getEnclosingColumnNumber?.() === 1 ? "(module)" : "";
 }
 
 /**

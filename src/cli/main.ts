@@ -2,7 +2,7 @@
 // The command line. One file per command; this one registers them and alone decides the exit code:
 // 0 done, 2 an expected failure (one line on standard error), 70 a fault of linmem's own, and for `run`
 // whatever the profiled program ended with.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LinmemError } from "../errors.js";
 import { diffCommand } from "./diff.js";
@@ -25,7 +25,9 @@ const program = new Command("linmem")
   .helpCommand(false)
   .showHelpAfterError(false)
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(oneLine(text.replace(/^error: /, ""))) })
+  .configureOutput({
+    outputError: (text, write) => write(oneLine(advise(text.replace(/^error: |\.?\s*$/g, "")))),
+  })
   // Options of `linmem` itself stand before the command, so that `run` can leave those after it to node.
   .enablePositionalOptions()
   .addHelpText("after", "\nlinmem <command> --help says more about a command.");
@@ -44,6 +46,20 @@ for (const command of [
 /** A message as the one line that goes to standard error. */
 function oneLine(message: string): string {
   return `linmem: ${message.trim().replaceAll(/\s*\n\s*/g, " ")}\n`;
+}
+
+/** A message of commander's, which says what is wrong, with what to do about it. */
+function advise(message: string): string {
+  const [, option, value, reason] =
+    /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '(.*)' is invalid\. (.+?)\.?$/s.exec(message) ?? [];
+  if (option) return `${option} ${value}: ${reason.replace(/^Allowed choices are/, "choose from")}`;
+  const command = process.argv[2] ?? "";
+  const known = program.commands.some((one) => one.name() === command);
+  if (known) return `${message}; linmem ${command} --help shows what it takes`;
+  if (message.startsWith("unknown command") && existsSync(command)) {
+    return `${message}; to run a program: linmem run ${command}`;
+  }
+  return `${message}; linmem --help lists the commands`;
 }
 
 function fail(error: unknown): void {

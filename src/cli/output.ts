@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { basename, relative } from "node:path";
 import type { WriteStream } from "node:tty";
 import { UsageError } from "../errors.js";
@@ -38,8 +39,14 @@ export function ownCommand(script: string, folder: string): string {
 
 /** Why a file could not be made: its folder is missing, it exists already (`--force` overwrites it), or else. */
 export function cannotWrite(path: string, error: unknown): UsageError {
-  const { code } = error as NodeJS.ErrnoException;
-  const reason = code === "ENOENT" ? "there is no such folder" : systemReason(error);
-  const advice = code === "EEXIST" ? "; --force overwrites it" : "";
+  let { code } = error as NodeJS.ErrnoException;
+  // The system says first that it exists, but --force would not help.
+  if (
+    (code === "EEXIST" || code === "ERR_FS_EISDIR") &&
+    statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  )
+    code = "EISDIR";
+  const reason = code === "ENOENT" ? "there is no such folder" : systemReason({ ...(error as object), code });
+  const advice = code === "EEXIST" ? "; --force overwrites it" : code === "EISDIR" ? "; name a file" : "";
   return new UsageError(`cannot write ${path}: ${reason}${advice}`, { cause: error });
 }

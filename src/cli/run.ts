@@ -88,7 +88,7 @@ const optionsWithValue = new Set(
   --input-type --inspect-port --icu-data-dir --openssl-config --redirect-warnings --trace-event-categories
   --trace-event-file-pattern --report-directory --report-dir --report-filename --diagnostic-dir --watch-path
   --dns-result-order --unhandled-rejections --disable-warning --experimental-default-type --cpu-prof-dir
-  --heap-prof-dir --test-name-pattern --test-reporter --test-reporter-destination --test-concurrency
+  --cpu-prof-name --cpu-prof-interval --heap-prof-dir --heap-prof-name --heap-prof-interval --test-name-pattern --test-reporter --test-reporter-destination --test-concurrency
   --localstorage-file --experimental-sea-config --build-sea --stack-trace-limit --max-http-header-size
   --secure-heap --secure-heap-min --tls-cipher-list --tls-keylog --allow-fs-read --allow-fs-write`.split(
     /\s+/,
@@ -104,7 +104,12 @@ function findScript(program: readonly string[]): string | undefined {
     const argument = program[i];
     if (argument === "--") return program[i + 1];
     if (argument === "-" || optionsWithoutScript.test(argument)) return undefined;
-    if (!argument.startsWith("-")) return argument;
+    if (!argument.startsWith("-")) {
+      if (i === 0 || existsSync(argument) || program[i - 1].includes("=")) return argument;
+      // Maybe the value of an option that isn't known here: then a script that exists comes next.
+      const next = program[i + 1];
+      return next !== undefined && existsSync(next) ? next : argument;
+    }
     if (optionsWithValue.has(argument)) i++;
   }
   return undefined;
@@ -144,7 +149,7 @@ function checkOutput({ out, force }: RunCommandOptions): string | undefined {
     try {
       rmSync(path, { force: true });
     } catch (error) {
-      throw new UsageError(`cannot overwrite ${out}: ${systemReason(error)}`, { cause: error });
+      throw cannotWrite(out, error);
     }
   }
   try {

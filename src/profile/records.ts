@@ -248,7 +248,7 @@ export interface EndRecord {
   time: number;
   /** Exit code, or the name of the signal. */
   exit: number | string;
-  /** Milliseconds spent on capturing stacks. */
+  /** Milliseconds that capturing stacks took, in all threads that have ended. */
   captureTime: number;
 }
 

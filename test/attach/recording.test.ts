@@ -33,13 +33,13 @@ function byHand() {
 start(); byHand();`,
     );
     const [byInstance, byHand] = ofType(records, "memory");
-    assert.deepEqual(stack(records, byInstance.stack), ["start where.mjs:4", " where.mjs:9"]);
-    assert.deepEqual(stack(records, byHand.stack), ["byHand where.mjs:7", " where.mjs:9"]);
+    assert.deepEqual(stack(records, byInstance.stack), ["start where.mjs:4", "(module) where.mjs:9"]);
+    assert.deepEqual(stack(records, byHand.stack), ["byHand where.mjs:7", "(module) where.mjs:9"]);
     assert.deepEqual([byHand.initialPages, byHand.maximumPages, byHand.shared], [3, 7, false]);
     assert.deepEqual([byInstance.initialPages, byInstance.maximumPages], [1, null]);
     const [instance] = ofType(records, "instance");
     assert.deepEqual(instance.memories, [byInstance.id]);
-    assert.deepEqual(stack(records, instance.stack), ["start where.mjs:4", " where.mjs:9"]);
+    assert.deepEqual(stack(records, instance.stack), ["start where.mjs:4", "(module) where.mjs:9"]);
   });
 
   test("are seen whichever way a module comes", async () => {
@@ -112,8 +112,8 @@ ask();`,
         [1, 1, true],
       ],
     );
-    assert.deepEqual(grows[0].stack, ["grow grow.mjs:4", " grow.mjs:5"]);
-    assert.match(grows[2].stack.join(), /^\S* grow.mjs:0,ask grow.mjs:8, grow.mjs:9$/);
+    assert.deepEqual(grows[0].stack, ["grow grow.mjs:4", "(module) grow.mjs:5"]);
+    assert.match(grows[2].stack.join(), /^\S* grow.mjs:0,ask grow.mjs:8,\(module\) grow.mjs:9$/);
     const last = ofType(records, "snapshot").findLast(({ memory }) => memory === 2);
     assert.equal(last?.pages, 2);
   });
@@ -131,10 +131,12 @@ if (isMainThread) {
   const module = await WebAssembly.compile(modules.memory);
   for (const options of [{}, { env: {} }, { execArgv: [] }, { env: { A: "1" }, execArgv: ["--no-warnings"] }]) {
     const thread = new Worker(new URL(import.meta.url), options);
+    // Both may come before anything that waits for the first goes on.
+    const exit = once(thread, "exit");
     thread.postMessage(module);
     const answer = await once(thread, "message");
     if (answer !== "0 imports, 0 sections, " + (options.execArgv ?? [])) throw new Error(answer);
-    await once(thread, "exit");
+    await exit;
   }
 } else {
   const module = await once(parentPort, "message");
@@ -149,6 +151,20 @@ if (isMainThread) {
     assert.equal(new Set(ofType(records, "module").map(({ thread }) => thread)).size, 4);
     assert.equal(ofType(records, "header").length, 1);
     assert.equal(ofType(records, "end").length, 1);
+  });
+
+  test("count with what their captures took, and have the command line of the process", async () => {
+    const records = await profile(
+      "only-worker.mjs",
+      `${worker}
+if (isMainThread) await once(new Worker(new URL(import.meta.url), { argv: ["own"] }), "exit");
+else new WebAssembly.Instance(new WebAssembly.Module(modules.memory));`,
+    );
+    const [end] = ofType(records, "end");
+    assert.ok(end.captureTime > 0, "the main thread captured nothing");
+    const [{ argv }] = ofType(records, "header");
+    assert.match(argv[1], /only-worker\.mjs$/);
+    assert.equal(argv.length, 2);
   });
 
   test("share memories, whose growth is noticed", async () => {

@@ -99,7 +99,18 @@ describe("linmem inspect", () => {
     [
       "foreign",
       (file) => writeFileSync(file, "hello"),
-      /cannot decode .*: magic header not detected \(at offset 0x0\)/,
+      /cannot decode .*: magic header not detected \(at offset 0x0\); give a WebAssembly module in its binary form/,
+    ],
+    ["hollow", (file) => writeFileSync(file, ""), /cannot decode .*; it is empty/],
+    [
+      "textual",
+      (file) => writeFileSync(file, ";; comment\n(module)"),
+      /cannot decode .*; it is WebAssembly text: wat2wasm/,
+    ],
+    [
+      "profile instead of a",
+      (file) => writeFileSync(file, readFileSync(join(root, "test/fixtures/profiles/photon.linmem"))),
+      /cannot decode .*; it is a profile: give it to linmem report/,
     ],
     [
       "truncated",

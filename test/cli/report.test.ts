@@ -123,11 +123,17 @@ describe("what can't be done is said in one line, with exit code 2", () => {
     ["an empty file", ["report", `${profiles}/empty.linmem`], /empty\.linmem is empty/],
     ["a foreign file", ["report", `${profiles}/foreign.linmem`], /is not a linmem profile/],
     ["a newer version", ["report", `${profiles}/newer.linmem`], /version 99.*update linmem/],
-    ["no file", ["report"], /missing required argument 'profile'/],
-    ["an unknown format", ["report", "x", "--format", "xml"], /'xml' is invalid.*text, json/],
+    ["no file", ["report"], /missing required argument 'profile'; linmem report --help shows/],
+    ["an unknown format", ["report", "x", "--format", "xml"], /--format xml: choose from text, json/],
     ["a --top of nothing", ["report", "x", "--top", "0"], /--top.*whole number/],
-    ["an unknown option", ["report", "x", "--nope"], /unknown option '--nope'/],
+    ["an unknown option", ["report", "x", "--nope"], /unknown option '--nope'.*; linmem report --help shows/],
     ["an unknown command", ["reprot"], /unknown command 'reprot'.*report/],
+    [
+      "a program without `run`",
+      ["bench/main.ts"],
+      /unknown command .*; to run a program: linmem run bench\/main\.ts$/m,
+    ],
+    ["two profiles", ["report", "x", "y"], /got 2; linmem report --help/],
   ];
   for (const [title, args, message] of failures) {
     test(title, () => {

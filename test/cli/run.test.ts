@@ -23,6 +23,14 @@ describe("the program", () => {
     assert.match(profiled.stdout, /--out.*x.*--.*--force/s);
   });
 
+  test("is found behind an option's value, whether linmem knows the option or not", async () => {
+    const script = sandbox.write("last.mjs", "console.log(process.execArgv.join(' '));");
+    for (const option of ["--cpu-prof-interval", "--max-old-space-size"]) {
+      const { native, profiled } = await sandbox.both(["--cpu-prof", option, "500", script]);
+      assert.deepEqual([profiled.code, profiled.stdout], [native.code, native.stdout], profiled.stderr);
+    }
+  });
+
   test("has the streams", async () => {
     const script = sandbox.write(
       "cat.mjs",
@@ -250,6 +258,12 @@ describe("bad input: one line, exit code 2, and nothing ran", () => {
       "cannot run nowhere.mjs: there is no such file",
     ],
     ["a missing command", ["--", "no-such-command"], "cannot run no-such-command: there is no such file"],
+    ["a folder as output", ["--out", ".", "ran.mjs"], "cannot write .: it is a directory; name a file"],
+    [
+      "a folder as output, by force",
+      ["--force", "--out", ".", "ran.mjs"],
+      "cannot write .: it is a directory; name a file",
+    ],
     ["no program", [], "nothing to run: name a script, or -- and a command"],
     [
       "an output in no folder",
@@ -258,7 +272,11 @@ describe("bad input: one line, exit code 2, and nothing ran", () => {
     ],
     ["an unknown role", ["--allocator", "mallok=x", "ran.mjs"], /there is no role mallok/],
     ["an allocator without function", ["--allocator", "malloc", "ran.mjs"], /give role=function/],
-    ["an interval that is none", ["--interval", "x", "ran.mjs"], /give a number of milliseconds/],
+    [
+      "an interval that is none",
+      ["--interval", "x", "ran.mjs"],
+      "--interval x: give a number of milliseconds from 10 on",
+    ],
   ] as const) {
     test(what, async () => {
       sandbox.write("ran.mjs", `${instance}console.log("ran");`);

@@ -17,14 +17,17 @@ export interface ProcessState {
   paths: string[];
   /** Milliseconds since 1970 at which recording began. */
   time: number;
-  /** `[state, index of the path]`. */
+  /** Arguments of the process. Some worker threads (of loaders) have others. */
+  argv: string[];
+  /** `[state, index of the path, microseconds that captures took]`, as 32-bit integers. */
   shared: SharedArrayBuffer;
 }
 
 const state = { none: 0, beginning: 1, ready: 2, failed: 3 } as const;
 
 export function newProcessState(options: RunOptions, time: number): ProcessState {
-  return { options, paths: profilePaths(options), time, shared: new SharedArrayBuffer(8) };
+  const { argv } = process;
+  return { options, paths: profilePaths(options), time, argv, shared: new SharedArrayBuffer(12) };
 }
 
 /** Where the profile of this process goes. */
@@ -43,6 +46,12 @@ function profilePaths({ out, folder, launcher, script }: RunOptions): string[] {
 /** Whether a thread of this process has begun the profile. */
 export function isBegun({ shared }: ProcessState): boolean {
   return Atomics.load(new Int32Array(shared), 0) === state.ready;
+}
+
+/** Adds to the time that captures took in all threads, and returns the sum, in milliseconds. */
+export function addCaptureTime({ shared }: ProcessState, milliseconds: number): number {
+  const microseconds = Math.round(milliseconds * 1000);
+  return (Atomics.add(new Int32Array(shared), 2, microseconds) + microseconds) / 1000;
 }
 
 /** Opens the profile of this process, or begins it. Undefined when that is impossible. */
@@ -65,12 +74,12 @@ export function openProfile(process_: ProcessState): ProfileFileWriter | undefin
 }
 
 function beginProfile(
-  { paths, time, options }: ProcessState,
+  { paths, time, options, argv }: ProcessState,
   shared: Int32Array,
 ): ProfileFileWriter | undefined {
   for (const [index, path] of paths.entries()) {
     try {
-      const writer = ProfileFileWriter.create(path, header(time));
+      const writer = ProfileFileWriter.create(path, header(time, argv));
       Atomics.store(shared, 1, index);
       notify(options, "profile", path);
       return writer;
@@ -81,7 +90,7 @@ function beginProfile(
   return undefined;
 }
 
-function header(time: number): HeaderRecord {
+function header(time: number, argv: string[]): HeaderRecord {
   const manifest = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
   return {
     type: "header",
@@ -92,7 +101,7 @@ function header(time: number): HeaderRecord {
     pid: process.pid,
     engine: { name: "node", version: process.version },
     platform: `${process.platform} ${process.arch}`,
-    argv: process.argv,
+    argv,
   };
 }
 

@@ -11,7 +11,14 @@ import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
 import type { ProcessState } from "./profile-output.js";
-import { isBegun, keepSymbols, newProcessState, notify, openProfile } from "./profile-output.js";
+import {
+  addCaptureTime,
+  isBegun,
+  keepSymbols,
+  newProcessState,
+  notify,
+  openProfile,
+} from "./profile-output.js";
 import { readRunOptions } from "./run-options.js";
 import { filePath, ownFiles, sourcePosition } from "./scripts.js";
 import { shareSession } from "./shared-session.js";
@@ -54,6 +61,7 @@ function attach(state: ProcessState): void {
     interval: options.interval,
     open: () => openProfile(state),
     begun: () => isBegun(state),
+    addCaptureTime: (milliseconds) => addCaptureTime(state, milliseconds),
   });
   patchWebAssembly(session);
   shareSession(session, globalThis);

@@ -19,9 +19,10 @@ export function resolveOverride(module: Module, { role, target }: AllocatorOverr
   }
   const index = findFunction(module, target);
   if (index === undefined) {
-    throw new UsageError(
-      `${option}: the module has no export or function of that name${fitting(module, role)}`,
-    );
+    const missing = /^\d+$/.test(target)
+      ? `the module has no function of that index, its last is ${module.functionCount - 1}`
+      : "the module has no export or function of that name";
+    throw new UsageError(`${option}: ${missing}${fitting(module, role)}`);
   }
   if (index < module.importedFunctionCount) {
     throw new UsageError(`${option}: that function is imported, only the module's own can be hooked`);
