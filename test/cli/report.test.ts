@@ -133,7 +133,7 @@ describe("what can't be done is said in one line, with exit code 2", () => {
       ["bench/main.ts"],
       /unknown command .*; to run a program: linmem run bench\/main\.ts$/m,
     ],
-    ["two profiles", ["report", "x", "y"], /got 2; linmem report --help/],
+    ["two modules", ["inspect", "x", "y"], /got 2; linmem inspect --help/],
   ];
   for (const [title, args, message] of failures) {
     test(title, () => {
