@@ -54,7 +54,10 @@ const sharedAddresses = 3;
 const fewAddresses = 8;
 /** Cores call few functions: for pages, locks, error numbers, and parts of their own where little was inlined. */
 const mostCallees = 32;
-/** Parts of its own that `malloc` has to share with `free`, where the state's address is an argument. */
+/**
+ * Parts of its own that `malloc` has to share with `free`, where the state's address is an argument; where a third
+ * function calls both, as the one that resizes does, one such part is enough: others may have been inlined.
+ */
 const sharedCallees = 3;
 /** A function that only passes its arguments on. */
 const wrapperInstructions = 12;
@@ -218,7 +221,8 @@ class Search {
       const needed = state.size < fewAddresses ? Math.min(1, state.size) : sharedAddresses;
       if (withSelf) {
         // no static state: the helpers that both call have to tell
-        if (byConstants && countShared(facts.callees, malloc.facts.callees) >= sharedCallees)
+        const parts = this.#haveCaller(malloc.index, index) ? 1 : sharedCallees;
+        if (byConstants && countShared(facts.callees, malloc.facts.callees) >= parts)
           found.push(this.#candidate(index, malloc.library));
       } else if (byConstants && shared >= (malloc.library === "emmalloc" ? 2 : needed)) {
         found.push(this.#candidate(index, malloc.library));
@@ -229,6 +233,12 @@ class Search {
     // one that takes the address alone is nearer to the core than one that takes size and alignment
     const fewest = Math.min(...direct.map(({ parameters }) => parameters));
     return direct.filter(({ parameters }) => parameters === fewest);
+  }
+
+  /** Whether some function calls both. */
+  #haveCaller(one: number, other: number): boolean {
+    const callers = new Set(this.#graph.callers(one));
+    return this.#graph.callers(other).some((caller) => callers.has(caller));
   }
 
   /** Whether the allocator's header lies directly in front of the address that a function takes. */

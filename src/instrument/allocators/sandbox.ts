@@ -27,9 +27,9 @@ const { Module: EngineModule, Instance, Memory, Table, Global } = WebAssembly;
 /** Calls and rounds of loops that one call may take, and one that prepares the module. */
 const fuelOfCall = 60_000;
 const fuelOfPreparation = 2_000_000;
-/** How far below the functions to try others are copied, and how many. */
-const copiedDepth = 32;
-const copiedFunctions = 6000;
+/** How far below the functions to try others are copied, and how many: for a first look, and for a whole search. */
+const nearest = { depth: 6, functions: 60 } as const;
+const whole = { depth: 32, functions: 6000 } as const;
 /** Pages that the memory may grow by: a wild size then traps instead of filling gigabytes. */
 const mostGrowth = 1024;
 /** Functions of one type in tables; where there are more, calls of that type lead nowhere. */
@@ -68,27 +68,36 @@ export interface SandboxOptions {
   globals?: readonly number[];
   /** Functions without parameters that are called first, as a program would. */
   prepare?: readonly number[];
+  /** Only what is called directly and nearby: a copy that is quickly made, in which calls through tables trap. */
+  near?: boolean;
 }
 
 /** What trials may use up together. The same everywhere, so that results don't depend on the machine's speed. */
 export class Fuel {
   #left: number;
+  readonly #source: Fuel | undefined;
 
-  constructor(left: number) {
+  /** @param source what it is taken from as it is used */
+  constructor(left: number, source?: Fuel) {
     this.#left = left;
+    this.#source = source;
   }
 
   get empty(): boolean {
-    return this.#left <= 0;
+    return this.#left <= 0 || (this.#source?.empty ?? false);
   }
 
   use(amount: number): void {
     this.#left -= amount;
+    this.#source?.use(amount);
   }
 }
 
-/** What else takes time, as so many rounds of a loop: an instance, a trap, a page more of memory, a byte of code. */
-const costs = { instance: 20_000, trap: 2000, growth: 20_000, byte: 2 } as const;
+/**
+ * What else takes time, as so many rounds of a loop of about 2 ns: an instance, a trap, a page more of memory, a
+ * byte of a copy that is made and compiled.
+ */
+const costs = { instance: 150_000, trap: 5000, growth: 20_000, byte: 10 } as const;
 
 /** undefined where the engine doesn't take the part, or it has no memory, or too much data. */
 export function makeSandbox(
@@ -124,9 +133,9 @@ function widthsOf(module: Module, index: number): boolean[] {
 function partOf(
   module: Module,
   graph: CallGraph,
-  { roots, blocked, globals: asked = [] }: SandboxOptions,
+  { roots, blocked, globals: asked = [], near = false }: SandboxOptions,
 ): Uint8Array<ArrayBuffer> {
-  const kept = reachable(module, graph, roots);
+  const kept = reachable(module, graph, roots, near);
   const fuel = module.importedGlobalCount + module.globals.length;
   const { bodies, importedFunctionCount } = module;
   const code = new CodeWriter(1 << 16);
@@ -150,7 +159,7 @@ function partOf(
     { name: memoryName, kind: externalKind.memory, index: 0 },
     { name: fuelName, kind: externalKind.global, index: fuel },
   ];
-  const dropped: readonly number[] = [sectionId.custom, sectionId.start];
+  const dropped: readonly number[] = [sectionId.custom, sectionId.start, ...(near ? [sectionId.element] : [])];
   return encodeModule(
     replaceSections(
       module.sections.filter(({ id }) => !dropped.includes(id)),
@@ -170,15 +179,21 @@ function narrowed(limits: Limits): Limits {
   return { ...limits, max: Math.min(limits.max ?? Number.POSITIVE_INFINITY, limits.min + mostGrowth) };
 }
 
-function reachable(module: Module, graph: CallGraph, roots: readonly number[]): Set<number> {
+function reachable(
+  module: Module,
+  graph: CallGraph,
+  roots: readonly number[],
+  near: boolean,
+): Set<number> {
   const kept = new Set(roots);
-  const tabled = tabledByType(module);
+  const tabled = near ? new Map<number, number[]>() : tabledByType(module);
+  const most = near ? nearest : whole;
   let level = [...roots];
-  for (let depth = 0; depth < copiedDepth && level.length > 0; depth++) {
+  for (let depth = 0; depth < most.depth && level.length > 0; depth++) {
     const next: number[] = [];
     for (const index of level) {
       for (const callee of [...graph.callees(index), ...indirectCallees(graph, tabled, index)]) {
-        if (callee < module.importedFunctionCount || kept.has(callee) || kept.size >= copiedFunctions)
+        if (callee < module.importedFunctionCount || kept.has(callee) || kept.size >= most.functions)
           continue;
         kept.add(callee);
         next.push(callee);
