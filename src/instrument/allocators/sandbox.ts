@@ -159,7 +159,11 @@ function partOf(
     { name: memoryName, kind: externalKind.memory, index: 0 },
     { name: fuelName, kind: externalKind.global, index: fuel },
   ];
-  const dropped: readonly number[] = [sectionId.custom, sectionId.start, ...(near ? [sectionId.element] : [])];
+  const dropped: readonly number[] = [
+    sectionId.custom,
+    sectionId.start,
+    ...(near ? [sectionId.element] : []),
+  ];
   return encodeModule(
     replaceSections(
       module.sections.filter(({ id }) => !dropped.includes(id)),
@@ -179,12 +183,7 @@ function narrowed(limits: Limits): Limits {
   return { ...limits, max: Math.min(limits.max ?? Number.POSITIVE_INFINITY, limits.min + mostGrowth) };
 }
 
-function reachable(
-  module: Module,
-  graph: CallGraph,
-  roots: readonly number[],
-  near: boolean,
-): Set<number> {
+function reachable(module: Module, graph: CallGraph, roots: readonly number[], near: boolean): Set<number> {
   const kept = new Set(roots);
   const tabled = near ? new Map<number, number[]>() : tabledByType(module);
   const most = near ? nearest : whole;
