@@ -36,6 +36,11 @@ export function analyzeContexts(
   added: (state: ContextState, module: number, id: number) => void,
 ): Report {
   const stacks = new StackReader(profile, demangle);
+  const contextIds = new Map<ContextState, number>();
+  const noted: typeof added = (state, module, id) => {
+    contextIds.set(state, id);
+    added(state, module, id);
+  };
   const groups = sameModules(profile);
   const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
   const moduleOf = (id: number | undefined) => (id === undefined ? undefined : (idOf.get(id) ?? id));
@@ -45,7 +50,7 @@ export function analyzeContexts(
     run: runReport(profile),
     findings: [],
     timeline: timelineOf(profile),
-    modules: groups.map((group) => moduleReport(profile, group, stacks, added)),
+    modules: groups.map((group) => moduleReport(profile, group, stacks, noted)),
     memories: [...profile.memories.values()].map((memory) =>
       memoryReport(memory, moduleOf(memory.module), stacks),
     ),
@@ -59,7 +64,7 @@ export function analyzeContexts(
     memoriesOf.set(group, ids);
     ids.push(id);
   }
-  report.findings = findAll(profile, report, stacks, memoriesOf);
+  report.findings = findAll(profile, report, stacks, memoriesOf, contextIds);
   return report;
 }
 

@@ -26,7 +26,12 @@ export class StackReader {
   frames(id: number): FrameReport[] {
     let frames = this.#frames.get(id);
     if (!frames) {
-      frames = (this.#profile.stacks.get(id) ?? []).flatMap((frame) => this.#expand(frame));
+      const recorded = this.#profile.stacks.get(id) ?? [];
+      // Most profiles have no sources, and large ones a million frames: no key is made, and no list, for each.
+      const plain = this.#profile.sources.size === 0;
+      frames = plain
+        ? recorded.map((frame) => this.#frame(frame))
+        : recorded.flatMap((frame) => this.#expand(frame));
       this.#frames.set(id, frames);
     }
     return frames;

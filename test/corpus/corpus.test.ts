@@ -38,4 +38,45 @@ describe("real packages", { skip }, () => {
       assert.ok(share >= 0.95, `${leaked.attributed} of ${leaked.bytes} bytes name ${mode}`);
     });
   }
+
+  for (const [name, mode, n, line] of [
+    ["lightningcss", "free", 400, "free"],
+    ["quickjs", "leak", 10_000, "leak"],
+    ["resvg", "leak", 100, "leak"],
+    ["sourcemap", "leak", 400, "leak"],
+    ["sqljs-db", "leak", 150, "leak"],
+    ["yoga", "leak", 2000, "mk"],
+  ] as const) {
+    test(`the diagnosis names the leak of ${name}`, async () => {
+      const [first] = await corpus.findings(name, mode, n);
+      assert.deepEqual([first?.kind, first?.severity], ["leak", "problem"], first?.title);
+      assert.equal(first?.caller?.function, line);
+    });
+  }
+
+  for (const [name, n] of [
+    ["esbuild", 100],
+    ["gofmt", 2000],
+    ["md4w", 3000],
+    ["photon", 200],
+    ["quickjs", 10_000],
+    ["resvg", 50],
+    ["sqljs-db", 150],
+    ["treesitter", 150],
+    ["yoga", 2000],
+  ] as const) {
+    test(`the diagnosis finds no leak in ${name}, which releases all`, async () => {
+      const found = await corpus.findings(name, "free", n);
+      assert.deepEqual(
+        found.filter(({ kind }) => kind === "leak" || kind === "late-release").map(({ title }) => title),
+        [],
+      );
+    });
+  }
+
+  test("what a FinalizationRegistry releases late is told from a leak", async () => {
+    const found = await corpus.findings("treesitter", "leak", 150);
+    const late = found.find(({ kind }) => kind === "late-release");
+    assert.equal(late?.caller?.function, "leak");
+  });
 });

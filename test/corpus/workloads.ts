@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
-import type { Report } from "../../src/analyze/report.js";
+import type { Finding, Report } from "../../src/analyze/report.js";
 import { linmem } from "../attach/run-program.js";
 
 /** Names of the workloads of a corpus. */
@@ -97,6 +97,15 @@ export class Corpus {
     if (code !== 0) throw new Error(`report of ${name} ended with ${code}: ${stderr}`);
     rmSync(profile);
     return holdingOf(JSON.parse(stdout), `${name}.mjs`, mode, run);
+  }
+
+  /** What the diagnosis says of a workload. */
+  async findings(name: string, mode: "leak" | "free", n: number): Promise<Finding[]> {
+    const { profile, ...run } = await this.profiled(name, mode, String(n));
+    if (run.code !== 0) throw new Error(`${name} ${mode} ${n} ended with ${run.code}: ${run.stderr}`);
+    const { stdout } = await node([linmem, "report", "--format", "json", profile]);
+    rmSync(profile);
+    return (JSON.parse(stdout) as Report).findings;
   }
 
   /** Removes the profiles. */

@@ -2,9 +2,9 @@
  * How what callers hold develops over a run. The clock is work, not time: the allocations of the module so far. So a
  * program that waits, or does everything in the last second, looks like one that works evenly.
  */
-import type { MemoryState } from "../../profile/state.js";
-import { callerFrame, type StackReader, wasmPart } from "../frames.js";
-import type { FrameReport } from "../report.js";
+import type { ContextState, MemoryState } from "../../profile/state.js";
+import type { StackReader } from "../frames.js";
+import type { FrameReport, ModuleReport } from "../report.js";
 
 /** Moments that are looked at; of more snapshots those that lie evenly in work are taken. */
 const mostMoments = 64;
@@ -44,12 +44,19 @@ export interface ModuleHistory {
 
 const pageBytes = 65_536;
 
-export function moduleHistory(memories: readonly MemoryState[], stacks: StackReader): ModuleHistory {
+export function moduleHistory(
+  module: ModuleReport,
+  memories: readonly MemoryState[],
+  stacks: StackReader,
+  contextIds: ReadonlyMap<ContextState, number>,
+): ModuleHistory {
+  const reported = new Map(module.contexts.map((context) => [context.id, context]));
+  const callerOf = new Map(module.callers.flatMap((caller) => caller.contexts.map((id) => [id, caller])));
   const times = moments(memories);
   const indexOf = (time: number) => lowerBound(times, time);
   const series = () => new Array<number>(times.length).fill(0);
   const [work, liveBytes, memoryBytes] = [series(), series(), series()];
-  const callers = new Map<string, Collecting>();
+  const callers = new Map<unknown, Collecting>();
   const byContext = new Map<MemoryState, Map<number, CallerHistory>>();
 
   for (const memory of memories) {
@@ -71,9 +78,14 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
     }
     const known = new Map<number, CallerHistory>();
     byContext.set(memory, known);
-    for (const [id, { stack, caller, history }] of memory.contexts) {
-      const frame = callerFrame(stacks.frames(caller));
-      const key = frame ? JSON.stringify([frame.function, frame.file, frame.line]) : `${stacks.key(stack)}`;
+    for (const [id, state] of memory.contexts) {
+      const { stack, history } = state;
+      const context = reported.get(contextIds.get(state) ?? -1);
+      if (!context) continue;
+      const wasm = stacks.key(stack);
+      const caller = callerOf.get(context.id);
+      const frame = caller?.frame;
+      const key = frame ? caller : wasm;
       let group = callers.get(key);
       if (!group) {
         group = {
@@ -90,7 +102,6 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
         };
         callers.set(key, group);
       }
-      const wasm = stacks.key(stack);
       group.wasm.add(wasm);
       known.set(id, group);
       let [allocations, blocks, bytes] = [0, 0, 0];
@@ -105,7 +116,7 @@ export function moduleHistory(memories: readonly MemoryState[], stacks: StackRea
         group.made.set(wasm, Math.max(group.made.get(wasm) ?? 0, bytes));
         if (bytes <= group.most) continue;
         group.most = bytes;
-        group.stack = [...wasmPart(stacks.frames(stack)), ...stacks.frames(caller)];
+        group.stack = context.stack;
       }
       if (gone < times.length) {
         group.liveBlocks[gone]! -= blocks;

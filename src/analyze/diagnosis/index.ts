@@ -1,5 +1,5 @@
 /** The diagnosis: what is wrong with a run's memory, most serious first. One rule a file, each a pure function. */
-import type { Profile } from "../../profile/state.js";
+import type { ContextState, Profile } from "../../profile/state.js";
 import type { StackReader } from "../frames.js";
 import type { Report } from "../report.js";
 import { findChurn } from "./churn.js";
@@ -15,17 +15,26 @@ import { findReservation } from "./reservation.js";
 
 const order: readonly Severity[] = ["problem", "warning", "note"];
 
-/** @param memoriesOf ids of the memories of each module of the report */
+/**
+ * @param memoriesOf ids of the memories of each module of the report
+ * @param contextIds ids that the contexts of the profile have in the report
+ */
 export function findAll(
   profile: Profile,
   report: Report,
   stacks: StackReader,
   memoriesOf: ReadonlyMap<number, readonly number[]>,
+  contextIds: ReadonlyMap<ContextState, number>,
 ): Finding[] {
   const all = report.modules.flatMap((module) => {
     const memories = (memoriesOf.get(module.id) ?? []).map((id) => profile.memories.get(id)!);
     if (memories.length === 0) return [];
-    const subject: Subject = { profile, report, module, history: moduleHistory(memories, stacks) };
+    const subject: Subject = {
+      profile,
+      report,
+      module,
+      history: moduleHistory(module, memories, stacks, contextIds),
+    };
     const leaks = findLeaks(subject);
     const growing = leaks.length > 0;
     return [
