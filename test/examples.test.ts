@@ -57,7 +57,8 @@ describe("examples", () => {
       const text = node(linmem, "report", profile);
       assert.equal(text.status, 0, text.stderr);
       assert.ok(text.stdout.includes(`> ${expected.function} `), text.stdout);
-      assert.ok(text.stdout.includes(`(${script}:${line}) made `), text.stdout);
+      const named = `PROBLEM +${expected.function} leaks: [^\\n]*\\n +${expected.function} +${script}:${line}\\n`;
+      assert.match(text.stdout, new RegExp(named));
       const json = node(linmem, "report", "--format", "json", profile);
       const [module] = (JSON.parse(json.stdout) as Report).modules;
       const [caller] = module.callers;
