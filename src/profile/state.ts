@@ -65,6 +65,8 @@ export interface TimelinePoint {
   frees?: number;
   allocatedBytes?: number;
   liveBytes?: number;
+  /** High-water mark of `liveBytes` up to then. */
+  peakLiveBytes?: number;
   liveBlocks?: number;
 }
 
@@ -208,8 +210,8 @@ function foldTotals(memory: MemoryState, time: number, totals: ContextTotals): v
 
 function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {
   if (!heap) return { time, pages };
-  const { allocations, frees, allocatedBytes, liveBytes, liveBlocks } = heap;
-  return { time, pages, allocations, frees, allocatedBytes, liveBytes, liveBlocks };
+  const { allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks } = heap;
+  return { time, pages, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks };
 }
 
 /** A memory never shrinks: of two figures that arrive out of order, the larger is the later one. */

@@ -135,7 +135,10 @@ for (let i = 0; i < 300; i++) { old.push(c.make(20000)); c.keep(16); }
 old.forEach((block) => c.release(block));
 during(100, () => {});
 function asksForMore() { held.push(c.make(30000)); }
-for (let i = 0; i < 300; i++) asksForMore();`);
+for (let i = 0; i < 300; i++) {
+  asksForMore();
+  for (const end = performance.now() + 0.5; performance.now() < end; );
+}`);
   const finding = one(all, "fragmentation");
   assert.ok(finding.bytes > 1 << 20, `${finding.bytes} bytes free`);
   assert.equal(finding.severity, "warning");

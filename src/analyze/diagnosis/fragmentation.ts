@@ -89,7 +89,8 @@ function heapOf(memory: MemoryState): Heap | undefined {
 }
 
 /** Growth that was granted although more was free at the snapshots around it. */
-function wastedGrowths({ grows, timeline, layouts }: MemoryState) {
+function wastedGrowths(memory: MemoryState) {
+  const { grows, timeline, layouts } = memory;
   const below = Math.max(
     0,
     ...layouts.map(({ data, stack }) => Math.max(data.at(-1)?.[1] ?? 0, stack?.[1] ?? 0)),
@@ -99,8 +100,10 @@ function wastedGrowths({ grows, timeline, layouts }: MemoryState) {
     while (i + 1 < timeline.length && timeline[i + 1]!.time <= time) i++;
     const [before, after] = [timeline[i], timeline[i + 1]];
     if (!granted || before?.liveBytes === undefined || before.time > time) return false;
-    // snapshots lie apart: at neither of the two around it may more have been live
-    const live = Math.max(before.liveBytes, after?.liveBytes ?? 0);
+    // snapshots lie apart: neither at the two around it nor, as far as marks tell, in between may more have been live
+    const mark = after?.peakLiveBytes ?? memory.heap?.peakLiveBytes ?? 0;
+    const between = mark > (before.peakLiveBytes ?? 0) ? mark : 0;
+    const live = Math.max(before.liveBytes, after?.liveBytes ?? 0, between);
     const free = fromPages * pageBytes - below - live;
     return free > deltaPages * pageBytes && free > freeAtGrowth * fromPages * pageBytes;
   });
