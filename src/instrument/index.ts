@@ -75,8 +75,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const { functions } = found;
   const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);
-  const layout = memoryLayout(module);
   const data = initialData(module);
+  const layout = memoryLayout(module, data);
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
   const plan = makePlan(module, sites, callers, hooked);

@@ -36,9 +36,15 @@ export function initialData(module: Module): InitialData[] {
   });
 }
 
-/** @throws DecodeError when a section that says something about it is damaged */
-export function memoryLayout(module: Module): MemoryLayout {
-  const data = dataRanges(module);
+/**
+ * @param initial the module's `initialData`
+ * @throws DecodeError when a section that says something about it is damaged
+ */
+export function memoryLayout(
+  module: Module,
+  initial: readonly InitialData[] = initialData(module),
+): MemoryLayout {
+  const data = dataRanges(initial);
   const pointer = stackPointer(module);
   const top = pointer && stackTop(module, pointer.global);
   const dataEnd = data.at(-1)?.[1] ?? 0;
@@ -54,8 +60,8 @@ export function memoryLayout(module: Module): MemoryLayout {
   };
 }
 
-function dataRanges(module: Module): [start: number, end: number][] {
-  const all = initialData(module).map(({ start, bytes }): [number, number] => [start, start + bytes.length]);
+function dataRanges(initial: readonly InitialData[]): [start: number, end: number][] {
+  const all = initial.map(({ start, bytes }): [number, number] => [start, start + bytes.length]);
   all.sort(([a], [b]) => a - b);
   const joined: [number, number][] = [];
   for (const [start, end] of all) {

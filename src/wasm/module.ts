@@ -8,7 +8,7 @@
 import { DecodeError } from "../errors.js";
 import { Reader, Writer } from "./leb128.js";
 import { limits } from "./limits.js";
-import { decodeNames } from "./names.js";
+import { lazyNames } from "./names.js";
 import { decodeBodies } from "./sections/code.js";
 import { decodeData } from "./sections/data.js";
 import { decodeDataCount } from "./sections/data-count.js";
@@ -260,7 +260,7 @@ export class Module {
   get names(): Names {
     if (!this.#names) {
       const section = this.custom("name");
-      this.#names = section ? decodeNames(this.reader(section)) : {};
+      this.#names = section ? lazyNames(this.reader(section)) : {};
     }
     return this.#names;
   }

@@ -31,15 +31,35 @@ const kinds = Object.keys(nameId) as Kind[];
 /** Subsections of names by two indices. */
 const indirect: ReadonlySet<Kind> = new Set<Kind>(["locals", "labels", "fields"]);
 
-/** Never throws; of a damaged section what can be read. */
-export function decodeNames(reader: Reader): Names {
+/**
+ * The names in a section, each kind decoded when it is first asked for: debug builds have tens of megabytes of
+ * them, most for locals, which nobody here asks for.
+ */
+export function lazyNames({ bytes, pos, end }: Reader): Names {
+  const names: Names = {};
+  for (const kind of kinds) {
+    Object.defineProperty(names, kind, {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const value = decodeNames(new Reader(bytes, pos, end), kind)[kind];
+        Object.defineProperty(names, kind, { value });
+        return value;
+      },
+    });
+  }
+  return names;
+}
+
+/** Never throws; of a damaged section what can be read. `only` leaves out all other kinds. */
+export function decodeNames(reader: Reader, only?: Kind): Names {
   const names: Names = {};
   tolerate(() => {
     while (!reader.atEnd()) {
       const kind = kinds[reader.byte()];
       const size = Math.min(reader.u32(), reader.remaining);
       const start = reader.skip(size);
-      if (kind !== undefined) {
+      if (kind !== undefined && (only === undefined || kind === only)) {
         tolerate(() => decodeSubsection(names, kind, new Reader(reader.bytes, start, start + size)));
       }
     }
