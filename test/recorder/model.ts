@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import type { HeapTotals } from "../../src/profile/records.js";
 import { createRecorder, type Recorder } from "../../src/recorder/index.js";
+import { noHeap } from "../support/no-heap.js";
 
 /** The recorder's functions as the instrumented module calls them. */
 export interface Hooks {
@@ -128,23 +129,7 @@ export class Rig {
   readonly reader = new Reader();
   readonly live = new Map<number, Block>();
   readonly pairs = new Map<string, PairTotals>();
-  readonly totals: HeapTotals = {
-    allocations: 0,
-    frees: 0,
-    allocatedBytes: 0,
-    liveBytes: 0,
-    liveBlocks: 0,
-    peakLiveBytes: 0,
-    temporary: 0,
-    unknownFrees: 0,
-    missedFrees: 0,
-    untracked: 0,
-    failed: 0,
-    sizes: new Array<number>(32).fill(0),
-    outlived: 0,
-    captured: 0,
-    contextsDropped: 0,
-  };
+  readonly totals: HeapTotals = { ...noHeap, sizes: new Array<number>(32).fill(0) };
   /** What the host answers when it is asked who calls; 0 declines. */
   caller = 0;
   /** What the host answers when it is asked whether an entry is nested. */

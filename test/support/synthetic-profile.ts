@@ -3,6 +3,7 @@
 import { encodeBlocks } from "../../src/profile/blocks.js";
 import type { ContextTotals, Frame, HeapTotals, ProfileRecord } from "../../src/profile/records.js";
 import { serializeRecord } from "../../src/profile/writer.js";
+import { noHeap } from "./no-heap.js";
 
 export interface SyntheticOptions {
   contexts: number;
@@ -150,24 +151,6 @@ export function* syntheticProfile({ contexts, blocks, snapshots }: SyntheticOpti
   for (const record of encodeBlocks(columns, 1, time)) yield line(record);
   yield line({ type: "end", time: time + 1, exit: 0, captureTime: 100 });
 }
-
-const noHeap: HeapTotals = {
-  allocations: 0,
-  frees: 0,
-  allocatedBytes: 0,
-  liveBytes: 0,
-  liveBlocks: 0,
-  peakLiveBytes: 0,
-  temporary: 0,
-  unknownFrees: 0,
-  missedFrees: 0,
-  untracked: 0,
-  failed: 0,
-  sizes: [],
-  outlived: 0,
-  captured: 0,
-  contextsDropped: 0,
-};
 
 function js(index: number): Frame {
   const file = index % 3 === 0 ? "/srv/app/node_modules/lib/index.mjs" : `/srv/app/src/part${index % 40}.mjs`;
