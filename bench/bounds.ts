@@ -84,11 +84,14 @@ function recursion(): void {
   const rows = [];
   for (const depth of [1000, 10_000, 100_000, 400_000]) {
     const { recorder, leave } = makeRig();
-    const alloc = recorder.imports.alloc as (address: number, bytes: number, context: bigint) => number;
+    const { alloc, allocSlowly } = recorder.imports as Record<
+      string,
+      (address: number, bytes: number, context: bigint) => number
+    >;
     let context = 2n;
     for (let i = 1; i <= depth; i++) {
       context = BigInt.asUintN(64, context * factor + 4n);
-      alloc(16 * i, 32, context);
+      if (alloc(16 * i, 32, context) < 0) allocSlowly(16 * i, 32, context);
     }
     leave();
     const start = performance.now();

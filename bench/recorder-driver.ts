@@ -6,9 +6,19 @@ import asc from "assemblyscript/asc";
 import type { Recorder } from "../src/recorder/index.js";
 
 const source = `
-@external("linmem", "alloc") declare function alloc(address: u32, bytes: u32, context: u64): i32;
-@external("linmem", "free") declare function free(address: u32): i32;
+@external("linmem", "alloc") declare function quickAlloc(address: u32, bytes: u32, context: u64): i32;
+@external("linmem", "free") declare function quickFree(address: u32): i32;
+@external("linmem", "allocSlowly") declare function allocSlowly(address: u32, bytes: u32, context: u64): i32;
+@external("linmem", "freeSlowly") declare function freeSlowly(address: u32): i32;
 @external("linmem", "leave") declare function leave(): void;
+
+@inline function alloc(address: u32, bytes: u32, context: u64): void {
+  if (quickAlloc(address, bytes, context) < 0) allocSlowly(address, bytes, context);
+}
+
+@inline function free(address: u32): void {
+  if (quickFree(address) < 0) freeSlowly(address);
+}
 
 let random: u32 = 1;
 

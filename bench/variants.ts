@@ -57,7 +57,7 @@ export class Stopwatch {
 export const variants = {
   /** The package as it is. */
   raw: async (workload: Workload) => {
-    const work = await load(workload, "raw", () => {});
+    const work = await loadChanged(workload, "raw", () => {});
     return running(work, new Stopwatch());
   },
 
@@ -77,7 +77,7 @@ export const variants = {
       captureCaller: () => 0,
       isNested: () => true,
     });
-    const work = await load(workload, "recorder", () =>
+    const work = await loadChanged(workload, "recorder", () =>
       attachRecorder((bytes) => instrument(bytes, { allocator: workload.allocator }).bytes, {
         ...recorder.imports,
         grown: () => {},
@@ -110,7 +110,7 @@ function running(work: (count: number) => void, watch: Stopwatch): Running {
 let loads = 0;
 
 /** Loads a workload with `WebAssembly` changed for as long as that takes. */
-async function load(workload: Workload, variant: string, patch: () => void) {
+export async function loadChanged(workload: Workload, variant: string, patch: () => void) {
   const holders = [WebAssembly, WebAssembly.Module, WebAssembly.Memory.prototype];
   const saved = holders.map((holder) => Object.getOwnPropertyDescriptors(holder));
   patch();
@@ -169,7 +169,7 @@ async function profiled(workload: Workload): Promise<Running> {
     if (!recorders.includes(recorder)) recorders.push(recorder);
     return recorder;
   };
-  const work = await load(workload, "profiled", () => patchWebAssembly(session));
+  const work = await loadChanged(workload, "profiled", () => patchWebAssembly(session));
   return {
     round: (count) =>
       watch.run(() => {
@@ -194,7 +194,7 @@ async function partial(
   name: string,
   without: readonly ("hooks" | "contexts")[],
 ): Promise<Running> {
-  const work = await load(workload, name, () =>
+  const work = await loadChanged(workload, name, () =>
     attachRecorder(
       (bytes) => instrument(bytes, { allocator: workload.allocator, without }).bytes,
       emptyRecorder(),
@@ -220,7 +220,7 @@ async function naive(workload: Workload): Promise<Running> {
     return alloc(to, bytes);
   };
   const hooks = { alloc, free, realloc };
-  const work = await load(workload, "naive", () =>
+  const work = await loadChanged(workload, "naive", () =>
     attachRecorder(
       (bytes) => instrument(bytes, { allocator: workload.allocator, without: ["contexts"] }).bytes,
       { ...emptyRecorder(), ...hooks },

@@ -17,9 +17,16 @@ import { type AllocatorRole, type ArgumentMeaning, allocatorRoles } from "./role
 export interface HookTargets {
   context: number;
   pending: number;
-  alloc: number;
-  free: number;
-  realloc: number;
+  alloc: RecorderPair;
+  free: RecorderPair;
+  realloc: RecorderPair;
+}
+
+/** What takes a few instructions is done by one function, without a call; it returns less than 0 when it did nothing. */
+export interface RecorderPair {
+  quick: number;
+  /** Takes the same operands and does it in any case. */
+  slow: number;
 }
 
 /** How an allocator function stands to the others. What isn't so costs nothing. */
@@ -78,16 +85,14 @@ interface Argument {
 
 /** Releases are recorded on the way in: the address is still good for something. */
 function releaseHook(block: Argument, targets: HookTargets, relations: HookRelations): Hook {
-  const saved = 0;
+  const [answer, saved] = [0, 1];
   return {
-    locals: needsSaved(relations) ? [valueType.i64] : [],
+    locals: needsSaved(relations) ? [valueType.i32, valueType.i64] : [valueType.i32],
     before(code, first) {
       if (needsSaved(relations)) code.globalGet(targets.context).localSet(first + saved);
-      const record = () => {
-        address(code, block);
-        code.call(targets.free).globalSet(targets.pending);
-      };
-      ifOutermost(code, first + saved, relations, record);
+      ifOutermost(code, first + saved, relations, () =>
+        record(code, targets.free, first + answer, targets.pending, () => address(code, block)),
+      );
       enterAllocator(code, first + saved, targets, relations);
     },
     after: (code, first) => leaveAllocator(code, first + saved, targets, relations),
@@ -105,10 +110,16 @@ function allocationHook(
   // where the result is not the block, or the block was one before
   const subject = argument(returnsError ? "out" : "block");
   const result: Argument = { index: 3, wide: type.results[0] === valueType.i64 };
-  const [size, saved, block] = [0, 1, 2];
+  const [size, saved, block, , answer] = [0, 1, 2, 3, 4];
   const outIsWide = returnsError && subject.wide;
   return {
-    locals: [valueType.i32, valueType.i64, outIsWide ? valueType.i64 : valueType.i32, type.results[0]],
+    locals: [
+      valueType.i32,
+      valueType.i64,
+      outIsWide ? valueType.i64 : valueType.i32,
+      type.results[0],
+      valueType.i32,
+    ],
 
     before(code, first) {
       // parameters are variables of the body: keep what is needed at the end
@@ -126,25 +137,42 @@ function allocationHook(
     after(code, first) {
       code.localSet(first + result.index);
       ifOutermost(code, first + saved, relations, () => {
-        if (returnsError) {
+        if (returnsError)
           code
             .localGet(first + result.index)
             .op(result.wide ? op.i64Eqz : op.i32Eqz)
             .if();
-          loadAddress(code, first + block, outIsWide);
-        } else {
-          if (subject.index >= 0) code.localGet(first + block);
-          address(code, { index: first + result.index, wide: result.wide });
-        }
-        code.localGet(first + size).localGet(first + saved);
-        code.call(subject.index >= 0 && !returnsError ? targets.realloc : targets.alloc);
-        code.globalSet(targets.pending);
+        const called = subject.index >= 0 && !returnsError ? targets.realloc : targets.alloc;
+        record(code, called, first + answer, targets.pending, () => {
+          if (returnsError) {
+            loadAddress(code, first + block, outIsWide);
+          } else {
+            if (subject.index >= 0) code.localGet(first + block);
+            address(code, { index: first + result.index, wide: result.wide });
+          }
+          code.localGet(first + size).localGet(first + saved);
+        });
         if (returnsError) code.end();
       });
       leaveAllocator(code, first + saved, targets, relations);
       code.localGet(first + result.index);
     },
   };
+}
+
+/** Calls the recorder: for what is usual, and where that did nothing for the rest. */
+function record(
+  code: CodeWriter,
+  { quick, slow }: RecorderPair,
+  answer: number,
+  pending: number,
+  operands: () => void,
+): void {
+  operands();
+  code.call(quick).localTee(answer).i32Const(0).op(op.i32LtS).if();
+  operands();
+  code.call(slow).localSet(answer).end();
+  code.localGet(answer).globalSet(pending);
 }
 
 function needsSaved({ callsAllocator, calledByAllocator }: HookRelations): boolean {

@@ -23,12 +23,15 @@ const { i32, i64 } = valueType;
 
 /** What an instrumented module imports from the recorder, or for `grown` from what attaches it. */
 const recorderFunctions = {
-  /** (address, size in bytes, context) → pending */
+  /** (address, size in bytes, context) → pending, or less than 0: then `allocSlowly` has to do it */
   alloc: { params: [i32, i32, i64], results: [i32] },
-  /** (address) → pending */
+  /** (address) → pending, or less than 0 */
   free: { params: [i32], results: [i32] },
-  /** (old address, new address, size in bytes, context) → pending */
+  /** (old address, new address, size in bytes, context) → pending, or less than 0 */
   realloc: { params: [i32, i32, i32, i64], results: [i32] },
+  allocSlowly: { params: [i32, i32, i64], results: [i32] },
+  freeSlowly: { params: [i32], results: [i32] },
+  reallocSlowly: { params: [i32, i32, i32, i64], results: [i32] },
   leave: { params: [], results: [] },
   abandon: { params: [], results: [] },
   /** (context) → whether the entry is nested in another one */
@@ -103,7 +106,9 @@ export function makePlan(
   const imports: RecorderFunction[] = [];
   const carriedImports = hooked.length > 0 ? [] : allocatingImports(module);
   const withContext = hooked.length > 0 || carriedImports.length > 0;
-  if (hooked.length > 0) imports.push("alloc", "free", "realloc");
+  if (hooked.length > 0) {
+    imports.push("alloc", "free", "realloc", "allocSlowly", "freeSlowly", "reallocSlowly");
+  }
   if (withContext) imports.push("leave", "abandon", "nested");
   if (carriedImports.length > 0) imports.push("carry");
   if (growing.length > 0) imports.push("grown");

@@ -6,8 +6,8 @@ import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
 import { carrierBody } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
-import { type Hook, type HookTargets, makeHook } from "./hooks.js";
-import { allMemories, type Plan } from "./plan.js";
+import { type Hook, type HookTargets, makeHook, type RecorderPair } from "./hooks.js";
+import { allMemories, type Plan, type RecorderFunction } from "./plan.js";
 import type { BodyRewriter } from "./rewrite-bodies.js";
 import { type CodeChanges, type CodeWalker, noHelper } from "./walker.js";
 import { growType, type TypeTable } from "./write-sections.js";
@@ -99,12 +99,16 @@ export function hooksOf(module: Module, plan: Plan): Map<number, Hook> {
 }
 
 function recorderTargets(plan: Plan): HookTargets & EntryTargets {
+  const pair = (quick: RecorderFunction, slow: RecorderFunction): RecorderPair => ({
+    quick: plan.importIndex(quick),
+    slow: plan.importIndex(slow),
+  });
   return {
     context: plan.context,
     pending: plan.pending,
-    alloc: plan.importIndex("alloc"),
-    free: plan.importIndex("free"),
-    realloc: plan.importIndex("realloc"),
+    alloc: pair("alloc", "allocSlowly"),
+    free: pair("free", "freeSlowly"),
+    realloc: pair("realloc", "reallocSlowly"),
     leave: plan.importIndex("leave"),
     abandon: plan.importIndex("abandon"),
     nested: plan.importIndex("nested"),

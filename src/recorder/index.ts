@@ -80,6 +80,9 @@ interface RecorderExports {
   alloc: Hook;
   free: Hook;
   realloc: Hook;
+  allocSlowly: Hook;
+  freeSlowly: Hook;
+  reallocSlowly: Hook;
   leave: Hook;
   abandon: Hook;
   nested: Hook;
@@ -91,10 +94,10 @@ interface RecorderExports {
   recordsAddress(): number;
   peakShare(record: number): number;
   sync(): number;
-  blocksAddress(): number;
-  blocksEnd(): number;
-  nurseryAddress(): number;
-  nurseryEnd(): number;
+  tableAddress(): number;
+  tableEnd(): number;
+  frontAddress(): number;
+  frontEnd(): number;
 }
 
 const record = {
@@ -102,7 +105,7 @@ const record = {
   allocations: 8,
   allocatedBytes: 16,
   liveBytes: 24,
-  liveBlocks: 36,
+  liveBlocks: 32,
   temporary: 44,
   caller: 52,
   dirty: 55,
@@ -133,7 +136,6 @@ const totalNames = [
   "untracked",
 ] as const;
 const histogramOffset = 16 * 8;
-const histogramEntries = 32;
 
 // taken before anything puts itself between the program and WebAssembly
 const { Module, Instance } = WebAssembly;
@@ -153,14 +155,23 @@ export function createRecorder(host: RecorderHost): Recorder {
     },
   });
   const wasm = instance.exports as unknown as RecorderExports;
-  const { alloc, free, realloc, leave, abandon, nested, carry } = wasm;
+  const { alloc, free, realloc, allocSlowly, freeSlowly, reallocSlowly, leave, abandon, nested, carry } =
+    wasm;
   let announced = 0;
 
   return {
-    imports: { alloc, free, realloc, leave, abandon, nested, carry } as Record<
-      string,
-      WebAssembly.ExportValue
-    >,
+    imports: {
+      alloc,
+      free,
+      realloc,
+      allocSlowly,
+      freeSlowly,
+      reallocSlowly,
+      leave,
+      abandon,
+      nested,
+      carry,
+    } as Record<string, WebAssembly.ExportValue>,
 
     totals() {
       const at = wasm.sync();
@@ -171,9 +182,10 @@ export function createRecorder(host: RecorderHost): Recorder {
       });
       totals.liveBlocks = totals.allocations - totals.frees - totals.missedFrees;
       totals.sizes = [];
-      for (let i = 0; i < histogramEntries; i++) {
-        totals.sizes.push(Number(view.getBigUint64(at + histogramOffset + 8 * i, true)));
-      }
+      // counted by leading zeros: 32 of them, of blocks of no bytes, belong to the smallest
+      const counted = (zeros: number) => Number(view.getBigUint64(at + histogramOffset + 8 * zeros, true));
+      for (let zeros = 31; zeros >= 0; zeros--) totals.sizes.push(counted(zeros));
+      totals.sizes[0] += counted(32);
       return totals;
     },
 
@@ -189,16 +201,15 @@ export function createRecorder(host: RecorderHost): Recorder {
         if (id >= announced) contexts.push(pairAt(view, at, id));
         const state = view.getUint8(at + record.dirty);
         if (state === clean) continue;
-        const liveBytes = Number(view.getBigUint64(at + record.liveBytes, true));
+        const { allocations, allocatedBytes, liveBytes, liveBlocks } = figuresAt(view, at);
         const peakLiveBytes = wasm.peakShare(id);
         if (state === shareMayChange && peakLiveBytes !== liveBytes) continue;
         view.setUint8(at + record.dirty, peakLiveBytes === liveBytes ? clean : shareMayChange);
-        const allocations = Number(view.getBigUint64(at + record.allocations, true));
         totals.push([
           id,
           allocations,
-          allocations - view.getUint32(at + record.liveBlocks, true),
-          Number(view.getBigUint64(at + record.allocatedBytes, true)),
+          allocations - liveBlocks,
+          allocatedBytes,
           liveBytes,
           peakLiveBytes,
           view.getUint32(at + record.temporary, true),
@@ -214,13 +225,7 @@ export function createRecorder(host: RecorderHost): Recorder {
       const start = wasm.recordsAddress();
       return Array.from({ length: wasm.recordCount() }, (_, id) => {
         const at = start + id * record.size;
-        return {
-          ...pairAt(view, at, id),
-          allocations: Number(view.getBigUint64(at + record.allocations, true)),
-          allocatedBytes: Number(view.getBigUint64(at + record.allocatedBytes, true)),
-          liveBytes: Number(view.getBigUint64(at + record.liveBytes, true)),
-          liveBlocks: view.getUint32(at + record.liveBlocks, true),
-        };
+        return { ...pairAt(view, at, id), ...figuresAt(view, at) };
       });
     },
 
@@ -239,8 +244,8 @@ export function createRecorder(host: RecorderHost): Recorder {
     blocks(most = Number.POSITIVE_INFINITY) {
       return sortedBlocks(
         wasm.memory.buffer,
-        [wasm.blocksAddress() >>> 0, wasm.blocksEnd() >>> 0],
-        [wasm.nurseryAddress(), wasm.nurseryEnd()],
+        [wasm.tableAddress() >>> 0, wasm.tableEnd() >>> 0],
+        [wasm.frontAddress(), wasm.frontEnd()],
         most,
       );
     },
@@ -254,7 +259,17 @@ export function createRecorder(host: RecorderHost): Recorder {
 function pairAt(view: DataView, at: number, id: number): RecordedContext {
   return {
     id,
-    context: view.getUint32(at + record.base, true) & 0xffffff,
+    // the base is told by its place in words
+    context: (view.getUint32(at + record.base, true) & 0xffffff) / (record.size / 4),
     caller: view.getUint32(at + record.caller, true) & 0xffffff,
+  };
+}
+
+function figuresAt(view: DataView, at: number) {
+  return {
+    allocations: Number(view.getBigUint64(at + record.allocations, true)),
+    allocatedBytes: Number(view.getBigUint64(at + record.allocatedBytes, true)),
+    liveBytes: Number(view.getBigUint64(at + record.liveBytes, true)),
+    liveBlocks: view.getUint32(at + record.liveBlocks, true),
   };
 }

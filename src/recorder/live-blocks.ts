@@ -6,50 +6,50 @@
  */
 import type { Blocks } from "../profile/blocks.js";
 
-/** A slot of the table of blocks; mirror of assembly/layout.ts, as is what follows. */
-const slot = { size: 12, address: 0, bytes: 4, record: 8 } as const;
-const entry = { size: 16, address: 0, bytes: 4, record: 8, state: 14 } as const;
-/** Entries of the nursery in this state or above are dead. */
-const deadState = 2;
+/** A slot of either place, in words of 32 bits, an address of 0 first: mirror of assembly/layout.ts, as is what follows. */
+const slot = { bytes: 1, owner: 2 } as const;
+const tableWords = 3;
+const frontWords = 4;
+/** What of an owner is the place of a record, whose size in bytes follows. */
+const ownerMask = ~3;
+const recordSize = 60;
 
 /** `[start, end)` in the recorder's memory. */
 type Range = readonly [start: number, end: number];
 
 /**
  * @param table the table of blocks
- * @param nursery entries of the running entry's blocks
+ * @param front the slots in front of it, whose blocks are newer than one of the same address in the table
  * @returns Columns of the blocks with flags of 0; undefined when there are more than `most`. Where a free was not seen
- *   and blocks overlap, the lower one is cut, and one at the same address gives way to that of the running entry.
+ *   and blocks overlap, the lower one is cut, and one at the same address gives way to the newer one.
  */
 export function sortedBlocks(
   memory: ArrayBuffer,
   table: Range,
-  nursery: Range,
+  front: Range,
   most: number,
 ): Blocks | undefined {
   const words = new Uint32Array(memory);
-  const view = new DataView(memory);
+  const places = [
+    { range: table, step: tableWords },
+    { range: front, step: frontWords },
+  ];
   let count = 0;
-  for (let at = table[0] / 4; at < table[1] / 4; at += slot.size / 4) if (words[at] !== 0) count++;
-  count += (nursery[1] - nursery[0]) / entry.size;
+  for (const { range, step } of places)
+    for (let at = range[0] / 4; at < range[1] / 4; at += step) if (words[at] !== 0) count++;
   if (count > most) return undefined;
 
-  // little-endian halves: the number in the table, then the address
+  // little-endian halves: where the slot is, complemented so that of one address the front comes last; the address
   const keys = new Uint32Array(2 * count);
-  const slots = (table[1] - table[0]) / slot.size;
   let n = 0;
-  for (let i = 0; i < slots; i++) {
-    const address = words[table[0] / 4 + i * (slot.size / 4)]!;
-    if (address === 0) continue;
-    keys[2 * n] = i;
-    keys[2 * n++ + 1] = address;
+  for (const { range, step } of places) {
+    for (let at = range[0] / 4; at < range[1] / 4; at += step) {
+      if (words[at] === 0) continue;
+      keys[2 * n] = ~at;
+      keys[2 * n++ + 1] = words[at]!;
+    }
   }
-  for (let at = nursery[0]; at < nursery[1]; at += entry.size) {
-    if (view.getUint16(at + entry.state, true) >= deadState) continue;
-    keys[2 * n] = slots + (at - nursery[0]) / entry.size;
-    keys[2 * n++ + 1] = view.getUint32(at + entry.address, true);
-  }
-  new BigUint64Array(keys.buffer, 0, n).sort();
+  new BigUint64Array(keys.buffer).sort();
 
   const blocks: Blocks = {
     count: 0,
@@ -59,17 +59,13 @@ export function sortedBlocks(
     flags: new Uint8Array(n),
   };
   for (let i = 0; i < n; i++) {
-    const place = keys[2 * i]!;
+    const at = ~keys[2 * i]! >>> 0;
     const address = keys[2 * i + 1]!;
     const next = i + 1 < n ? keys[2 * i + 3]! : Number.POSITIVE_INFINITY;
     if (next === address) continue;
-    const [at, fields] =
-      place < slots
-        ? ([table[0] + place * slot.size, slot] as const)
-        : ([nursery[0] + (place - slots) * entry.size, entry] as const);
     blocks.addresses[blocks.count] = address;
-    blocks.sizes[blocks.count] = Math.min(view.getUint32(at + fields.bytes, true), next - address);
-    blocks.contexts[blocks.count++] = view.getUint32(at + fields.record, true);
+    blocks.sizes[blocks.count] = Math.min(words[at + slot.bytes]!, next - address);
+    blocks.contexts[blocks.count++] = (words[at + slot.owner]! & ownerMask) / recordSize;
   }
   return blocks;
 }

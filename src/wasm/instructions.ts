@@ -38,6 +38,7 @@ export const op = {
   i32Const: 0x41,
   i64Const: 0x42,
   i32Eqz: 0x45,
+  i32LtS: 0x48,
   i32And: 0x71,
   i32Add: 0x6a,
   i32Or: 0x72,

@@ -19,8 +19,24 @@ export interface Hooks {
   carry(context: bigint): bigint;
 }
 
+type QuickAndSlow = Hooks &
+  Record<`${"alloc" | "free" | "realloc"}Slowly`, (...operands: unknown[]) => number>;
+
+/** As hooks do, calls the quick function first, and the slow one where that did nothing. */
 export function hooksOf(recorder: Recorder): Hooks {
-  return recorder.imports as unknown as Hooks;
+  const all = recorder.imports as unknown as QuickAndSlow;
+  const both =
+    <Operands extends unknown[]>(quick: (...operands: Operands) => number, slow: typeof all.allocSlowly) =>
+    (...operands: Operands): number => {
+      const pending = quick(...operands);
+      return pending < 0 ? slow(...operands) : pending;
+    };
+  return {
+    ...all,
+    alloc: both(all.alloc, all.allocSlowly),
+    free: both(all.free, all.freeSlowly),
+    realloc: both(all.realloc, all.reallocSlowly),
+  };
 }
 
 /** Totals of a pair of context and caller, or of a context. */
@@ -122,7 +138,7 @@ interface Block {
 }
 
 /** How many allocations may come, dead ones included, until live blocks are labelled before their entry ends. */
-const entryLimit = 1000;
+const entryLimit = 512;
 
 export class Rig {
   readonly recorder: Recorder;
@@ -284,18 +300,22 @@ export class Rig {
     this.#ofEntry.set(address, block);
     this.#last = address;
     if (++this.#allocationsSinceSettled > entryLimit && this.#ofEntry.size > 1) this.exact = false;
+  }
 
+  /** Growth ends when something is released, or with a look at the totals: then there may be a new high-water mark. */
+  #growthEnds(): void {
+    const { totals } = this;
     totals.peakLiveBytes = Math.max(totals.peakLiveBytes, totals.liveBytes);
-    if (totals.liveBytes > this.#nextPeak) {
-      // shares are those of a moment within a 64th of the high-water mark
-      this.#nextPeak = totals.liveBytes + Math.floor(totals.liveBytes / 64);
-      this.#peakOrder = totals.allocations;
-      for (const each of this.pairs.values()) each.peakLiveBytes = each.liveBytes;
-    }
+    if (totals.liveBytes <= this.#nextPeak) return;
+    // shares are those of a moment within a 64th of the high-water mark
+    this.#nextPeak = totals.liveBytes + Math.floor(totals.liveBytes / 64);
+    this.#peakOrder = totals.allocations;
+    for (const each of this.pairs.values()) each.peakLiveBytes = each.liveBytes;
   }
 
   #freed(address: number): void {
     if (address === 0) return;
+    this.#growthEnds();
     const { totals } = this;
     const block = this.live.get(address);
     if (!block) {
@@ -346,6 +366,7 @@ export class Rig {
 
   /** Compares everything. */
   check(): void {
+    this.#growthEnds();
     const actual = this.recorder.totals();
     const { outlived, captured, ...expected } = this.totals;
     const { outlived: actualOutlived, captured: actualCaptured, ...rest } = actual;
@@ -365,6 +386,7 @@ export class Rig {
 
   /** Compares what is live for each pair. To be called between entries, and also right after long ones. */
   checkLive(): void {
+    this.#growthEnds();
     this.reader.take(this.recorder);
     compare(this.reader.byPair(), this.pairs, ["liveBytes", "liveBlocks"]);
   }

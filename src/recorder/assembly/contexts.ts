@@ -4,11 +4,10 @@
  * their caller becomes known.
  */
 import { contextSeen } from "./host";
-import { moveBlocks } from "./blocks";
+import { moveTable } from "./table";
 import {
   CACHE,
   CACHE_MASK,
-  DYNAMIC,
   MAX_PAIRS,
   MAX_RECORDS,
   reach,
@@ -25,13 +24,15 @@ import {
   RECORD_PEAK,
   RECORD_SIZE,
   RECORD_SURVIVAL,
+  RECORD_TEMPORARY,
   SPREAD,
   SPREAD_CALLERS,
 } from "./layout";
 
-const CALLER_MASK: u32 = 0xffffff;
+const PLACE_MASK: u32 = 0xffffff;
 
 let headBits: u32 = 8;
+let heads: usize = 0;
 let records: usize = 0;
 let capacity: u32 = 128;
 let count: u32 = 0;
@@ -43,33 +44,57 @@ export let dropped: u64 = 0;
 let epoch: u32 = 1;
 
 
+/** Address of the record at a place: the place doesn't change, the address does when something below grows. */
 @inline
-export function recordAt(index: u32): usize {
-  return records + <usize>index * RECORD_SIZE;
+export function recordAt(place: u32): usize {
+  return records + <usize>place;
+}
+
+@inline
+function placeOf(index: u32): u32 {
+  return index * <u32>RECORD_SIZE;
+}
+
+/** Place of the record of the same context without a caller. */
+@inline
+export function baseOf(record: usize): u32 {
+  return (load<u32>(record, RECORD_BASE) & PLACE_MASK) << 2;
 }
 
 export function recordCount(): u32 {
   return count;
 }
 
-/** Lays out heads and records from the start of the dynamic part; returns their end. */
-export function initContexts(): usize {
-  records = DYNAMIC + (4 << headBits);
-  const end = recordAt(capacity);
+/** Lays out heads and records from `at` on; returns their end. */
+export function initContexts(at: usize): usize {
+  heads = at;
+  records = at + (4 << headBits);
+  const end = recordAt(placeOf(capacity));
   reach(end);
+  // an empty place of the cache, all zeros, would be that of context 0
+  store<u64>(cachePlace(0), ~0, CACHE);
   // record 0 takes what comes beyond the bound; its hash is no context's
   append(~0, 0, 0);
   return end;
 }
 
+/** Moves all of it up by `bytes`, and the table above it, to make room below; false when the engine refuses memory. */
+export function moveContexts(bytes: usize): bool {
+  if (!moveTable(bytes)) return false;
+  memory.copy(heads + bytes, heads, recordAt(placeOf(capacity)) - heads);
+  heads += bytes;
+  records += bytes;
+  return true;
+}
+
 @inline
 function head(hash: u64): usize {
-  return DYNAMIC + (((<u32>(hash ^ (hash >> 32)) * SPREAD) >> (32 - headBits)) << 2);
+  return heads + (((<u32>(hash ^ (hash >> 32)) * SPREAD) >> (32 - headBits)) << 2);
 }
 
 /** Remembers the state of a record at the last high-water mark before it changes. */
 @inline
-export function touch(record: usize): void {
+function touch(record: usize): void {
   if (load<u32>(record, RECORD_EPOCH) != epoch) {
     store<f32>(record, <f32>load<u64>(record, RECORD_LIVE_BYTES), RECORD_PEAK);
     store<u32>(record, epoch, RECORD_EPOCH);
@@ -83,9 +108,9 @@ export function markPeak(): void {
   epoch++;
 }
 
-/** Bytes of the record that were live at the high-water mark. */
+/** Bytes of a record that were live at the high-water mark. */
 export function peakShare(index: u32): f64 {
-  const record = recordAt(index);
+  const record = recordAt(placeOf(index));
   return load<u32>(record, RECORD_EPOCH) == epoch
     ? <f64>load<f32>(record, RECORD_PEAK)
     : <f64>load<u64>(record, RECORD_LIVE_BYTES);
@@ -94,8 +119,7 @@ export function peakShare(index: u32): f64 {
 @inline
 export function addTo(record: usize, bytes: u32): void {
   touch(record);
-  store<u64>(record, load<u64>(record, RECORD_ALLOCATIONS) + 1, RECORD_ALLOCATIONS);
-  store<u64>(record, load<u64>(record, RECORD_ALLOCATED_BYTES) + bytes, RECORD_ALLOCATED_BYTES);
+  addDead(record, bytes);
   store<u64>(record, load<u64>(record, RECORD_LIVE_BYTES) + bytes, RECORD_LIVE_BYTES);
   store<u32>(record, load<u32>(record, RECORD_LIVE_BLOCKS) + 1, RECORD_LIVE_BLOCKS);
 }
@@ -129,70 +153,71 @@ export function movePeak(from: usize, to: usize, bytes: u32): void {
   store<f32>(to, load<f32>(to, RECORD_PEAK) + <f32>bytes, RECORD_PEAK);
 }
 
-/** Record of a calling context, made and announced to the host when it is new. */
+/** Where a context is remembered once it was seen, from `CACHE` on. The lowest bit of a context is clear here. */
 @inline
-export function contextRecord(hash: u64): u32 {
-  // the lowest bit is the in-allocator state, clear here
-  const cached = CACHE + ((<usize>(<u32>hash >> 1) & CACHE_MASK) << 4);
-  return load<u64>(cached) == hash && load<u32>(cached, 8) ? load<u32>(cached, 8) : search(hash, cached);
+export function cachePlace(hash: u64): usize {
+  return (<usize>hash & (CACHE_MASK << 1)) << 3;
 }
 
-function search(hash: u64, cached: usize): u32 {
-  let index = find(hash);
-  if (!index) {
-    if (count < MAX_RECORDS) index = append(hash, 0, 0);
-    if (!index) {
+/** Place of the record of a calling context, made and announced to the host when it is new. */
+export function contextRecord(hash: u64): u32 {
+  const cached = cachePlace(hash);
+  if (load<u64>(cached, CACHE) == hash) return load<u32>(cached, CACHE + 8);
+  let place = find(hash);
+  if (!place) {
+    if (count < MAX_RECORDS) place = append(hash, 0, 0);
+    if (!place) {
       dropped++;
       return 0;
     }
-    contextSeen(index, hash);
+    contextSeen(count - 1, hash);
   }
-  store<u64>(cached, hash);
-  store<u32>(cached, index, 8);
-  return index;
+  store<u64>(cached, hash, CACHE);
+  store<u32>(cached, place, CACHE + 8);
+  return place;
 }
 
-/** Record of a context and a caller; the base record itself when no further one can be had. */
+/** Place of the record of a context and a caller; the base record's own when no further one can be had. */
 export function pairRecord(base: u32, caller: u32): u32 {
   // another factor than that of a carried context, or caller 11 and caller 7 behind context 4 were one pair
   const hash = load<u64>(recordAt(base), RECORD_HASH) + <u64>caller * SPREAD_CALLERS;
-  const index = find(hash);
-  if (index) return index;
+  const place = find(hash);
+  if (place) return place;
   const made = count < MAX_PAIRS ? append(hash, caller, base) : 0;
   return made ? made : base;
 }
 
 function find(hash: u64): u32 {
-  let index = load<u32>(head(hash));
-  while (index) {
-    const record = recordAt(index);
-    if (load<u64>(record, RECORD_HASH) == hash) return index;
-    index = load<u32>(record, RECORD_NEXT);
+  let place = load<u32>(head(hash));
+  while (place) {
+    const record = recordAt(place);
+    if (load<u64>(record, RECORD_HASH) == hash) return place;
+    place = load<u32>(record, RECORD_NEXT);
   }
   return 0;
 }
 
 function append(hash: u64, caller: u32, base: u32): u32 {
   if (count == capacity && !enlarge()) return 0;
-  const index = count++;
-  const record = recordAt(index);
+  const place = placeOf(count++);
+  const record = recordAt(place);
   memory.fill(record, 0, RECORD_SIZE);
   store<u64>(record, hash, RECORD_HASH);
   store<u32>(record, epoch, RECORD_EPOCH);
-  store<u32>(record, caller & CALLER_MASK, RECORD_CALLER);
+  store<u32>(record, caller & PLACE_MASK, RECORD_CALLER);
   store<u8>(record, 1, RECORD_DIRTY);
-  store<u32>(record, caller ? base : index, RECORD_BASE);
+  store<u32>(record, (caller ? base : place) >> 2, RECORD_BASE);
   store<u8>(record, 255, RECORD_SURVIVAL);
-  if (index) link(index);
-  return index;
+  if (place) link(place);
+  return place;
 }
 
 @inline
-function link(index: u32): void {
-  const record = recordAt(index);
+function link(place: u32): void {
+  const record = recordAt(place);
   const at = head(load<u64>(record, RECORD_HASH));
   store<u32>(record, load<u32>(at), RECORD_NEXT);
-  store<u32>(at, index);
+  store<u32>(at, place);
 }
 
 /** Makes room for more records, and for heads to go with them. */
@@ -201,14 +226,34 @@ function enlarge(): bool {
   let bytes = <usize>more * RECORD_SIZE;
   const moreHeads = capacity + more > <u32>2 << headBits;
   if (moreHeads) bytes += 4 << headBits;
-  if (!moveBlocks(bytes)) return false;
+  if (!moveTable(bytes)) return false;
   capacity += more;
   if (moreHeads) {
-    memory.copy(records + (4 << headBits), records, <usize>count * RECORD_SIZE);
+    memory.copy(records + (4 << headBits), records, placeOf(count));
     records += 4 << headBits;
     headBits++;
-    memory.fill(DYNAMIC, 0, 4 << headBits);
-    for (let index: u32 = 1; index < count; index++) link(index);
+    memory.fill(heads, 0, 4 << headBits);
+    for (let index: u32 = 1; index < count; index++) link(placeOf(index));
   }
   return true;
+}
+
+/** Sums over all records. */
+export let allocations: u64 = 0;
+export let allocatedBytes: u64 = 0;
+export let live: u64 = 0;
+export let temporary: u64 = 0;
+
+export function addUp(): void {
+  allocations = 0;
+  allocatedBytes = 0;
+  live = 0;
+  temporary = 0;
+  const end = recordAt(placeOf(count));
+  for (let record = records; record < end; record += RECORD_SIZE) {
+    allocations += load<u64>(record, RECORD_ALLOCATIONS);
+    allocatedBytes += load<u64>(record, RECORD_ALLOCATED_BYTES);
+    live += load<u32>(record, RECORD_LIVE_BLOCKS);
+    temporary += load<u32>(record, RECORD_TEMPORARY);
+  }
 }

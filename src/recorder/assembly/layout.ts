@@ -3,69 +3,79 @@
  * grows: a copy at memory speed, now and then, instead of an indirection on every access.
  *
  * ```
- *  0       1 KiB     4 KiB             20 KiB          24 KiB          32 KiB
- *  | unused | totals  | nursery entries | nursery heads | context cache | nested memo | heads | records | blocks …
- *                       1024 × 16         2048 × 2        512 × 16        512 × 16     4 × n   60 × n    12 × n
+ *  0        1 KiB    4 KiB   6 KiB         8 KiB   16 KiB          32 KiB        40 KiB
+ *  | unused | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
+ *                      1024×2  512 × 4       8192    1024 × 16       512 × 16      16 × n   4 × n   60 × n    12 × n
  * ```
  */
 
-/** Totals as `sync` writes them for the host: numbers as f64 (exact up to 2^53), then the histogram. */
+/**
+ * Totals as `sync` writes them for the host: numbers as f64 (exact up to 2^53), then allocations by the leading zeros of
+ * their size, 0 to 32, as u64.
+ */
 export const TOTALS: usize = 0x400;
 export const HISTOGRAM: usize = TOTALS + 16 * 8;
 
-/**
- * An entry of the nursery: a block allocated by the running entry from JavaScript.
- *
- * ```
- *  0         4       8        12     14     16
- *  | address | bytes | record | next | state |
- * ```
- */
-export const NURSERY: usize = 0x1000;
-/** Entries, the first of which is not used: index 0 ends a chain. */
-export const NURSERY_SIZE: u32 = 1024;
-export const ENTRY_SHIFT: usize = 4;
-export const ENTRY_ADDRESS: usize = 0;
-export const ENTRY_BYTES: usize = 4;
-export const ENTRY_RECORD: usize = 8;
-/** Entry allocated before in the same chain, 0 at its end. */
-export const ENTRY_NEXT: usize = 12;
-export const ENTRY_STATE: usize = 14;
+/** Numbers of the cards that are dirty (young.ts). */
+export const DIRTY: usize = 0x1000;
+export const MOST_DIRTY: u32 = 1024;
 
-export const NURSERY_HEADS: usize = NURSERY + (<usize>NURSERY_SIZE << ENTRY_SHIFT);
-export const NURSERY_HEAD_BITS: u32 = 11;
+/** Addresses of blocks of the running entry that had to give way to others in the front. */
+export const GIVEN_WAY: usize = DIRTY + 2 * MOST_DIRTY;
+export const MOST_GIVEN_WAY: u32 = 512;
 
-/** Contexts seen lately: hash (8 bytes), record (4), unused (4). */
-export const CACHE: usize = NURSERY_HEADS + (2 << NURSERY_HEAD_BITS);
-export const CACHE_MASK: u32 = 511;
+/** The size of its slots makes the place of a slot a part of the address. */
+export const FRONT_SLOT_SIZE: usize = 16;
+export const MOST_FRONT_SLOTS: usize = 1 << 16;
+
+/** A byte for each card: so many slots of the front. */
+export const CARDS: usize = GIVEN_WAY + 4 * MOST_GIVEN_WAY;
+export const CARD_SHIFT: usize = 7;
+
+/** Contexts seen lately: hash (8 bytes), place of its record (4), unused (4). */
+export const CACHE: usize = CARDS + (MOST_FRONT_SLOTS * FRONT_SLOT_SIZE >> CARD_SHIFT);
+export const CACHE_MASK: usize = 1023;
 
 /** Contexts of nested entries: hash (8 bytes), times seen (4), unused (4). */
-export const MEMO: usize = CACHE + (16 * (CACHE_MASK + 1));
+export const MEMO: usize = CACHE + 16 * (CACHE_MASK + 1);
 export const MEMO_BITS: u32 = 9;
 
-export const DYNAMIC: usize = MEMO + (16 << MEMO_BITS);
+/** Slots of the front, a power of two of them (front.ts). */
+export const FRONT: usize = MEMO + (16 << MEMO_BITS);
+
+/** What the first slot of the front holds for good: no block lies there. */
+export const NO_BLOCK: u32 = 0xffffffff;
 
 /**
- * A slot of the table of blocks; address 0: free.
+ * A slot: one live block; address 0: free. The front's are 4 bytes longer. Places of records are multiples of 4, which leaves two bits for the state.
  *
  * ```
- *  0         4       8        12
- *  | address | bytes | record |
+ *  0         4       8                      12
+ *  | address | bytes | record:30 | state:2  |
  * ```
  */
 export const SLOT_SIZE: usize = 12;
 export const SLOT_ADDRESS: usize = 0;
 export const SLOT_BYTES: usize = 4;
-export const SLOT_RECORD: usize = 8;
+export const SLOT_OWNER: usize = 8;
+export const STATE_MASK: u32 = 3;
+/** The block has outlived the entry that allocated it. */
+export const OLD: u32 = 0;
+/** It was allocated by the running entry, and its record doesn't know of it yet. */
+export const FRESH: u32 = 1;
+/** The same, and its record knows of it since before the last high-water mark remembered. */
+export const IN_PEAK: u32 = 2;
+/** The same, since after that. */
+export const AFTER_PEAK: u32 = 3;
 
 /**
  * A record: what one pair of calling context and JavaScript caller allocated.
  *
  * ```
- *  0      8             16               24          32           36           40
- *  | hash | allocations | allocatedBytes | liveBytes | peak share | liveBlocks | epoch |
- *  44          48     52          55      56         59         60
- *  | temporary | next | caller:24 | dirty | base:24  | survival |
+ *  0      8             16               24          32           36           40      44
+ *  | hash | allocations | allocatedBytes | liveBytes | liveBlocks | peak share | epoch |
+ *  44          48     52          55      56        59         60
+ *  | temporary | next | caller:24 | dirty | base:24 | survival |
  * ```
  */
 export const RECORD_SIZE: usize = 60;
@@ -73,19 +83,19 @@ export const RECORD_HASH: usize = 0;
 export const RECORD_ALLOCATIONS: usize = 8;
 export const RECORD_ALLOCATED_BYTES: usize = 16;
 export const RECORD_LIVE_BYTES: usize = 24;
+export const RECORD_LIVE_BLOCKS: usize = 32;
 /** Live bytes at the high-water mark, as f32 (7 digits); valid when `epoch` is the current one. */
-export const RECORD_PEAK: usize = 32;
-export const RECORD_LIVE_BLOCKS: usize = 36;
+export const RECORD_PEAK: usize = 36;
 export const RECORD_EPOCH: usize = 40;
 /** Allocations freed before the next allocation. */
 export const RECORD_TEMPORARY: usize = 44;
-/** Next record with the same head, 0 at the end. */
+/** Place of the next record with the same head, 0 at the end. */
 export const RECORD_NEXT: usize = 48;
 /** What the host's `captureCaller` returned, 0 for none. */
 export const RECORD_CALLER: usize = 52;
 /** Set by every change, cleared by the host when it has read the record. */
 export const RECORD_DIRTY: usize = 55;
-/** Record of the same context without a caller; itself when it has none. */
+/** Place of the record of the same context without a caller, in words; its own when it has no caller. */
 export const RECORD_BASE: usize = 56;
 /** In base records: how likely a block that outlives its entry goes on living, 0 to 255. */
 export const RECORD_SURVIVAL: usize = 59;

@@ -10,7 +10,7 @@
  * ahead of where the next block goes. Removal shifts followers back (Knuth 6.4, algorithm R), so there are no
  * tombstones.
  */
-import { reach, SLOT_ADDRESS, SLOT_BYTES, SLOT_RECORD, SLOT_SIZE, SPREAD } from "./layout";
+import { reach, SLOT_ADDRESS, SLOT_BYTES, SLOT_OWNER, SLOT_SIZE, SPREAD } from "./layout";
 
 /** Slots behind the last home, so that probing needs no wrap-around. */
 const SLACK: u32 = 256;
@@ -19,13 +19,14 @@ const SLACK: u32 = 256;
  * beyond `ALLOWANCE`, which a recorder of any size may take. So a small table is half empty and a large one filled
  * to three quarters: the emptier, the shorter the searches.
  */
-const LARGE: u32 = 1 << 17;
+const LARGE: u32 = 1 << 14;
 const BYTES_A_BLOCK: u64 = 16;
-const ALLOWANCE: u64 = 800 << 10;
+const ALLOWANCE: u64 = 76 << 10;
 
 let base: usize = 0;
 let capacity: u32 = 0;
-let count: u32 = 0;
+/** Blocks in the table. */
+export let count: u32 = 0;
 let limit: u32 = 0;
 
 /** Blocks that found no place. */
@@ -46,7 +47,7 @@ function slot(index: u32): usize {
 @inline
 function copySlot(to: usize, from: usize): void {
   store<u64>(to, load<u64>(from));
-  store<u32>(to, load<u32>(from, SLOT_RECORD), SLOT_RECORD);
+  store<u32>(to, load<u32>(from, SLOT_OWNER), SLOT_OWNER);
 }
 
 function setCapacity(slots: u32): void {
@@ -60,14 +61,14 @@ function setCapacity(slots: u32): void {
 }
 
 /** Lays out an empty table at `at`. */
-export function initBlocks(at: usize): void {
+export function initTable(at: usize): void {
   base = at;
-  setCapacity(1024);
+  setCapacity(256);
   reach(slot(capacity + SLACK));
 }
 
 /** Moves the table up by `bytes`, to make room below it; false when the engine refuses memory. */
-export function moveBlocks(bytes: usize): bool {
+export function moveTable(bytes: usize): bool {
   const length = <usize>(capacity + SLACK) * SLOT_SIZE;
   if (!reach(base + length + bytes)) return false;
   memory.copy(base + bytes, base, length);
@@ -90,7 +91,7 @@ export function findBlock(address: u32): usize {
  * Puts a block into the table. Returns the slot of the block that was at the same address, which the caller has
  * to put to rest and overwrite; otherwise 0.
  */
-export function addBlock(address: u32, bytes: u32, record: u32): usize {
+export function addBlock(address: u32, bytes: u32, owner: u32): usize {
   if (count >= limit && !enlarge()) return refuse();
   let at = slot(home(address));
   let found = load<u32>(at, SLOT_ADDRESS);
@@ -107,15 +108,15 @@ export function addBlock(address: u32, bytes: u32, record: u32): usize {
     while (load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
   }
   store<u32>(at, address, SLOT_ADDRESS);
-  setBlock(at, bytes, record);
+  setBlock(at, bytes, owner);
   count++;
   return 0;
 }
 
 @inline
-export function setBlock(at: usize, bytes: u32, record: u32): void {
+export function setBlock(at: usize, bytes: u32, owner: u32): void {
   store<u32>(at, bytes, SLOT_BYTES);
-  store<u32>(at, record, SLOT_RECORD);
+  store<u32>(at, owner, SLOT_OWNER);
 }
 
 function refuse(): usize {
@@ -159,7 +160,7 @@ function enlarge(): bool {
   for (; read < end; read += SLOT_SIZE) {
     const address = load<u32>(read, SLOT_ADDRESS);
     const bytes = load<u32>(read, SLOT_BYTES);
-    const record = load<u32>(read, SLOT_RECORD);
+    const owner = load<u32>(read, SLOT_OWNER);
     store<u32>(read, 0, SLOT_ADDRESS);
     let at = slot(home(address));
     while (at < end && load<u32>(at, SLOT_ADDRESS)) at += SLOT_SIZE;
@@ -171,17 +172,17 @@ function enlarge(): bool {
     }
     store<u32>(at, address, SLOT_ADDRESS);
     store<u32>(at, bytes, SLOT_BYTES);
-    store<u32>(at, record, SLOT_RECORD);
+    store<u32>(at, owner, SLOT_OWNER);
   }
   return true;
 }
 
 /** First slot. */
-export function blocksAddress(): usize {
+export function tableAddress(): usize {
   return base;
 }
 
 /** Behind the last slot. */
-export function blocksEnd(): usize {
+export function tableEnd(): usize {
   return slot(capacity + SLACK);
 }

@@ -1,0 +1,55 @@
+/** Live bytes, and their high-water mark with each context's share in it. */
+import { markPeak } from "./contexts";
+import { settle } from "./young";
+
+export let liveBytes: u64 = 0;
+/** High-water mark since `beginPeriod`, or of all time; of before the running growth, which ends with a release. */
+let peak: u64 = 0;
+/** High-water mark of all time, as of the beginning of the period. */
+let earlierPeak: u64 = 0;
+/** Live bytes above which the contexts' shares are remembered anew: a 64th above the last time. */
+let nextPeak: u64 = 0;
+
+@inline
+export function grew(bytes: u32): void {
+  liveBytes += bytes;
+}
+
+@inline
+export function shrank(bytes: u32): void {
+  liveBytes -= bytes;
+}
+
+/** Whether more is live than ever: `reachPeak` comes before anything is released. */
+@inline
+export function isHighest(): bool {
+  return liveBytes > peak;
+}
+
+export function reachPeak(): void {
+  if (liveBytes <= peak) return;
+  peak = liveBytes;
+  if (liveBytes <= nextPeak) return;
+  settle(true);
+  markPeak();
+  nextPeak = liveBytes + (liveBytes >> 6);
+}
+
+/** Begins a period with a high-water mark of its own, beside that of all time. Costs the hooks nothing. */
+export function beginPeriod(): void {
+  reachPeak();
+  earlierPeak = max(earlierPeak, peak);
+  peak = liveBytes;
+}
+
+/** High-water mark of live bytes since `beginPeriod`. */
+export function periodPeak(): f64 {
+  reachPeak();
+  return <f64>peak;
+}
+
+/** High-water mark of all time. */
+export function highestPeak(): u64 {
+  reachPeak();
+  return max(earlierPeak, peak);
+}

@@ -1,0 +1,292 @@
+/**
+ * Young blocks: those that the running entry from JavaScript allocated. Most of them die before it returns, and all that
+ * their context is told is that they were there. What is still here when the entry returns has outlived it, and is
+ * what the JavaScript caller has to be known for.
+ *
+ * They lie in the front like others, marked in their slots. To find them the front is cut into cards of a few slots, as
+ * generational collectors do with their heaps, and a card is dirty when the entry allocated in it: however often an
+ * address is used again, it is one card. A young block that has to give way to another goes into the table, and its
+ * address is written down.
+ */
+import { addTo, move, movePeak, pairRecord, recordAt } from "./contexts";
+import { frontEnd } from "./front";
+import { captureCaller } from "./host";
+import {
+  AFTER_PEAK,
+  CARD_SHIFT,
+  CARDS,
+  DIRTY,
+  FRESH,
+  FRONT,
+  FRONT_SLOT_SIZE,
+  GIVEN_WAY,
+  IN_PEAK,
+  MOST_DIRTY,
+  MOST_GIVEN_WAY,
+  OLD,
+  RECORD_SURVIVAL,
+  SLOT_ADDRESS,
+  SLOT_BYTES,
+  SLOT_OWNER,
+  STATE_MASK,
+} from "./layout";
+import { findBlock } from "./table";
+
+const HAS_CALLER: i32 = 1 << 30;
+const CARD_BYTES: usize = 1 << CARD_SHIFT;
+/** So many live young blocks get their caller before the entry ends: it may be one that never does. */
+const MANY: i32 = 512;
+/** Cards that become dirty between two looks at that. */
+const LOOK: u32 = 64;
+
+/** Dirty cards, and one: so a look is due whenever this is a multiple of `LOOK`. */
+let dirty: u32 = 1;
+let givenWay: u32 = 0;
+
+/** What hooks return: live young blocks, and `HAS_CALLER` once the entry's caller is known. */
+export let pending: i32 = 0;
+/** Caller of the running entry, once `HAS_CALLER` is set; 0 not captured. */
+let entryCaller: u32 = 0;
+/** While the host has time to spare every entry that leaves blocks is captured. */
+let eager: bool = true;
+let random: u32 = 0x2545f491;
+/** What entries leave live, as a moving average. */
+let typicalBytes: f64 = 64;
+
+export let outlived: u64 = 0;
+export let captured: u64 = 0;
+
+@inline
+export function born(): void {
+  pending++;
+}
+
+@inline
+export function died(): void {
+  pending--;
+}
+
+/** Makes the card of a slot, at this place in the front, dirty; returns false when there has to be a look first. */
+@inline
+export function markCard(place: usize): bool {
+  const card = place >> CARD_SHIFT;
+  if (!load<u8>(card, CARDS)) {
+    if (!(dirty & (LOOK - 1))) return false;
+    addDirty(card);
+  }
+  return true;
+}
+
+@inline
+function addDirty(card: usize): void {
+  store<u8>(card, 1, CARDS);
+  store<u16>(dirty++ << 1, <u16>card, DIRTY);
+}
+
+/** The same for a young block that moved. There is room since `makeRoomToGrow`. */
+export function markMoved(place: usize): void {
+  const card = place >> CARD_SHIFT;
+  if (!load<u8>(card, CARDS)) addDirty(card);
+}
+
+/** Makes the card dirty after the look that was due: young blocks get their caller when there are many. */
+export function markCardSlowly(place: usize): void {
+  if (markCard(place)) return;
+  if ((pending & ~HAS_CALLER) > MANY) promoteAll();
+  else if (dirty == MOST_DIRTY) cleanCards();
+  addDirty(place >> CARD_SHIFT);
+}
+
+/** A young block went into the table. */
+export function gaveWay(address: u32): void {
+  store<u32>(givenWay++ << 2, address, GIVEN_WAY);
+}
+
+/** Before a block gives way: there is room to write it down. */
+export function makeRoom(): void {
+  if (givenWay == MOST_GIVEN_WAY) promoteAll();
+}
+
+/** Before the front doubles, and with it perhaps the number of dirty cards. */
+export function makeRoomToGrow(): void {
+  if (dirty > MOST_DIRTY >> 1) cleanCards();
+}
+
+/** Keeps the cards dirty that hold young blocks. */
+function cleanCards(): void {
+  let kept: u32 = 1;
+  for (let i: u32 = 1; i < dirty; i++) {
+    const card = load<u16>(i << 1, DIRTY);
+    if (hasYoung(card)) store<u16>(kept++ << 1, card, DIRTY);
+    else store<u8>(card, 0, CARDS);
+  }
+  // were all kept, each look from now on would find the same
+  if (kept > MOST_DIRTY >> 1) promoteAll();
+  else dirty = kept;
+}
+
+@inline
+function isYoung(slot: usize): bool {
+  return (load<u32>(slot, SLOT_OWNER) & STATE_MASK) != 0 && load<u32>(slot, SLOT_ADDRESS) != 0;
+}
+
+@inline
+function cardAt(index: u32): usize {
+  return FRONT + (<usize>load<u16>(index << 1, DIRTY) << CARD_SHIFT);
+}
+
+function hasYoung(card: u32): bool {
+  const at = FRONT + (<usize>card << CARD_SHIFT);
+  for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) if (isYoung(slot)) return true;
+  return false;
+}
+
+/** Slot of a block that gave way, or 0 if it is no longer there or no longer young. */
+function youngInTable(index: u32): usize {
+  const slot = findBlock(load<u32>(index << 2, GIVEN_WAY));
+  return slot && isYoung(slot) ? slot : 0;
+}
+
+/** Brings the records up to date with the young blocks, whose state is that of a new high-water mark or is not. */
+export function settle(atPeak: bool): void {
+  for (let i: u32 = 1; i < dirty; i++) {
+    const at = cardAt(i);
+    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
+      if (isYoung(slot)) settleBlock(slot, atPeak);
+    }
+  }
+  for (let i: u32 = 0; i < givenWay; i++) {
+    const slot = youngInTable(i);
+    if (slot) settleBlock(slot, atPeak);
+  }
+}
+
+function settleBlock(slot: usize, atPeak: bool): void {
+  const owner = load<u32>(slot, SLOT_OWNER);
+  const place = owner & ~STATE_MASK;
+  if ((owner & STATE_MASK) == FRESH) {
+    addTo(recordAt(place), load<u32>(slot, SLOT_BYTES));
+    store<u32>(slot, place | AFTER_PEAK, SLOT_OWNER);
+  }
+  if (atPeak) store<u32>(slot, place | IN_PEAK, SLOT_OWNER);
+}
+
+/** Gives young blocks their caller before the entry ends. */
+export function promoteAll(): void {
+  promote(callerOfEntry());
+}
+
+/** Young blocks become old: they go on under the entry's caller, where it is known. */
+function promote(caller: u32): void {
+  for (let i: u32 = 1; i < dirty; i++) {
+    const at = cardAt(i);
+    store<u8>(load<u16>(i << 1, DIRTY), 0, CARDS);
+    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
+      if (isYoung(slot)) promoteBlock(slot, pairOf(slot, caller), caller != 0);
+    }
+  }
+  dirty = 1;
+  for (let i: u32 = 0; i < givenWay; i++) {
+    const slot = youngInTable(i);
+    if (!slot) continue;
+    const pair = pairOf(slot, caller);
+    // a new pair may have moved the table
+    promoteBlock(youngInTable(i), pair, caller != 0);
+  }
+  givenWay = 0;
+  pending &= HAS_CALLER;
+}
+
+let lastPlace: u32 = ~0;
+let lastCaller: u32 = 0;
+let lastPair: u32 = 0;
+
+/** Place of the record that a block goes on under. */
+@inline
+function pairOf(slot: usize, caller: u32): u32 {
+  const place = load<u32>(slot, SLOT_OWNER) & ~STATE_MASK;
+  if (!caller) return place;
+  if (place != lastPlace || caller != lastCaller) {
+    lastPair = pairRecord(place, caller);
+    lastPlace = place;
+    lastCaller = caller;
+  }
+  return lastPair;
+}
+
+function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
+  const bytes = load<u32>(slot, SLOT_BYTES);
+  const owner = load<u32>(slot, SLOT_OWNER);
+  const place = owner & ~STATE_MASK;
+  const state = owner & STATE_MASK;
+  store<u32>(slot, pair | OLD, SLOT_OWNER);
+  const record = recordAt(place);
+  const survival: u32 = load<u8>(record, RECORD_SURVIVAL);
+  store<u8>(record, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
+  outlived++;
+  if (hasCaller) captured++;
+  if (state == FRESH) {
+    addTo(recordAt(pair), bytes);
+  } else if (pair != place) {
+    move(record, recordAt(pair), bytes);
+    if (state == IN_PEAK) movePeak(record, recordAt(pair), bytes);
+  }
+}
+
+/** Caller of the running entry, captured if it was not and is worth it. */
+function callerOfEntry(): u32 {
+  if (!pending) return 0;
+  if (!(pending & HAS_CALLER)) {
+    entryCaller = eager || worthCapturing() ? <u32>max(captureCaller(), 0) : 0;
+    pending |= HAS_CALLER;
+  }
+  return entryCaller;
+}
+
+/**
+ * Spends captures where blocks survive. A context's survival rises by a sixteenth of what is missing with every
+ * block that outlives its entry, and falls by a sixteenth with every such block that is freed later. Where a
+ * share f of them is freed it comes to rest at 255 / (1 + f), so that 2 - 255 / survival is the share that goes
+ * on living: the probability of a capture, less for entries that leave fewer bytes than others do.
+ */
+function worthCapturing(): bool {
+  let survival: u32 = 0;
+  let bytes: u64 = 0;
+  for (let i: u32 = 1; i < dirty; i++) {
+    const at = cardAt(i);
+    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
+      if (!isYoung(slot)) continue;
+      survival = max(survival, survivalOf(slot));
+      bytes += load<u32>(slot, SLOT_BYTES);
+    }
+  }
+  for (let i: u32 = 0; i < givenWay; i++) {
+    const slot = youngInTable(i);
+    if (!slot) continue;
+    survival = max(survival, survivalOf(slot));
+    bytes += load<u32>(slot, SLOT_BYTES);
+  }
+  const weight = min(<f64>bytes / typicalBytes, 1);
+  typicalBytes += (<f64>bytes - typicalBytes) / 64;
+  // xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003)
+  random ^= random << 13;
+  random ^= random >> 17;
+  random ^= random << 5;
+  const surviving = survival > 128 ? 2 - 255 / <f64>survival : 1.0 / 128;
+  return <f64>random < surviving * weight * 4294967296.0;
+}
+
+@inline
+function survivalOf(slot: usize): u32 {
+  return load<u8>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_SURVIVAL);
+}
+
+/** The entry ends, its caller still on the stack; or it had ended long ago, unseen. */
+export function endEntry(callerIsThere: bool): void {
+  promote(callerIsThere ? callerOfEntry() : 0);
+  pending = 0;
+}
+
+export function setEagerness(value: bool): void {
+  eager = value;
+}
