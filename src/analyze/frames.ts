@@ -13,6 +13,8 @@ export class StackReader {
   readonly #oneThread: boolean;
   readonly #names = new Map<string, string>();
   readonly #frames = new Map<number, FrameReport[]>();
+  /** What the reader shares between stacks stays shared. */
+  readonly #readable = new Map<Frame, readonly FrameReport[]>();
   readonly #keys = new Map<number, number>();
   readonly #keysByText = new Map<string, number>();
 
@@ -27,11 +29,13 @@ export class StackReader {
     let frames = this.#frames.get(id);
     if (!frames) {
       const recorded = this.#profile.stacks.get(id) ?? [];
-      // Most profiles have no sources, and large ones a million frames: no key is made, and no list, for each.
-      const plain = this.#profile.sources.size === 0;
-      frames = plain
-        ? recorded.map((frame) => this.#frame(frame))
-        : recorded.flatMap((frame) => this.#expand(frame));
+      frames = [];
+      for (const frame of recorded) {
+        let readable = this.#readable.get(frame);
+        if (!readable) this.#readable.set(frame, (readable = this.#expand(frame)));
+        if (readable.length === 1) frames.push(readable[0]!);
+        else frames.push(...readable);
+      }
       this.#frames.set(id, frames);
     }
     return frames;
@@ -54,7 +58,8 @@ export class StackReader {
   /** A frame, and before it those of the functions that were inlined there. */
   #expand(frame: Frame): FrameReport[] {
     const { kind, function: name } = frame;
-    const source = this.#profile.sources.get(frameKey(frame));
+    const { sources } = this.#profile;
+    const source = sources.size === 0 ? undefined : sources.get(frameKey(frame));
     if (!source || source.length === 0) return [this.#frame(frame)];
     if (kind === "js") {
       const [{ file, line, column }] = source;
