@@ -6,8 +6,11 @@ export const maximumStackFrames = 128;
 /** Milliseconds that captures of JavaScript callers may take before the share of the run time counts. */
 export const captureCredit = 500;
 
-/** Share of the elapsed run time that captures of JavaScript callers may take beyond the credit. */
-export const captureShare = 0.01;
+/**
+ * Share of the elapsed run time that captures of JavaScript callers may take beyond the credit. What a program feels of
+ * a capture is several times what it takes: the collector clears up behind it, and caches fill anew.
+ */
+export const captureShare = 0.005;
 
 /** Snapshots are taken this often unless an option says otherwise. */
 export const defaultSnapshotInterval = 1000;

@@ -125,9 +125,12 @@ function cleanCards(): void {
   else dirty = kept;
 }
 
+/** In one branch, which is seldom taken: a slot whose block died young looks young but for its address. */
 @inline
 function isYoung(slot: usize): bool {
-  return (load<u32>(slot, SLOT_OWNER) & STATE_MASK) != 0 && load<u32>(slot, SLOT_ADDRESS) != 0;
+  const marked = (load<u32>(slot, SLOT_OWNER) & STATE_MASK) != 0;
+  const taken = load<u32>(slot, SLOT_ADDRESS) != 0;
+  return (<u32>marked & <u32>taken) != 0;
 }
 
 @inline
@@ -178,22 +181,27 @@ export function promoteAll(): void {
 
 /** Young blocks become old: they go on under the entry's caller, where it is known. */
 function promote(caller: u32): void {
-  for (let i: u32 = 1; i < dirty; i++) {
-    const at = cardAt(i);
-    store<u8>(load<u16>(i << 1, DIRTY), 0, CARDS);
-    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
-      if (isYoung(slot)) promoteBlock(slot, pairOf(slot, caller), caller != 0);
-    }
-  }
-  dirty = 1;
+  let left = pending & ~HAS_CALLER;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
     const pair = pairOf(slot, caller);
     // a new pair may have moved the table
     promoteBlock(youngInTable(i), pair, caller != 0);
+    left--;
   }
   givenWay = 0;
+  for (let i: u32 = 1; i < dirty; i++) {
+    store<u8>(load<u16>(i << 1, DIRTY), 0, CARDS);
+    if (!left) continue;
+    const at = cardAt(i);
+    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
+      if (!isYoung(slot)) continue;
+      promoteBlock(slot, pairOf(slot, caller), caller != 0);
+      left--;
+    }
+  }
+  dirty = 1;
   pending &= HAS_CALLER;
 }
 
@@ -252,20 +260,32 @@ function callerOfEntry(): u32 {
 function worthCapturing(): bool {
   let survival: u32 = 0;
   let bytes: u64 = 0;
-  for (let i: u32 = 1; i < dirty; i++) {
-    const at = cardAt(i);
-    for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
-      if (!isYoung(slot)) continue;
-      survival = max(survival, survivalOf(slot));
-      bytes += load<u32>(slot, SLOT_BYTES);
-    }
-  }
+  let left = pending & ~HAS_CALLER;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
     survival = max(survival, survivalOf(slot));
     bytes += load<u32>(slot, SLOT_BYTES);
+    // not one less is left: an address may have given way twice
   }
+  // most cards have no young block any more: those need no second look
+  let kept: u32 = 1;
+  for (let i: u32 = 1; i < dirty; i++) {
+    const card = load<u16>(i << 1, DIRTY);
+    const at = cardAt(i);
+    const before = left;
+    if (left) {
+      for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
+        if (!isYoung(slot)) continue;
+        survival = max(survival, survivalOf(slot));
+        bytes += load<u32>(slot, SLOT_BYTES);
+        left--;
+      }
+    }
+    if (left < before) store<u16>(kept++ << 1, card, DIRTY);
+    else store<u8>(card, 0, CARDS);
+  }
+  dirty = kept;
   const weight = min(<f64>bytes / typicalBytes, 1);
   typicalBytes += (<f64>bytes - typicalBytes) / 64;
   // xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003)
