@@ -4,12 +4,13 @@ import { type Diff, diffReports } from "../analyze/diff.js";
 import { readProfileFile } from "../profile/file.js";
 import { markdownDiff, textDiff } from "../report/diff.js";
 import { demangle } from "./demangle.js";
+import { writeHtml } from "./html-pages.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, writeReport } from "./output-file.js";
 import { parseTop } from "./whole-number.js";
 
 interface DiffOptions extends OutputOptions {
-  format: "text" | "markdown" | "json";
+  format: "text" | "markdown" | "html" | "json";
   top?: number;
 }
 
@@ -20,14 +21,21 @@ export function diffCommand(): Command {
     .argument("<before>", "profile of the run to compare with")
     .argument("<after>", "profile of the run to look at")
     .addOption(
-      new Option("-f, --format <format>", "text for people, markdown for pull requests, json for programs")
-        .choices(["text", "markdown", "json"])
+      new Option(
+        "-f, --format <format>",
+        "text for people, markdown for pull requests, html to explore, json for programs",
+      )
+        .choices(["text", "markdown", "html", "json"])
         .default("text"),
     )
     .option("-o, --out <file>", "file to write; - for standard output, the default")
     .option("--force", "overwrite the file if it exists")
     .option("--top <n>", "how many callers are shown", parseTop)
     .action(async (before: string, after: string, options: DiffOptions) => {
+      if (options.format === "html") {
+        await writeHtml([before, after], options);
+        return;
+      }
       const [old, now] = [await readProfileFile(before), await readProfileFile(after)];
       const diff = diffReports(analyze(old, { demangle }), analyze(now, { demangle }));
       await writeReport([formatted(diff, options)], options);

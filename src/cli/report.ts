@@ -1,8 +1,6 @@
-import { basename } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Command, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
-import { analyzeInDetail } from "../analyze/details.js";
 import type { Report } from "../analyze/report.js";
 import { UsageError } from "../errors.js";
 import { readProfileFile } from "../profile/file.js";
@@ -11,11 +9,10 @@ import { csvExport } from "../report/exports/csv.js";
 import { pprofExport } from "../report/exports/pprof.js";
 import { type ExportOptions, type Metric, metricNames } from "../report/exports/samples.js";
 import { speedscopeExport } from "../report/exports/speedscope.js";
-import { htmlReport } from "../report/html/html.js";
-import type { HtmlProfile } from "../report/html/pack.js";
 import { jsonReport } from "../report/json.js";
 import { textReport } from "../report/text.js";
 import { demangle } from "./demangle.js";
+import { writeHtml } from "./html-pages.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
 import { symbolize } from "./symbolize.js";
@@ -62,8 +59,7 @@ export function reportCommand(): Command {
     .option("--top <n>", "how many callers, stacks, growths and memories text shows of each", parseTop)
     .action(async (path: string, after: string | undefined, options: ReportOptions) => {
       if (options.format === "html") {
-        refuseTerminal("HTML", options);
-        await writeReport(await htmlPieces(after === undefined ? [path] : [path, after]), options);
+        await writeHtml(after === undefined ? [path] : [path, after], options);
         return;
       }
       if (after !== undefined) {
@@ -75,15 +71,6 @@ export function reportCommand(): Command {
       const report = analyze(profile, { demangle });
       await writeReport(pieces(report, options), options);
     });
-}
-
-async function htmlPieces(paths: readonly string[]): Promise<string[]> {
-  const profiles: HtmlProfile[] = [];
-  for (const path of paths) {
-    const details = analyzeInDetail(await readProfileFile(path), { demangle });
-    profiles.push({ title: basename(path), details });
-  }
-  return htmlReport(profiles, { directory: process.cwd() });
 }
 
 function pieces(

@@ -1,19 +1,12 @@
 // The report for people. It says where what is live was made, and never who leaked it: only the reader knows
 // who should have released.
 import { callerFrame } from "../analyze/frames.js";
-import type { ContextReport, GrowReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
+import type { ContextReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
 import { diagnosisSection, timelineSection } from "./diagnosis.js";
 import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
-import {
-  commandLine,
-  functionName,
-  isAllocatorFrame,
-  lineLocation,
-  location,
-  moduleName,
-  stackLines,
-} from "./frames.js";
+import { commandLine, functionName, lineLocation, location, moduleName, stackLines } from "./frames.js";
+import { growthSection } from "./growth.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
 import { treeSection } from "./tree.js";
@@ -123,7 +116,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
     const few = Math.min(top, alwaysShown);
     stackList(page, module, atPeak, "Live at the high-water mark", "peakLiveBytes", heap.peakLiveBytes, few);
   }
-  growth(page, module, memory.grows, top);
+  growthSection(page, module, memory.grows, top);
 }
 
 function allocatedSentence({ heap }: ModuleReport): string {
@@ -293,71 +286,6 @@ function objects(page: Page, module: ModuleReport, top: number): void {
     const bytes = formatBytes(rest.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
     page.line(`  ${dim(`and ${bytes} by ${countOf(rest.length, "other")} (--top N)`)}`);
   }
-}
-
-/** Growth asked for at one line, granted or refused. */
-interface GrowthSum {
-  by: [name: string, at: string];
-  granted: boolean;
-  times: number;
-  bytes: number;
-  first: number;
-  last: number;
-}
-
-function growth(page: Page, module: ModuleReport, grows: readonly GrowReport[], top: number): void {
-  if (grows.length === 0) return;
-  page.heading("Growth", 2);
-  const sums = new Map<string, GrowthSum>();
-  for (const grow of grows) {
-    const by = askedBy(page, module, grow);
-    const { granted, time } = grow;
-    const key = JSON.stringify([by, granted]);
-    const sum = sums.get(key) ?? { by, granted, times: 0, bytes: 0, first: time, last: time };
-    sums.set(key, sum);
-    sum.times++;
-    sum.bytes += grow.toBytes - grow.fromBytes;
-    sum.first = Math.min(sum.first, time);
-    sum.last = Math.max(sum.last, time);
-  }
-  const largest = [...sums.values()].sort(
-    (a, b) => Number(b.granted) - Number(a.granted) || b.bytes - a.bytes,
-  );
-  const { bold, cyan, red } = page.colors;
-  page.table(
-    [
-      { align: "right", style: bold },
-      { style: red },
-      { align: "right" },
-      {},
-      { cut: "end" },
-      { cut: "start", style: cyan },
-    ],
-    largest
-      .slice(0, top)
-      .map((sum) => [
-        `+${formatBytes(sum.bytes)}`,
-        sum.granted ? "" : "refused",
-        formatCount(sum.times),
-        sum.first === sum.last
-          ? formatDuration(sum.first)
-          : `${formatDuration(sum.first)} to ${formatDuration(sum.last)}`,
-        ...sum.by,
-      ]),
-    { head: ["bytes", "", "times", "when", "asked by", "at"] },
-  );
-  const rest = largest.slice(top);
-  if (rest.length > 0) {
-    const times = rest.reduce((total, sum) => total + sum.times, 0);
-    const lines = countOf(rest.length, "other line");
-    page.line(`  ${page.colors.dim(`and ${countOf(times, "time", "times")} at ${lines} (--top N)`)}`);
-  }
-}
-
-function askedBy(page: Page, module: ModuleReport, { stack }: GrowReport): [string, string] {
-  if (stack.length === 0) return ["(noticed later)", ""];
-  const caller = callerFrame(stack) ?? stack.find((frame) => !isAllocatorFrame(frame, module)) ?? stack[0]!;
-  return [functionName(caller), lineLocation(caller, page.directory)];
 }
 
 function memories(page: Page, report: Report, top: number): void {

@@ -86,6 +86,12 @@ function viewOfAddress(names: readonly ViewName[]): { view?: ViewName } {
 function Tabs({ names }: { names: readonly ViewName[] }) {
   const { choice, choose } = useShared();
   const list = useRef<HTMLDivElement>(null);
+  // On a narrow screen the tabs don't fit.
+  useEffect(() => {
+    list
+      .current!.querySelector("[aria-selected=true]")!
+      .scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [choice.view]);
   const key = (event: KeyboardEvent) => {
     const at = names.indexOf(choice.view as ViewName);
     const steps: Record<string, number> = {

@@ -1,6 +1,6 @@
 // What the views share: the data, the trees made from it once, and words for frames.
 import { frameKinds } from "../report/html/data.js";
-import { functionTree, pathOf, siteTree, type Tree } from "./tree.js";
+import { functionTree, invertedTree, pathOf, siteTree, type Tree } from "./tree.js";
 import type { Data } from "./unpack.js";
 
 export class Session {
@@ -18,6 +18,17 @@ export class Session {
     const { tree, nodeOf } = functionTree(this.sites, data.frames.function);
     this.functions = tree;
     this.functionNodes = nodeOf;
+  }
+
+  /** The stacks of a profile from the inside out, without the allocator's own frames. */
+  inverted(profile: Data["profiles"][number], apart: boolean): { tree: Tree; nodeOf: Int32Array } {
+    const { function: functionOf } = this.data.frames;
+    return invertedTree(
+      this.sites,
+      profile.contexts.node,
+      (frame) => (apart ? frame : functionOf[frame]!),
+      (frame) => this.frameKind(frame) === "allocator",
+    );
   }
 
   frameName(frame: number): string {

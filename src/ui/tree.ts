@@ -53,6 +53,80 @@ export function functionTree(sites: Tree, functionOf: Float64Array): { tree: Tre
   return { tree: completed(parent.slice(0, size), frame.slice(0, size)), nodeOf };
 }
 
+/** Paths of the inverted tree end here: beyond it recursion would make more nodes than a page can hold. */
+const deepestInverted = 64;
+const mostInverted = 4_000_000;
+
+/**
+ * The tree the other way round: below the root what called the allocator, below that who called it. `nodeOf` leads from
+ * nodes of `sites` that are in `innermost` to where their path ends.
+ * @param idOf numbers by which frames are taken together
+ * @param isSkipped frames at the inner end that say nothing: those of the allocator
+ */
+export function invertedTree(
+  sites: Tree,
+  innermost: Float64Array,
+  idOf: (frame: number) => number,
+  isSkipped: (frame: number) => boolean,
+): { tree: Tree; nodeOf: Int32Array } {
+  const nodeOf = new Int32Array(sites.size);
+  const pairs = new PairTable();
+  const done = new Uint8Array(sites.size);
+  for (const site of innermost) {
+    if (done[site]) continue;
+    done[site] = 1;
+    let from = site;
+    while (sites.parent[from]! > 0 && isSkipped(sites.frame[from]!)) from = sites.parent[from]!;
+    let node = 0;
+    for (let depth = 0; from > 0 && depth < deepestInverted; depth++, from = sites.parent[from]!) {
+      const frame = sites.frame[from]!;
+      const next = pairs.find(node, idOf(frame), frame, mostInverted);
+      if (next < 0) break;
+      node = next;
+    }
+    nodeOf[site] = node;
+  }
+  return { tree: completed(Int32Array.from(pairs.parent), Int32Array.from(pairs.frame)), nodeOf };
+}
+
+/** Nodes by parent and number of the frame. */
+class PairTable {
+  readonly parent: number[] = [0];
+  readonly frame: number[] = [0];
+  readonly #id: number[] = [0];
+  #table = new Int32Array(1 << 12);
+
+  /** The node, made when there is none; -1 when there are `most`. */
+  find(parent: number, id: number, frame: number, most: number): number {
+    let slot = this.#home(parent, id);
+    for (let node = this.#table[slot]!; node !== 0; node = this.#table[slot]!) {
+      if (this.parent[node] === parent && this.#id[node] === id) return node;
+      slot = (slot + 1) & (this.#table.length - 1);
+    }
+    if (this.parent.length >= most) return -1;
+    const node = this.parent.push(parent) - 1;
+    this.#id.push(id);
+    this.frame.push(frame);
+    this.#table[slot] = node;
+    if (2 * node > this.#table.length) this.#grow();
+    return node;
+  }
+
+  #home(parent: number, id: number): number {
+    const hash = Math.imul(parent, 0x9e3779b1) ^ Math.imul(id, 0x85ebca6b);
+    return (hash ^ (hash >>> 15)) & (this.#table.length - 1);
+  }
+
+  #grow(): void {
+    this.#table = new Int32Array(2 * this.#table.length);
+    for (let node = 1; node < this.parent.length; node++) {
+      let slot = this.#home(this.parent[node]!, this.#id[node]!);
+      while (this.#table[slot] !== 0) slot = (slot + 1) & (this.#table.length - 1);
+      this.#table[slot] = node;
+    }
+  }
+}
+
 function completed(parent: Int32Array, frame: Int32Array): Tree {
   const size = parent.length;
   const depth = new Int32Array(size);

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { AddressMap } from "../../src/ui/address-map.js";
 import { FlameLayout } from "../../src/ui/flame-layout.js";
-import { functionTree, siteTree, type Tree } from "../../src/ui/tree.js";
+import { functionTree, invertedTree, pathOf, siteTree, type Tree } from "../../src/ui/tree.js";
 import type { Data } from "../../src/ui/unpack.js";
 
 const whole = { left: 0, right: 1 };
@@ -79,6 +79,40 @@ describe("a flame graph", () => {
         [0, 0, 1000],
         [-1, 0, 1000],
       ],
+    );
+  });
+
+  test("bottom-up has each stack's frames from the inside out, without the allocator's", () => {
+    const stacks = fc
+      .tuple(fc.array(fc.tuple(fc.nat(), fc.nat(4)), { minLength: 2, maxLength: 40 }), fc.array(fc.nat()))
+      .map(([nodes, picks]) => ({
+        sites: treeOf(
+          nodes.map(([pick], i) => (i === 0 ? 0 : pick % i)),
+          nodes.map(([, frame]) => frame),
+        ),
+        ends: picks.map((pick) => 1 + (pick % (nodes.length - 1))),
+      }));
+    fc.assert(
+      fc.property(stacks, ({ sites, ends }) => {
+        const allocator = 0;
+        const { tree, nodeOf } = invertedTree(
+          sites,
+          Float64Array.from(ends),
+          (frame) => frame,
+          (frame) => frame === allocator,
+        );
+        const paths = new Set<string>();
+        for (const end of ends) {
+          const frames = pathOf(sites, end).map((node) => sites.frame[node]!);
+          // a stack of nothing but the allocator keeps its outermost frame
+          const outer = frames.findIndex((frame) => frame !== allocator);
+          const expected = outer < 0 ? frames.slice(-1) : frames.slice(outer);
+          const found = pathOf(tree, nodeOf[end]!).map((node) => tree.frame[node]!);
+          assert.deepEqual(found.reverse(), expected);
+          for (let i = 1; i <= expected.length; i++) paths.add(JSON.stringify(expected.slice(0, i)));
+        }
+        assert.equal(tree.size, 1 + paths.size, "a path is there once");
+      }),
     );
   });
 

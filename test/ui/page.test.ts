@@ -1,7 +1,7 @@
 // The page as a browser shows it: opened from disk in Chromium and clicked through, and driven from a page around it in
 // Firefox. It may load nothing, and nothing that a profile says may become markup or script.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -147,6 +147,77 @@ describe("the page in Chromium", { skip: noChromium }, () => {
     });
   });
 
+  test("flame graph: bottom-up begins with what called the allocator, and has the same sum", async () => {
+    await open("small.html", "flame", async (page) => {
+      const about = page.locator(".about [role=status]");
+      const all = await about.textContent();
+      await page.getByLabel("bottom-up").check();
+      assert.equal(await about.textContent(), all);
+      await page.locator(".scroller").focus();
+      await page.keyboard.press("ArrowDown");
+      const inner = (await about.textContent())!;
+      assert.doesNotMatch(inner, /^malloc/);
+      const title = (await page.locator(".contexts h3").textContent())!;
+      assert.ok(title.startsWith(`Through ${inner.slice(0, inner.indexOf(","))}`), title);
+      await page.locator(".contexts summary").first().click();
+      const [allocator, called] = await page.locator(".contexts .stack li").allTextContents();
+      assert.match(allocator!, /^malloc/);
+      assert.ok(called!.startsWith(inner.slice(0, inner.indexOf(","))), called);
+    });
+  });
+
+  test("a finding leads to the flame graph of its caller", async () => {
+    const text = readFileSync(new URL("../fixtures/profiles/photon.linmem", import.meta.url), "utf8");
+    const details = analyzeInDetail(readProfile(text));
+    const stack = details.report.modules[0]!.contexts[0]!.stack;
+    const caller = stack.find(({ kind }) => kind === "js")!;
+    const finding = {
+      kind: "leak",
+      severity: "problem",
+      title: "It leaks",
+      evidence: [],
+      advice: "Release it.",
+      bytes: 1,
+      module: details.report.modules[0]!.id,
+      certainty: 1,
+      caller,
+      stack,
+    } as const;
+    details.report.findings = [{ ...finding, evidence: [], stack: [...stack] }];
+    writeFileSync(join(folder, "finding.html"), (await htmlReport([{ title: "x", details }])).join(""));
+    await open("finding.html", "summary", async (page) => {
+      await page.getByRole("button", { name: /^Show in the flame graph ?: It leaks$/ }).click();
+      assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Flame graph");
+      assert.match(await page.getByLabel("Only stacks with").inputValue(), new RegExp(`:${caller.line}:?$`));
+      await page.locator(".contexts summary").first().click();
+      assert.match((await page.locator(".contexts .stack").textContent())!, new RegExp(`:${caller.line}\\b`));
+    });
+  });
+
+  test("a run without memories says so, promises no brush, and has no empty tables", async () => {
+    const text = readFileSync(new URL("../fixtures/profiles/no-wasm.linmem", import.meta.url), "utf8");
+    await write("no-wasm.html", { title: "no-wasm.linmem", text });
+    await open("no-wasm.html", "summary", async (page) => {
+      for (const tab of ["Summary", "Timeline", "Heap map", "Memories"]) {
+        await page.getByRole("tab", { name: tab }).click();
+        const shown = (await page.locator("main").textContent())!;
+        assert.match(shown, /No memory came to life in this run/, tab);
+        assert.doesNotMatch(shown, /Drag over/);
+        assert.equal(await page.locator("main thead").count(), 0);
+      }
+    });
+  });
+
+  test("timeline: the legend has the figures of the end", async () => {
+    await open("small.html", "timeline", async (page) => {
+      const legend = (await page.locator(".u-legend").textContent())!;
+      assert.doesNotMatch(legend, /--/);
+      const about = (await page.locator("figcaption").textContent())!;
+      const live = /of which (.*) live/.exec(about)![1]!;
+      assert.ok(legend.includes(`live${live}`), `${legend} has ${live}`);
+    });
+  });
+
   test("timeline: a brush restricts the other views", async () => {
     await open("small.html", "timeline", async (page) => {
       const grows = await page.locator(".rows > li").count();
@@ -180,6 +251,14 @@ describe("the page in Chromium", { skip: noChromium }, () => {
       await page.keyboard.press("Enter");
       assert.notEqual(await range(), whole);
       assert.match((await page.locator(".stack li").first().textContent())!, /malloc/);
+      // by caller there are fewer groups than by function and caller
+      const groups = async () => {
+        const rest = /([\d,]+) others?/.exec((await page.locator(".map-legend").textContent())!);
+        return Number(rest![1]!.replaceAll(",", ""));
+      };
+      const callers = await groups();
+      await page.getByLabel("Colour by").selectOption("function");
+      assert.ok((await groups()) > callers);
       const box = (await page.locator(".map canvas").nth(1).boundingBox())!;
       await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
       assert.match((await page.locator(".tooltip").textContent())!, /^0x[0-9a-f]+: block of /);

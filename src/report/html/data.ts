@@ -159,4 +159,6 @@ export interface FindingData {
   evidence: string[];
   where: string;
   advice: string;
+  /** What of the flame graph it is about: stacks with this text, by this figure. */
+  show?: { text: string; metric: "live" | "highWater" | "temporary" };
 }

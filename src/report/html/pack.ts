@@ -119,7 +119,7 @@ function packProfile(
 const weights = { problem: "problem", warning: "advice", note: "fact" } as const;
 
 function findingData(
-  { severity, title, evidence, advice, caller, module }: Finding,
+  { kind, severity, title, evidence, advice, caller, module }: Finding,
   { modules }: Report,
   directory: string,
 ): FindingData {
@@ -131,7 +131,24 @@ function findingData(
     evidence: evidence.map(clean),
     where: [...(about ? [moduleName(about)] : []), ...(line ? [line] : [])].join(": "),
     advice: clean(advice),
+    ...(caller && {
+      show: {
+        // A caller is a line, whatever the column; the colon keeps line 12 apart from line 120.
+        text: lineLocation(caller, directory) + (hasColumn(caller) ? ":" : ""),
+        metric: shownFigures[kind] ?? "live",
+      },
+    }),
   };
+}
+
+const shownFigures: Partial<Record<Finding["kind"], "highWater" | "temporary">> = {
+  "high-water": "highWater",
+  "late-release": "highWater",
+  churn: "temporary",
+};
+
+function hasColumn({ column, source }: FrameReport): boolean {
+  return (source?.column ?? column) > 0;
 }
 
 function moduleData(module: ModuleReport): ModuleData {

@@ -15,12 +15,17 @@ const whole: Span = { left: 0, right: 1 };
 /** Nothing is zoomed closer than this part of the width. */
 const narrowest = 1e-7;
 
-/** Contexts as a flame graph, outermost frames on top. */
+/** Contexts as a flame graph, outermost frames on top, or bottom-up. */
 export function FlameView() {
   const { session, profile, values, chosen, metric, choice } = useShared();
   const [apart, setApart] = useState(false);
-  const tree = apart ? session.sites : session.functions;
-  const nodeOf = apart ? undefined : session.functionNodes;
+  const [inverted, setInverted] = useState(false);
+  const { tree, nodeOf } = useMemo((): { tree: Tree; nodeOf: Int32Array | undefined } => {
+    if (inverted) return session.inverted(profile, apart);
+    return apart
+      ? { tree: session.sites, nodeOf: undefined }
+      : { tree: session.functions, nodeOf: session.functionNodes };
+  }, [session, profile, apart, inverted]);
   const layout = useMemo(
     () => new FlameLayout(tree, nodeValues(tree, nodeOf, profile, values, chosen)),
     [tree, nodeOf, profile, values, chosen],
@@ -66,6 +71,14 @@ export function FlameView() {
             onChange={(event) => setApart(event.currentTarget.checked)}
           />{" "}
           call sites apart
+        </label>
+        <label>
+          <input
+            type="checkbox"
+            checked={inverted}
+            onChange={(event) => setInverted(event.currentTarget.checked)}
+          />{" "}
+          bottom-up: what called the allocator on top
         </label>
         <output class="quiet">{foundPart}</output>
       </div>

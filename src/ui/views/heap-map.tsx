@@ -1,19 +1,17 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { countOf, formatBytes, formatDuration, formatShare } from "../../report/format.js";
+import { countOf, formatBytes, formatDuration } from "../../report/format.js";
 import { reachabilities } from "../../report/html/data.js";
-import { AddressMap, type AddressRange, type Region, regionTitles } from "../address-map.js";
+import { AddressMap, type AddressRange, regionTitles } from "../address-map.js";
 import { formatAddress } from "../figures.js";
-import { color, surface, useDrawing, useTheme, useWidth } from "../parts/canvas.js";
+import { surface, useDrawing, useTheme, useWidth } from "../parts/canvas.js";
+import { colors, type Grouping, groupings, groupsOf, Legend } from "../parts/map-legend.js";
+import { cellRow, outline, painter, paintGround, rowGap, rows } from "../parts/map-picture.js";
 import { Stack } from "../parts/stack.js";
 import { useShared } from "../state.js";
 import { Tooltip } from "./flame.js";
 import { MemoryChoice } from "./timeline.js";
 
-const cellRow = 14;
-const rowGap = 2;
-const rows = 28;
 const overview = 18;
-const colors = 8;
 /** Nothing is zoomed closer than this many bytes. */
 const narrowest = 64;
 
@@ -57,7 +55,8 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const strip = useRef<HTMLCanvasElement>(null);
   const theme = useTheme();
-  const groups = useMemo(() => groupsOf(map, session, profile), [map, session, profile]);
+  const [by, setBy] = useState<Grouping>("caller");
+  const groups = useMemo(() => groupsOf(map, session, profile, by), [map, session, profile, by]);
   const height = rows * (cellRow + rowGap);
   const grounds = useMemo(() => map.grounds(), [map]);
   const columns = Math.max(1, Math.floor(width / 2));
@@ -110,7 +109,7 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
         paint("--ink"),
       );
     }
-  }, [map, range, width, theme, selected, chosen]);
+  }, [map, range, width, theme, selected, chosen, groups]);
 
   useDrawing(() => {
     if (!strip.current || width === 0) return;
@@ -213,6 +212,18 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
         <button type="button" onClick={() => setRange(whole)}>
           Whole memory
         </button>
+        {map.hasBlocks && (
+          <label>
+            Colour by{" "}
+            <select value={by} onChange={(event) => setBy(event.currentTarget.value as Grouping)}>
+              {Object.entries(groupings).map(([value, title]) => (
+                <option key={value} value={value}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <span class="text">
           {formatAddress(Math.floor(range.start))} to {formatAddress(Math.ceil(range.end))},{" "}
           {formatBytes(range.end - range.start)}
@@ -286,71 +297,6 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
   );
 }
 
-interface Groups {
-  /** Number of a context's group; the largest have a colour each. */
-  ofContext: Map<number, number>;
-  list: { title: string; bytes: number; blocks: number }[];
-}
-
-/** Blocks by the code that made them, most bytes first. */
-function groupsOf(
-  map: AddressMap,
-  session: ReturnType<typeof useShared>["session"],
-  profile: ReturnType<typeof useShared>["profile"],
-): Groups {
-  const byContext = new Map<number, { bytes: number; blocks: number }>();
-  for (let i = 0; i < map.count; i++) {
-    const context = map.contexts[i]! - 1;
-    let sum = byContext.get(context);
-    if (!sum) byContext.set(context, (sum = { bytes: 0, blocks: 0 }));
-    sum.bytes += map.sizes[i]!;
-    sum.blocks++;
-  }
-  const byTitle = new Map<string, { title: string; bytes: number; blocks: number; contexts: number[] }>();
-  for (const [context, { bytes, blocks }] of byContext) {
-    const title = context < 0 ? "stack not known" : session.contextText(profile, context);
-    let group = byTitle.get(title);
-    if (!group) byTitle.set(title, (group = { title, bytes: 0, blocks: 0, contexts: [] }));
-    group.bytes += bytes;
-    group.blocks += blocks;
-    group.contexts.push(context);
-  }
-  const list = [...byTitle.values()].sort((a, b) => b.bytes - a.bytes);
-  return {
-    list,
-    ofContext: new Map(list.flatMap(({ contexts }, i) => contexts.map((context) => [context, i]))),
-  };
-}
-
-function Legend({ map, groups }: { map: AddressMap; groups: Groups }) {
-  const total = groups.list.reduce((sum, { bytes }) => sum + bytes, 0);
-  const rest = groups.list.slice(colors);
-  const restBytes = rest.reduce((sum, { bytes }) => sum + bytes, 0);
-  const shown: Region[] = [...new Set(map.grounds().map(({ region }) => region))];
-  return (
-    <ul class="legend map-legend">
-      {groups.list.slice(0, colors).map(({ title, bytes, blocks }, i) => (
-        <li key={title} class={`group-${i}`}>
-          {title}{" "}
-          <span class="quiet">
-            {formatBytes(bytes)} ({formatShare(bytes, total)}) in {countOf(blocks, "block")}
-          </span>
-        </li>
-      ))}
-      {rest.length > 0 && (
-        <li class="group-rest">
-          {countOf(rest.length, "other")} <span class="quiet">{formatBytes(restBytes)}</span>
-        </li>
-      )}
-      {shown.map((region) => (
-        <li key={region} class={`region-${region}`}>
-          {regionTitles[region]}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
 /** The block at an address, or one within the same cell of the picture. */
 function blockNear(map: AddressMap, address: number, cell: number): number {
   const at = map.blockAt(address);
@@ -370,53 +316,6 @@ function addressText(
   const context = map.contexts[block]! - 1;
   const made = context < 0 ? "stack not known" : owner(context);
   return `${formatAddress(map.starts[block]!)}: block of ${formatBytes(map.sizes[block]!)}, ${made}`;
-}
-
-function painter(): (name: string) => string {
-  const known = new Map<string, string>();
-  return (name) => {
-    let value = known.get(name);
-    if (value === undefined) known.set(name, (value = color(name)));
-    return value;
-  };
-}
-
-/** The rectangles, one for each row, that a range of addresses takes. */
-function* rectangles(view: AddressRange, width: number, { start, end }: AddressRange) {
-  const perRow = (view.end - view.start) / rows;
-  const from = Math.max(view.start, start) - view.start;
-  const to = Math.min(view.end, end) - view.start;
-  if (to <= from) return;
-  for (let row = Math.floor(from / perRow); row < rows && row * perRow < to; row++) {
-    const x = (Math.max(from - row * perRow, 0) / perRow) * width;
-    const right = Math.min((to - row * perRow) / perRow, 1) * width;
-    yield { x, y: row * (cellRow + rowGap), width: right - x };
-  }
-}
-
-function paintGround(
-  context: CanvasRenderingContext2D,
-  view: AddressRange,
-  width: number,
-  range: AddressRange,
-  fill: string,
-): void {
-  context.fillStyle = fill;
-  for (const { x, y, width: wide } of rectangles(view, width, range)) context.fillRect(x, y, wide, cellRow);
-}
-
-function outline(
-  context: CanvasRenderingContext2D,
-  view: AddressRange,
-  width: number,
-  range: AddressRange,
-  stroke: string,
-): void {
-  context.strokeStyle = stroke;
-  context.lineWidth = 2;
-  for (const { x, y, width: wide } of rectangles(view, width, range)) {
-    context.strokeRect(x - 1, y - 1, Math.max(4, wide + 2), cellRow + 2);
-  }
 }
 
 function zoomed({ start, end }: AddressRange, around: number, factor: number, most: number): AddressRange {

@@ -1,16 +1,23 @@
 import { countOf, formatBytes, formatCount, formatDuration } from "../../report/format.js";
 import { OwnerTable } from "../parts/owner-table.js";
+import type { Metric } from "../selection.js";
 import { useShared } from "../state.js";
 
 const severities = { problem: "Problem", advice: "Advice", fact: "Fact" } as const;
 
 /** The run in figures, what was found, and what holds most. */
 export function SummaryView() {
-  const { profile } = useShared();
+  const { profile, choice, choose } = useShared();
   const { run, modules, findings, warnings } = profile;
   const recorded = modules.filter(({ allocations }) => allocations > 0);
   const sum = (key: "liveBytes" | "liveBlocks" | "peakLiveBytes" | "allocations") =>
     recorded.reduce((total, module) => total + module[key], 0);
+  const show = ({ text, metric }: { text: string; metric: Metric }) =>
+    choose({
+      view: "flame",
+      metric,
+      filters: { ...choice.filters, module: -1, package: -1, text, range: undefined },
+    });
   return (
     <>
       <p>
@@ -66,51 +73,25 @@ export function SummaryView() {
                   </ul>
                 )}
                 {finding.advice !== "" && <p class="advice">{finding.advice}</p>}
+                {finding.show && (
+                  <p>
+                    <button type="button" onClick={() => show(finding.show!)}>
+                      Show in the flame graph
+                      <span class="hidden">: {finding.title}</span>
+                    </button>
+                  </p>
+                )}
               </li>
             ))}
           </ul>
         </section>
       )}
-      <OwnerTable />
-      <section>
-        <h3>Modules</h3>
-        <div class="wide">
-          <table>
-            <thead>
-              <tr>
-                <th>module</th>
-                <th class="number">live</th>
-                <th class="number">blocks</th>
-                <th class="number">high water</th>
-                <th class="number">allocations</th>
-                <th class="number">memory</th>
-                <th>made with</th>
-              </tr>
-            </thead>
-            <tbody>
-              {modules.map((module) => (
-                <tr key={module.name}>
-                  <th scope="row">{module.name}</th>
-                  {module.instrumented ? (
-                    <>
-                      <td class="number">{formatBytes(module.liveBytes)}</td>
-                      <td class="number">{formatCount(module.liveBlocks)}</td>
-                      <td class="number">{formatBytes(module.peakLiveBytes)}</td>
-                      <td class="number">{formatCount(module.allocations)}</td>
-                    </>
-                  ) : (
-                    <td colSpan={4} class="quiet">
-                      blocks not recorded{module.reason && `: ${module.reason}`}
-                    </td>
-                  )}
-                  <td class="number">{formatBytes(module.memoryBytes)}</td>
-                  <td>{module.toolchain}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </section>
+      {profile.memories.length === 0 ? (
+        <p>No memory came to life in this run: either it used no WebAssembly, or it ended before that.</p>
+      ) : (
+        <OwnerTable />
+      )}
+      {modules.length > 0 && <ModuleTable />}
       {warnings.length > 0 && (
         <section>
           <h3>Warnings</h3>
@@ -143,4 +124,49 @@ function dateText(time: number): string {
   return Number.isNaN(date.getTime())
     ? "unknown time"
     : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+function ModuleTable() {
+  const { modules } = useShared().profile;
+  return (
+    <section>
+      <h3>Modules</h3>
+      <div class="wide">
+        <table>
+          <thead>
+            <tr>
+              <th>module</th>
+              <th class="number">live</th>
+              <th class="number">blocks</th>
+              <th class="number">high water</th>
+              <th class="number">allocations</th>
+              <th class="number">memory</th>
+              <th>made with</th>
+            </tr>
+          </thead>
+          <tbody>
+            {modules.map((module) => (
+              <tr key={module.name}>
+                <th scope="row">{module.name}</th>
+                {module.instrumented ? (
+                  <>
+                    <td class="number">{formatBytes(module.liveBytes)}</td>
+                    <td class="number">{formatCount(module.liveBlocks)}</td>
+                    <td class="number">{formatBytes(module.peakLiveBytes)}</td>
+                    <td class="number">{formatCount(module.allocations)}</td>
+                  </>
+                ) : (
+                  <td colSpan={4} class="quiet">
+                    blocks not recorded{module.reason && `: ${module.reason}`}
+                  </td>
+                )}
+                <td class="number">{formatBytes(module.memoryBytes)}</td>
+                <td>{module.toolchain}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
 }

@@ -28,6 +28,7 @@ export function TimelineView() {
         range: from === undefined || to === undefined ? undefined : { from, to },
       },
     });
+  if (profile.memories.length === 0) return <p>No memory came to life in this run.</p>;
   return (
     <>
       <div class="toolbar">
@@ -182,6 +183,11 @@ function Chart({ memories, onRange }: ChartProps) {
         line(series.heapKnown ? "free in the heap" : "not live", color("--free"), stepped),
       ],
       hooks: {
+        setCursor: [
+          (self) => {
+            if (typeof self.cursor.idx !== "number") atEnd(self);
+          },
+        ],
         setSelect: [
           (self) => {
             const { left, width: wide } = self.select;
@@ -205,6 +211,7 @@ function Chart({ memories, onRange }: ChartProps) {
       },
     };
     const made = new uPlot(options, [series.times, series.size, series.live, series.free], frame.current!);
+    atEnd(made);
     plot.current = made;
     return () => made.destroy();
   }, [series, width, theme]);
@@ -218,6 +225,7 @@ function Chart({ memories, onRange }: ChartProps) {
   }, [range, series, width, theme]);
 
   const last = series.times.length - 1;
+  const grew = profile.grows.some(({ memory }) => memories.some(({ id }) => id === memory));
   const about =
     last < 0
       ? "No memory came to life in this run."
@@ -226,9 +234,17 @@ function Chart({ memories, onRange }: ChartProps) {
   return (
     <figure class="chart">
       <div ref={frame} role="img" aria-label={about} />
-      <figcaption class="quiet">{about} Marks below are growth.</figcaption>
+      <figcaption class="quiet">
+        {about}
+        {grew && " Marks below are growth."}
+      </figcaption>
     </figure>
   );
+}
+
+/** Away from the pointer the legend has the figures of the end. */
+function atEnd(plot: uPlot): void {
+  plot.setLegend({ idx: plot.data[0].length - 1 }, false);
 }
 
 function line(label: string, stroke: string, paths: uPlot.Series.PathBuilder, fill?: string): uPlot.Series {
