@@ -127,6 +127,8 @@ workload's own function that forgets to release (\`leak\`; in lightningcss \`fre
 - *At the high-water mark*: a FinalizationRegistry of the package released most of it before the program ended, \
 which it does without linmem too.
 - *Callers captured*: of the blocks that outlived the call from JavaScript that made them.
+- anan keeps in \`free\` too: the package pins each program that it gives to JavaScript until a FinalizationRegistry takes
+  it, which never happens in a loop without a pause. With pauses and collections its memory stays the same.
 - undici makes its blocks in callbacks of sockets: no frame of the workload is on those stacks.
 - Times are those of whole processes, start included, one run each: sizes rather than results. \
 \`npm run bench\` measures the steady state.

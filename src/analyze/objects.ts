@@ -7,19 +7,22 @@ import { callerFrame } from "./frames.js";
 import type { ContextReport, FrameReport, ModuleReport, ObjectReport } from "./report.js";
 
 const constructorName = /^new (.+)$/;
+/** A static method that makes an object: `Image.fromBytes`. */
+const factoryName = /^(\p{Lu}[\w$]*)\.[\w$]+$/u;
 
 /**
- * The class whose constructor called the module: the innermost constructor in the script that lies right outside
+ * The class whose constructor or static method called the module: the innermost in the script that lies right outside
  * of wasm. The program's own classes, in scripts further out, are not meant.
  */
-function classOf(stack: readonly FrameReport[]): string | undefined {
+function classOf(stack: readonly FrameReport[]): { class: string; call: string } | undefined {
   const outside = stack.slice(stack.findLastIndex(({ kind }) => kind === "wasm") + 1);
   const [glue] = outside;
   if (!glue || outside.length === stack.length) return undefined;
   for (const frame of outside) {
     if (frame.file !== glue.file) return undefined;
-    const name = constructorName.exec(frame.function)?.[1];
-    if (name !== undefined) return name;
+    const call = frame.function;
+    const name = (constructorName.exec(call) ?? factoryName.exec(call))?.[1];
+    if (name !== undefined) return { class: name, call };
   }
   return undefined;
 }
@@ -42,10 +45,10 @@ export function moduleObjects({
   const hooked = new Set(allocator.map(({ index }) => index));
   const sums = new Map<string, Sum>();
   for (const context of contexts) {
-    const name = classOf(context.stack);
-    if (name === undefined) continue;
+    const of = classOf(context.stack);
+    if (of === undefined) continue;
     const frame = callerFrame(context.stack);
-    const key = JSON.stringify([name, frame?.function, frame?.file, frame?.line]);
+    const key = JSON.stringify([of.call, frame?.function, frame?.file, frame?.line]);
     let sum = sums.get(key);
     if (!sum) {
       const nearest = {
@@ -54,7 +57,7 @@ export function moduleObjects({
         live: new Set<number>(),
       };
       sum = {
-        class: name,
+        ...of,
         ...(frame && { frame }),
         made: null,
         live: null,

@@ -20,6 +20,7 @@ export interface Report {
 
 export type FindingKind =
   | "leak"
+  | "retention"
   | "late-release"
   | "growth"
   | "reachability"
@@ -163,9 +164,11 @@ export interface CallerReport extends Totals {
   contexts: number[];
 }
 
-/** What the constructor of a class allocated, called by one line of the program. */
+/** What the constructor or a static method of a class allocated, called by one line of the program. */
 export interface ObjectReport {
   class: string;
+  /** `new Image`, or the static method that made them: `Image.fromBytes`. */
+  call: string;
   /** The call that made them; absent when it is not known. */
   frame?: FrameReport;
   /** Objects whose constructor left something live when it returned; null when nothing tells how many. */

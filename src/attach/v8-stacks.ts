@@ -73,12 +73,24 @@ export function wasmFunctionIndex(site: CallSite): number {
   return match ? Number(match[1]) : -1;
 }
 
-/** Name of a JavaScript call site's function: `new Parser` for a constructor, `(module)` for code outside of functions. */
+/**
+ * Name of a JavaScript call site's function: `new Parser` for a constructor, `Parser.open` for a static method of a
+ * class, `(module)` for code outside of functions.
+ */
 export function scriptFunctionName(site: CallSite): string {
   const name = site.getFunctionName() ?? "";
-  if (name !== "") return site.isConstructor?.() ? `new ${name}` : name;
+  if (name !== "") return site.isConstructor?.() ? `new ${name}` : (staticName(site, name) ?? name);
   // No function that could be called begins at a script's first character: that takes a parenthesis or a name.
   return site.getEnclosingLineNumber?.() === 1 && site.getEnclosingColumnNumber?.() === 1 ? "(module)" : "";
+}
+
+const classWithMethod = /^(?:async )?(\p{Lu}[\w$]*\.[\w$]+) \(/u;
+
+/** `Parser.open`: V8 tells the class of a static method only in the call site's text. */
+function staticName(site: CallSite, name: string): string | undefined {
+  if (site.getTypeName?.() !== "Function") return undefined;
+  const text = classWithMethod.exec(site.toString())?.[1];
+  return text?.endsWith(`.${name}`) ? text : undefined;
 }
 
 /**

@@ -52,7 +52,7 @@ function entry(page: Page, report: Report, finding: Finding, several: boolean): 
   }
   for (const text of finding.evidence) page.prose(clean(text), { indent: 6 });
   page.prose(`→ ${clean(finding.advice)}`, { indent: 6, hanging: 8 });
-  if (finding.kind === "leak" || finding.kind === "late-release") {
+  if (finding.kind === "leak" || finding.kind === "retention" || finding.kind === "late-release") {
     page.prose(`certainty ${Math.round(finding.certainty * 100)} %`, { indent: 6, style: dim });
   }
 }

@@ -1,3 +1,4 @@
+import { isCollected } from "../analyze/diagnosis/finding.js";
 import type { ModuleReport, Report } from "../analyze/report.js";
 import { liveCallers, liveTotals } from "./facts.js";
 import { cutEnd, cutStart, formatBytes } from "./format.js";
@@ -17,12 +18,18 @@ export function nextStep(report: Report, directory: string): string {
   }
   const blind = modules.find((module) => !module.instrumented && module.memory.finalBytes > 0);
   if (!modules.some(({ heap }) => heap)) {
+    if (blind && isCollected(blind)) {
+      return (
+        `${moduleName(blind)} collects its garbage itself, and releases nothing that linmem could count. Let it run ` +
+        "for longer: what is collected levels off, what is kept goes on growing; Growth says who asked for it."
+      );
+    }
     return blind
       ? `no blocks were recorded. \`linmem inspect\` says what is known of ${moduleName(blind)}; ` +
           "name its allocator with `linmem run --allocator malloc=NAME,free=NAME`."
       : "no blocks were recorded, only growth: look at who asked for it.";
   }
-  if (report.findings.some(({ kind }) => kind === "leak")) {
+  if (report.findings.some(({ kind }) => kind === "leak" || kind === "retention")) {
     return (
       "mend what the diagnosis names, record the same run again, and compare the two: " +
       "`linmem diff before.linmem after.linmem`."

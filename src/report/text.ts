@@ -276,7 +276,7 @@ function objects(page: Page, module: ModuleReport, top: number): void {
         formatBytes(object.liveBytes),
         object.live === null ? `up to ${formatCount(object.liveAtMost)}` : formatCount(object.live),
         object.made === null ? "?" : formatCount(object.made),
-        `new ${clean(object.class)}`,
+        clean(object.call),
         object.frame ? lineLocation(object.frame, page.directory) : "(unknown)",
       ]),
     { head: ["bytes", "live", "made", "by", "at"] },

@@ -58,6 +58,28 @@ describe("objects", () => {
     );
   });
 
+  test("of a static method are those of its class, by the method", () => {
+    const [object] = moduleObjects({
+      contexts: [context(made([], 5, "Polygon.fromPoints"), 4, 2), context(made([], 6, "area"), 4, 2)],
+      allocator,
+    });
+    assert.deepEqual([object.class, object.call, object.live], ["Polygon", "Polygon.fromPoints", 2]);
+  });
+
+  test("of one class made in two ways on one line are told apart", () => {
+    const all = moduleObjects({
+      contexts: [context(made([], 5), 4, 2), context(made([], 5, "Polygon.copy"), 4, 1)],
+      allocator,
+    });
+    assert.deepEqual(
+      all.map(({ call, live }) => [call, live]),
+      [
+        ["new Polygon", 2],
+        ["Polygon.copy", 1],
+      ],
+    );
+  });
+
   test("are not counted where the blocks nearest to the constructor disagree", () => {
     const [object] = objects(
       context(made([], 5), 10, 3),

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { CaptureBudget } from "../../src/attach/budget.js";
 import { captureCredit, captureShare } from "../../src/attach/limits.js";
 import { isReentered, type Site, StackIds, splitStack } from "../../src/attach/stacks.js";
-import { captureCallSites } from "../../src/attach/v8-stacks.js";
+import { captureCallSites, scriptFunctionName } from "../../src/attach/v8-stacks.js";
 
 /** `js` `wasm` of module 1, `Wasm` of module 2, `entry` and `hook` added to module 1, `recorder`. Innermost first. */
 function sites(text: string): Site[] {
@@ -73,6 +73,33 @@ test("captures begin at the caller and leave Error as it was", () => {
   } finally {
     Reflect.deleteProperty(Error, "prepareStackTrace");
   }
+});
+
+test("static methods are named with their class, constructors with `new`, others by their name", () => {
+  const seen: string[] = [];
+  function name(): void {
+    function here() {
+      return captureCallSites(here);
+    }
+    seen.push(scriptFunctionName(here()[1]));
+  }
+  class Picture {
+    constructor(quiet?: boolean) {
+      if (!quiet) name();
+    }
+    static open(): void {
+      name();
+    }
+    draw(): void {
+      name();
+    }
+  }
+  const { open } = Picture;
+  Picture.open();
+  new Picture();
+  new Picture(true).draw();
+  open();
+  assert.deepEqual(seen, ["Picture.open", "new Picture", "draw", "open"]);
 });
 
 test("captures of callers are charged to a credit and a share of the run; others are only added up", () => {

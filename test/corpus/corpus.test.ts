@@ -55,6 +55,14 @@ describe("real packages", { skip }, () => {
     });
   }
 
+  test("what a guest with a collector keeps is no leak: anan's objects wait for a FinalizationRegistry", async () => {
+    const found = await corpus.findings("anan", "free", 2000);
+    assert.deepEqual(
+      found.filter(({ severity }) => severity !== "note").map(({ kind, caller }) => [kind, caller?.function]),
+      [["retention", "mk"]],
+    );
+  });
+
   for (const [name, n] of [
     ["esbuild", 100],
     ["gofmt", 2000],

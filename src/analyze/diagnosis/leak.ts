@@ -137,13 +137,20 @@ function leak({ module, history }: Subject, caller: CallerHistory, trend: Trend)
 function softened(finding: Finding): Finding {
   return {
     ...finding,
+    kind: finding.kind === "leak" ? "retention" : finding.kind,
     severity: "warning",
     certainty: finding.certainty / 2,
     title: finding.title.replace(" leaks:", " keeps:"),
     evidence: [
       ...finding.evidence,
-      "The module collects garbage itself: part of it may be garbage that waits.",
+      "The module collects garbage itself: what it keeps may be garbage that waits, and is then no leak.",
     ],
+    advice:
+      finding.kind === "leak"
+        ? "Let it run for longer: garbage is collected in the end. What still grows then is held, by the guest or by " +
+          "JavaScript: objects of its bindings are pinned until the JavaScript garbage collector takes them, which " +
+          "doesn't happen while synchronous code runs."
+        : finding.advice,
   };
 }
 
