@@ -62,7 +62,10 @@ export {
   OwningHeap,
   type StringOptions,
   type TypeNamed,
-} from "./memory/heap.js";
+} from "./memory/owning-heap.js";
+export { BufferMemory } from "./memory/buffer-memory.js";
+export type { HeapBlock } from "./memory/heap/check.js";
+export { Heap, type HeapOptions, type HeapStats, type HeapTarget } from "./memory/heap/heap.js";
 export {
   type ImportValue,
   type IsolatedInstance,

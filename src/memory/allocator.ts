@@ -1,4 +1,5 @@
-// The one interface between owned blocks and whatever hands out memory: a module's own allocator today, `Heap` later.
+// The one interface between owned blocks and whatever hands out memory: a module's own allocator, or a `Heap`.
+import type { BufferMemory } from "./buffer-memory.js";
 import type { LinearMemory } from "./linear-memory.js";
 
 /** What is going to lie in a block, for allocators that must know it (AssemblyScript's). */
@@ -15,7 +16,7 @@ export interface LiveBlocks {
 /** Hands out pieces of one linear memory. All sizes in bytes; alignments are powers of two. */
 export interface Allocator {
   /** The memory that the blocks lie in. */
-  readonly memory: LinearMemory;
+  readonly memory: LinearMemory | BufferMemory;
   /** What its live handles hold. */
   readonly live: LiveBlocks;
 

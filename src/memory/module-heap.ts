@@ -2,7 +2,7 @@
 import { AllocationError, LinmemError, LinmemTypeError } from "../errors.js";
 import type { Content } from "./allocator.js";
 import { type Convention, detect, exportsOf, type ModuleAllocator } from "./conventions.js";
-import { OwningHeap, type StringOptions } from "./heap.js";
+import { OwningHeap, type StringOptions } from "./owning-heap.js";
 import { LinearMemory } from "./linear-memory.js";
 import { PAGE_SIZE, show } from "./pages.js";
 import { hex } from "./views.js";
@@ -24,6 +24,7 @@ export interface ModuleHeapOptions {
  * @throws TypeError when there is no allocator (`ERR_LINMEM_ALLOCATOR`) or no memory (`ERR_LINMEM_NOT_A_MEMORY`)
  */
 export class ModuleHeap extends OwningHeap {
+  declare readonly memory: LinearMemory;
   readonly #allocator: ModuleAllocator;
 
   /** @param module an instance, its exports, or an object with the functions (Emscripten's `Module`) */

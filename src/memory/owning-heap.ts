@@ -2,6 +2,7 @@
 import { LinmemRangeError, LinmemTypeError } from "../errors.js";
 import type { Allocator, Content, LiveBlocks } from "./allocator.js";
 import { ArrayType, listOf, writeElements } from "./array-type.js";
+import type { BufferMemory } from "./buffer-memory.js";
 import {
   ArrayBlock,
   Block,
@@ -45,11 +46,11 @@ export type TypeNamed<T extends ElementType> = T extends ScalarName ? NumberType
  */
 export abstract class OwningHeap implements Allocator {
   /** The memory that the blocks lie in. */
-  readonly memory: LinearMemory;
+  readonly memory: LinearMemory | BufferMemory;
   /** What the live handles of this heap hold: their number, and the bytes that were asked for. */
   readonly live: LiveBlocks = { blocks: 0, bytes: 0 };
 
-  constructor(memory: LinearMemory) {
+  constructor(memory: LinearMemory | BufferMemory) {
     this.memory = memory;
   }
 

@@ -1,0 +1,474 @@
+/**
+ * The allocator of a `Heap`: segregated free lists with deferred, incremental merging. What is freed goes to the list of
+ * its size and comes from there again, both in constant time. A request that finds its list empty takes from the next
+ * larger one (a two-level bitmap, as in TLSF: Masmano, Ripoll, Crespo and Real, ECRTS 2004); finds that nothing too,
+ * it merges free neighbours, a bounded number of blocks further on from where it stopped last time, before
+ * it takes space that was never used. So each operation is bounded, but for the last resort before a request fails.
+ *
+ * Addresses are bytes in the memory. No checks of arguments here.
+ */
+import {
+  BLOCK_HEADER,
+  binOf,
+  blockSize,
+  EXACT_BYTES,
+  FLAGS,
+  FOOTED,
+  field,
+  GRANULE,
+  HEADER_BYTES,
+  MAGIC,
+  PREV_FREE,
+  USED,
+  VERSION,
+} from "./layout.js";
+
+/** The memory below a heap. */
+export interface HeapMemory {
+  /** All of it, as it is now. */
+  readonly u32: Uint32Array;
+  readonly u8: Uint8Array;
+}
+
+/** Blocks that one request looks at while merging, at most, before it takes fresh space. */
+const SWEEP_STEP = 96;
+/** Blocks that sweeping may look at for each that was freed. */
+const CREDIT = 4;
+/** So many of a bin with several sizes are looked at before a larger bin is. */
+const FIT_TRIES = 4;
+
+export class HeapCore {
+  readonly memory: HeapMemory;
+  /** Index of the header's first word. */
+  readonly header: number;
+  /** Makes `end` at least so large; false when that can't be. */
+  private readonly grow: (end: number) => boolean;
+
+  constructor(memory: HeapMemory, start: number, grow: (end: number) => boolean) {
+    this.memory = memory;
+    this.header = start >>> 2;
+    this.grow = grow;
+  }
+
+  /** Lays out an empty heap. `start` and `end` are multiples of 16. */
+  format(end: number, ceiling: number): void {
+    const { header } = this;
+    const words = this.memory.u32;
+    const start = header * 4;
+    words.fill(0, header, header + HEADER_BYTES / 4);
+    const first = ((start + HEADER_BYTES + BLOCK_HEADER + FLAGS) & ~FLAGS) - BLOCK_HEADER;
+    words[header + field.version] = VERSION;
+    words[header + field.start] = start;
+    words[header + field.first] = first;
+    words[header + field.top] = first;
+    words[header + field.cursor] = first;
+    words[header + field.end] = end;
+    words[header + field.ceiling] = ceiling;
+    // last: what is only half written is no heap
+    words[header + field.magic] = MAGIC;
+  }
+
+  get(name: keyof typeof field): number {
+    return this.memory.u32[this.header + field[name]]!;
+  }
+
+  set(name: keyof typeof field, value: number): void {
+    this.memory.u32[this.header + field[name]] = value;
+  }
+
+  /** Address of the payload, or 0. */
+  allocate(requested: number): number {
+    const size = blockSize(requested);
+    const words = this.memory.u32;
+    const { header } = this;
+    if (size < EXACT_BYTES) {
+      const head = header + field.heads + (size >>> 4);
+      const block = words[head]!;
+      if (block !== 0) {
+        const at = block >>> 2;
+        const word = words[at]!;
+        const next = words[at + 1]!;
+        words[head] = next;
+        if (next !== 0) words[(next >>> 2) + 2] = 0;
+        else this.emptied(words, size >>> 4);
+        if (word & FOOTED) words[(block + size) >>> 2]! &= ~PREV_FREE;
+        words[at] = (word & ~FOOTED) | USED;
+        words[at + 1] = requested;
+        words[header + field.used]! += size;
+        words[header + field.requested]! += requested;
+        words[header + field.blocks]!++;
+        return block + BLOCK_HEADER;
+      }
+    }
+    return this.use(this.find(size), size, requested);
+  }
+
+  /** Address of a payload at a multiple of `alignment`, a power of two above 16; or 0. */
+  allocateAligned(requested: number, alignment: number): number {
+    const size = blockSize(requested);
+    const block = this.find(size + alignment);
+    if (block === 0) return 0;
+    const payload = (block + BLOCK_HEADER + alignment - 1) & -alignment;
+    const aligned = (payload >>> 0) - BLOCK_HEADER;
+    const words = this.memory.u32;
+    const whole = words[block >>> 2]! & ~FLAGS;
+    if (aligned > block) {
+      // what lies before is a free block of its own
+      words[aligned >>> 2] = whole - (aligned - block);
+      words[block >>> 2] = (aligned - block) | (words[block >>> 2]! & PREV_FREE);
+      this.put(words, block, aligned - block);
+    }
+    this.cut(words, aligned, size);
+    return this.use(aligned, size, requested);
+  }
+
+  private use(block: number, size: number, requested: number): number {
+    if (block === 0) return 0;
+    const words = this.memory.u32;
+    const { header } = this;
+    words[block >>> 2]! |= USED;
+    words[(block >>> 2) + 1] = requested;
+    words[header + field.used]! += size;
+    words[header + field.requested]! += requested;
+    words[header + field.blocks]!++;
+    return block + BLOCK_HEADER;
+  }
+
+  /** Whether a used block begins here; the payload's address. Told by its size and what was asked for. */
+  isBlock(payload: number): boolean {
+    const words = this.memory.u32;
+    const { header } = this;
+    const block = payload - BLOCK_HEADER;
+    if (payload >>> 0 !== payload || (payload & FLAGS) !== 0) return false;
+    if (block < words[header + field.first]! || block >= words[header + field.top]!) return false;
+    const word = words[block >>> 2]!;
+    return (word & USED) !== 0 && blockSize(words[(block >>> 2) + 1]!) === (word & ~FLAGS) >>> 0;
+  }
+
+  /** What was asked for a block, for which `isBlock` holds. */
+  requestedOf(payload: number): number {
+    return this.memory.u32[(payload - BLOCK_HEADER + 4) >>> 2]!;
+  }
+
+  /** Takes back a block, for which `isBlock` holds. */
+  free(payload: number): void {
+    const words = this.memory.u32;
+    const { header } = this;
+    const block = payload - BLOCK_HEADER;
+    const at = block >>> 2;
+    const word = words[at]!;
+    const size = (word & ~FLAGS) >>> 0;
+    words[header + field.used]! -= size;
+    words[header + field.requested]! -= words[at + 1]!;
+    words[header + field.blocks]!--;
+    if (block + size === words[header + field.top]) {
+      this.lowerTop(words, block);
+      return;
+    }
+    words[header + field.credit]! += CREDIT;
+    words[at] = word & ~USED;
+    this.put(words, block, size);
+  }
+
+  /** Resizes a block, for which `isBlock` holds; returns where it is now, or 0: then it is as it was. */
+  reallocate(payload: number, requested: number): number {
+    const words = this.memory.u32;
+    const block = payload - BLOCK_HEADER;
+    const at = block >>> 2;
+    const size = (words[at]! & ~FLAGS) >>> 0;
+    const wanted = blockSize(requested);
+    if (wanted > size && !this.extend(block, size, wanted)) return this.move(payload, requested, wanted);
+    this.resized(block, size, wanted, requested);
+    return payload;
+  }
+
+  /** Counts a block that now has at least `wanted` bytes, and gives back what is more. */
+  private resized(block: number, counted: number, wanted: number, requested: number): void {
+    const words = this.memory.u32;
+    const { header } = this;
+    const at = block >>> 2;
+    words[header + field.used]! += wanted - counted;
+    words[header + field.requested]! += requested - words[at + 1]!;
+    words[at + 1] = requested;
+    this.cut(words, block, wanted);
+  }
+
+  /** Makes a used block larger forwards: into the space above the top or a free block behind it. */
+  private extend(block: number, size: number, wanted: number): boolean {
+    const { header } = this;
+    const next = block + size;
+    if (next === this.get("top")) {
+      if (!this.reach(block + wanted)) return false;
+      const words = this.memory.u32;
+      words[header + field.top] = block + wanted;
+      words[block >>> 2]! += wanted - size;
+      return true;
+    }
+    const words = this.memory.u32;
+    const word = words[next >>> 2]!;
+    const behind = (word & ~FLAGS) >>> 0;
+    if (word & USED || size + behind < wanted) return false;
+    this.absorb(words, next, behind, word, block);
+    words[block >>> 2]! += behind;
+    return true;
+  }
+
+  /** Backwards into a free block before it, or to another place. */
+  private move(payload: number, requested: number, wanted: number): number {
+    const words = this.memory.u32;
+    const block = payload - BLOCK_HEADER;
+    const at = block >>> 2;
+    const size = (words[at]! & ~FLAGS) >>> 0;
+    const before = words[at + 1]!;
+    if (words[at]! & PREV_FREE) {
+      const free = words[at - 1]!;
+      const previous = block - free;
+      if (free + size >= wanted) {
+        const word = words[previous >>> 2]!;
+        this.absorb(words, previous, free, word & ~FOOTED, previous);
+        if (this.get("cursor") === block) this.set("cursor", previous);
+        this.memory.u8.copyWithin(previous + BLOCK_HEADER, payload, payload + before);
+        words[previous >>> 2] = (free + size) | USED | (word & PREV_FREE);
+        words[(previous >>> 2) + 1] = before;
+        this.resized(previous, size, wanted, requested);
+        return previous + BLOCK_HEADER;
+      }
+    }
+    const moved = this.allocate(requested);
+    if (moved === 0) return 0;
+    this.memory.u8.copyWithin(moved, payload, payload + Math.min(before, requested));
+    this.free(payload);
+    return moved;
+  }
+
+  /** A free block that becomes part of the one at `by`. */
+  private absorb(words: Uint32Array, block: number, size: number, word: number, by: number): void {
+    this.unlink(words, block, size);
+    if (word & FOOTED) words[(block + size) >>> 2]! &= ~PREV_FREE;
+    if (words[this.header + field.cursor] === block) words[this.header + field.cursor] = by;
+  }
+
+  /** Leaves `size` bytes to a block that is in no list, and makes what is behind a free block. */
+  private cut(words: Uint32Array, block: number, size: number): void {
+    const at = block >>> 2;
+    const rest = ((words[at]! & ~FLAGS) >>> 0) - size;
+    if (rest === 0) return;
+    words[at]! -= rest;
+    const behind = block + size;
+    if (behind + rest === words[this.header + field.top]) {
+      this.setTop(words, behind);
+      return;
+    }
+    words[behind >>> 2] = rest;
+    words[this.header + field.credit]! += CREDIT;
+    this.put(words, behind, rest);
+  }
+
+  /** A block of exactly this size that is in no list, not marked as used; or 0. */
+  private find(size: number): number {
+    let block = this.takeFrom(size);
+    if (block === 0) {
+      if (this.sweep(SWEEP_STEP, size)) block = this.takeFrom(size);
+      if (block === 0) block = this.takeFresh(size);
+      if (block === 0) {
+        // the last resort looks at everything
+        this.set("credit", 0xffff_ffff);
+        this.set("cursor", this.get("first"));
+        this.sweep(0x7fff_ffff, 0x7fff_ffff);
+        block = this.takeFrom(size) || this.takeFresh(size);
+        this.set("credit", 0);
+      }
+    }
+    return block;
+  }
+
+  /** From the lists: of its own size, or the first that are all larger. */
+  private takeFrom(size: number): number {
+    const words = this.memory.u32;
+    const bin = binOf(size);
+    if (size < EXACT_BYTES) {
+      const block = this.headFrom(words, bin);
+      return block === 0 ? 0 : this.take(words, block, size);
+    }
+    let block = words[this.header + field.heads + bin]!;
+    for (let tries = FIT_TRIES; block !== 0 && tries > 0; tries--) {
+      if ((words[block >>> 2]! & ~FLAGS) >>> 0 >= size) return this.take(words, block, size);
+      block = words[(block >>> 2) + 1]!;
+    }
+    block = this.headFrom(words, bin + 1);
+    return block === 0 ? 0 : this.take(words, block, size);
+  }
+
+  /** Head of the first bin from `bin` on that isn't empty, or 0. */
+  private headFrom(words: Uint32Array, bin: number): number {
+    const { header } = this;
+    const index = bin >>> 5;
+    let bits = words[header + field.bitmap + index]! & (-1 << (bin & 31));
+    let word = index;
+    if (bits === 0) {
+      const above = index === 31 ? 0 : words[header + field.summary]! & (-2 << index);
+      if (above === 0) return 0;
+      word = 31 - Math.clz32(above & -above);
+      bits = words[header + field.bitmap + word]!;
+    }
+    const found = (word << 5) + 31 - Math.clz32(bits & -bits);
+    return words[header + field.heads + found]!;
+  }
+
+  /** Takes a free block out of its list, without its foot, and gives back what is more than `size`. */
+  private take(words: Uint32Array, block: number, size: number): number {
+    const at = block >>> 2;
+    const word = words[at]!;
+    const whole = (word & ~FLAGS) >>> 0;
+    this.unlink(words, block, whole);
+    const rest = whole - size;
+    if (rest === 0) {
+      if (word & FOOTED) words[(block + whole) >>> 2]! &= ~PREV_FREE;
+      words[at] = word & ~FOOTED;
+      return block;
+    }
+    words[at] = size | (word & PREV_FREE);
+    const behind = block + size;
+    words[behind >>> 2] = rest | (word & FOOTED);
+    if (word & FOOTED) words[((block + whole) >>> 2) - 1] = rest;
+    this.put(words, behind, rest);
+    return block;
+  }
+
+  private takeFresh(size: number): number {
+    const top = this.get("top");
+    if (!this.reach(top + size)) return 0;
+    const words = this.memory.u32;
+    words[top >>> 2] = size;
+    words[this.header + field.top] = top + size;
+    return top;
+  }
+
+  private reach(end: number): boolean {
+    return end <= this.get("end") || (end <= this.get("ceiling") && this.grow(end));
+  }
+
+  /** Puts a free block at the head of its list. */
+  private put(words: Uint32Array, block: number, size: number): void {
+    const { header } = this;
+    const bin = binOf(size);
+    const head = header + field.heads + bin;
+    const next = words[head]!;
+    const at = block >>> 2;
+    words[at + 1] = next;
+    words[at + 2] = 0;
+    words[head] = block;
+    if (next !== 0) {
+      words[(next >>> 2) + 2] = block;
+    } else {
+      words[header + field.bitmap + (bin >>> 5)]! |= 1 << (bin & 31);
+      words[header + field.summary]! |= 1 << (bin >>> 5);
+    }
+  }
+
+  private unlink(words: Uint32Array, block: number, size: number): void {
+    const at = block >>> 2;
+    const next = words[at + 1]!;
+    const previous = words[at + 2]!;
+    if (next !== 0) words[(next >>> 2) + 2] = previous;
+    if (previous !== 0) {
+      words[(previous >>> 2) + 1] = next;
+      return;
+    }
+    const bin = binOf(size);
+    words[this.header + field.heads + bin] = next;
+    if (next === 0) this.emptied(words, bin);
+  }
+
+  private emptied(words: Uint32Array, bin: number): void {
+    const { header } = this;
+    const word = header + field.bitmap + (bin >>> 5);
+    const bits = words[word]! & ~(1 << (bin & 31));
+    words[word] = bits;
+    if (bits === 0) words[header + field.summary]! &= ~(1 << (bin >>> 5));
+  }
+
+  /** The last block, at `block`, is free: it goes back to what was never used, with the footed ones before it. */
+  private lowerTop(words: Uint32Array, block: number): void {
+    let top = block;
+    while (words[top >>> 2]! & PREV_FREE) {
+      const free = words[(top >>> 2) - 1]!;
+      top -= free;
+      this.unlink(words, top, free);
+    }
+    this.setTop(words, top);
+  }
+
+  private setTop(words: Uint32Array, top: number): void {
+    const { header } = this;
+    words[header + field.top] = top;
+    if (words[header + field.cursor]! > top) words[header + field.cursor] = words[header + field.first]!;
+  }
+
+  /**
+   * Merges free neighbours, from where it stopped last time on.
+   * @param most blocks to look at
+   * @param enough stops when a block of this size has come together
+   * @returns whether one has
+   */
+  private sweep(most: number, enough: number): boolean {
+    const words = this.memory.u32;
+    const { header } = this;
+    const first = words[header + field.first]!;
+    let left = Math.min(most, words[header + field.credit]!);
+    const budget = left;
+    let block = words[header + field.cursor]!;
+    let found = false;
+    while (left > 0 && !found) {
+      let top = words[header + field.top]!;
+      if (block >= top) {
+        // a whole round has been made, or the heap is empty
+        if (block === first || most === 0x7fff_ffff) break;
+        block = first;
+        top = words[header + field.top]!;
+        if (block >= top) break;
+      }
+      left--;
+      const word = words[block >>> 2]!;
+      let size = (word & ~FLAGS) >>> 0;
+      if (word & USED) {
+        block += size;
+        continue;
+      }
+      const own = size;
+      let next = block + size;
+      let foot = word & FOOTED;
+      while (next < top && left > 0) {
+        const behind = words[next >>> 2]!;
+        if (behind & USED) break;
+        const bytes = (behind & ~FLAGS) >>> 0;
+        this.unlink(words, next, bytes);
+        foot = behind & FOOTED;
+        size += bytes;
+        next += bytes;
+        left--;
+      }
+      if (next === top) {
+        this.unlink(words, block, own);
+        this.setTop(words, block);
+        if (word & PREV_FREE) this.lowerTop(words, block);
+        block = first;
+        continue;
+      }
+      if (size !== own) {
+        this.unlink(words, block, own);
+        words[block >>> 2] = size | FOOTED | (word & PREV_FREE);
+        this.put(words, block, size);
+      } else if (!foot) {
+        words[block >>> 2] = word | FOOTED;
+      }
+      words[(next >>> 2) - 1] = size;
+      words[next >>> 2]! |= PREV_FREE;
+      if (size >= enough) found = true;
+      block = next;
+    }
+    words[header + field.cursor] = block < words[header + field.top]! ? block : first;
+    words[header + field.credit]! -= Math.min(budget - left, words[header + field.credit]!);
+    return found;
+  }
+}

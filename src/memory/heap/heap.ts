@@ -1,0 +1,327 @@
+// A heap in any memory, with an allocator of its own: see layout.ts for how it lies there, core.ts for how it works.
+import { AllocationError, LinmemError, LinmemRangeError, LinmemTypeError } from "../../errors.js";
+import { BufferMemory } from "../buffer-memory.js";
+import { isShared } from "../engine.js";
+import { LinearMemory } from "../linear-memory.js";
+import { OwningHeap, type StringOptions } from "../owning-heap.js";
+import { PAGE_SIZE, show } from "../pages.js";
+import { hex } from "../views.js";
+import { blocksOf, checkHeap, type HeapBlock, largestFreeBlock } from "./check.js";
+import { HeapCore } from "./core.js";
+import { BLOCK_HEADER, blockSize, FLAGS, field, GRANULE, HEADER_BYTES, LARGEST, MAGIC, VERSION } from "./layout.js";
+
+/** What a heap can lie in. Threads may share it, but use the heap one at a time. */
+export type HeapTarget = LinearMemory | WebAssembly.Memory | ArrayBuffer | SharedArrayBuffer;
+
+/** What `Heap.create` takes. Bytes. */
+export interface HeapOptions {
+  /** Where the heap begins; without it at 16. In the memory of a program: behind all that the program uses itself. */
+  start?: number;
+  /** How many bytes it has, for good. Without it all up to the end of the memory, and it grows with the memory. */
+  byteLength?: number;
+  /** The most bytes that it may ever have, counted from `start`. */
+  maximumByteLength?: number;
+}
+
+/** How a heap stands. Bytes, but for `blocks` and the two shares. */
+export interface HeapStats {
+  /** Used blocks. */
+  blocks: number;
+  /** What was asked for. */
+  requested: number;
+  /** What used blocks take, with their headers of 8 bytes. */
+  used: number;
+  /** What the heap has and nobody uses: free blocks, and what was never used. */
+  free: number;
+  /** A block of this size, header included, can be had without growth. There may be a slightly larger one. */
+  largestFree: number;
+  /** From the start to the end of the last block. */
+  span: number;
+  /** What the heap has now. */
+  byteLength: number;
+  /** Share of the used bytes that nobody asked for: headers and rounding. */
+  internalFragmentation: number;
+  /** Share of the free bytes that is not in the largest free block. */
+  externalFragmentation: number;
+}
+
+/** Growth at a time: an eighth of what there is, so that the cost of growing is spread evenly. */
+const GROWTH_SHARE = 8;
+const NO_CEILING = 0xffff_fff0;
+
+/**
+ * A heap inside a linear memory or a buffer, for what should not lie in the JavaScript heap, or for modules without an
+ * allocator. All of its state is in the memory: `Heap.open` finds it again, in another realm too.
+ *
+ * Payloads lie at multiples of 16. One thread at a time may use it.
+ */
+export class Heap extends OwningHeap {
+  private readonly core: HeapCore;
+  private readonly grows: boolean;
+
+  private constructor(memory: LinearMemory | BufferMemory, start: number, grows: boolean) {
+    super(memory);
+    this.grows = grows;
+    this.core = new HeapCore(memory, start, (end) => this.grow(end));
+  }
+
+  /**
+   * Lays out an empty heap. What was there is lost.
+   *
+   * @throws RangeError when there is no room for it (`ERR_LINMEM_BOUNDS`)
+   * @throws TypeError for a target that is none (`ERR_LINMEM_NOT_A_MEMORY`), or a size that is none (`ERR_LINMEM_SIZE`)
+   */
+  static create(target: HeapTarget, options: HeapOptions = {}): Heap {
+    const memory = memoryOf(target);
+    const start = (checkBytes(options.start ?? GRANULE, "start") + FLAGS) & ~FLAGS;
+    const { byteLength, maximumByteLength } = options;
+    const whole = Math.min(memory.byteLength, NO_CEILING);
+    const end = (byteLength === undefined ? whole : start + checkBytes(byteLength, "byteLength")) & ~FLAGS;
+    if (end >>> 0 > whole || (end >>> 0) - start < HEADER_BYTES + 2 * GRANULE) {
+      throw new LinmemRangeError(
+        "ERR_LINMEM_BOUNDS",
+        `no room for a heap: it needs ${HEADER_BYTES + 2 * GRANULE} bytes at least, and all of it has to lie in the ` +
+          `${memory.byteLength} bytes of the memory; start is ${start}, its end ${end >>> 0}`,
+        { start, end: end >>> 0, byteLength: memory.byteLength },
+      );
+    }
+    const ceiling =
+      maximumByteLength === undefined
+        ? NO_CEILING
+        : Math.min(start + checkBytes(maximumByteLength, "maximumByteLength"), NO_CEILING);
+    const heap = new Heap(memory, start, byteLength === undefined && memory instanceof LinearMemory);
+    const bounded = Math.min(end >>> 0, ceiling - (ceiling % GRANULE));
+    heap.core.format(bounded, heap.grows ? ceiling : bounded);
+    return heap;
+  }
+
+  /**
+   * Opens a heap that `create` laid out, here or elsewhere.
+   *
+   * @throws LinmemError when there is none (`ERR_LINMEM_NO_HEAP`), one of a newer version (`ERR_LINMEM_HEAP_VERSION`), or a
+   *   damaged one (`ERR_LINMEM_HEAP_DAMAGED`); `check` finds more of that
+   */
+  static open(target: HeapTarget, { start = GRANULE }: Pick<HeapOptions, "start"> = {}): Heap {
+    const memory = memoryOf(target);
+    const begin = (checkBytes(start, "start") + FLAGS) & ~FLAGS;
+    const fits = begin + HEADER_BYTES <= memory.byteLength;
+    if (!fits || memory.u32[begin >>> 2] !== MAGIC) {
+      throw new LinmemError("ERR_LINMEM_NO_HEAP", `there is no heap at ${hex(begin)}: Heap.create lays one out`);
+    }
+    const version = memory.u32[(begin >>> 2) + field.version];
+    if (version !== VERSION) {
+      throw new LinmemError(
+        "ERR_LINMEM_HEAP_VERSION",
+        `the heap at ${hex(begin)} has version ${version}, this linmem knows ${VERSION}: open it with the linmem that made it`,
+      );
+    }
+    const ceiling = memory.u32[(begin >>> 2) + field.ceiling]!;
+    const end = memory.u32[(begin >>> 2) + field.end]!;
+    const heap = new Heap(memory, begin, ceiling > end && memory instanceof LinearMemory);
+    checkHeap(heap.core, memory.byteLength, false);
+    return heap;
+  }
+
+  /** Where it begins. */
+  get start(): number {
+    return this.core.get("start");
+  }
+
+  /**
+   * The address of `byteLength` bytes, a multiple of `alignment` (a power of two up to 65,536) and of 16, of which nothing
+   * is known.
+   *
+   * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): there are none, and nothing has changed
+   * @throws TypeError (`ERR_LINMEM_SIZE`, `ERR_LINMEM_ALIGNMENT`)
+   */
+  allocate(byteLength: number, alignment = GRANULE): number {
+    // whole numbers from 0 to 2^31: all others end in `checkRequest`
+    if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
+    const ptr =
+      alignment <= GRANULE && (alignment & (alignment - 1)) === 0 && alignment > 0
+        ? this.core.allocate(byteLength)
+        : this.core.allocateAligned(byteLength, checkAlignment(alignment));
+    if (ptr === 0) throw this.exhausted(byteLength);
+    return ptr;
+  }
+
+  /** The same with all bytes 0. */
+  allocateZeroed(byteLength: number, alignment = GRANULE): number {
+    const ptr = this.allocate(byteLength, alignment);
+    this.memory.u8.fill(0, ptr, ptr + byteLength);
+    return ptr;
+  }
+
+  /**
+   * Makes a block larger or smaller, where it is if that can be, and returns its address. What fits stays.
+   *
+   * @param _oldByteLength not looked at: the heap knows it
+   * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): then the block is as it was
+   * @throws RangeError for what is no block, see `free`
+   */
+  reallocate(ptr: number, _oldByteLength: number, byteLength: number, alignment = GRANULE): number {
+    if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
+    if (!this.core.isBlock(ptr)) throw this.noBlock(ptr);
+    if (alignment > GRANULE) return this.reallocateAligned(ptr, byteLength, alignment);
+    const moved = this.core.reallocate(ptr, byteLength);
+    if (moved === 0) throw this.exhausted(byteLength);
+    return moved;
+  }
+
+  private reallocateAligned(ptr: number, byteLength: number, alignment: number): number {
+    const old = this.core.requestedOf(ptr);
+    // in place it keeps its alignment; elsewhere it would not
+    if (blockSize(byteLength) <= blockSize(old)) return this.core.reallocate(ptr, byteLength);
+    const moved = this.allocate(byteLength, alignment);
+    this.memory.u8.copyWithin(moved, ptr, ptr + old);
+    this.core.free(ptr);
+    return moved;
+  }
+
+  /**
+   * Takes a block back. Null is no block, and nothing happens.
+   *
+   * @throws RangeError, and nothing has changed: it was freed already (`ERR_LINMEM_DOUBLE_FREE`), or was never a block of
+   *   this heap (`ERR_LINMEM_FOREIGN_BLOCK`). An address that was given out again meanwhile can't be told from a block.
+   */
+  free(ptr: number): void {
+    if (this.core.isBlock(ptr)) this.core.free(ptr);
+    else if (ptr !== 0) throw this.noBlock(ptr);
+  }
+
+  /** What was asked for a block, in bytes. */
+  byteLengthOf(ptr: number): number {
+    if (!this.core.isBlock(ptr)) throw this.noBlock(ptr);
+    return this.core.requestedOf(ptr);
+  }
+
+  /** How it stands. Takes the same time whatever the heap holds. */
+  stats(): HeapStats {
+    const { core } = this;
+    const [used, requested, blocks] = [core.get("used"), core.get("requested"), core.get("blocks")];
+    const [first, top, end] = [core.get("first"), core.get("top"), core.get("end")];
+    const free = end - first - used;
+    const largestFree = Math.max(end - top, largestFreeBlock(core));
+    return {
+      blocks,
+      requested,
+      used,
+      free,
+      largestFree,
+      span: top - this.start,
+      byteLength: end - this.start,
+      internalFragmentation: used === 0 ? 0 : 1 - requested / used,
+      externalFragmentation: free === 0 ? 0 : 1 - largestFree / free,
+    };
+  }
+
+  /** All blocks, used and free, in the order of their addresses. The heap must not change meanwhile. */
+  walk(): Generator<HeapBlock> {
+    return blocksOf(this.core);
+  }
+
+  /**
+   * Verifies everything that has to be true of the heap.
+   * @throws LinmemError (`ERR_LINMEM_HEAP_DAMAGED`) with the first thing that isn't
+   */
+  check(): void {
+    checkHeap(this.core, this.memory.byteLength, true);
+  }
+
+  protected get text(): Required<StringOptions> {
+    return { encoding: "utf-8", terminated: false };
+  }
+
+  /** Grows the memory, if nobody else has put anything behind the heap. */
+  private grow(end: number): boolean {
+    const { memory, core } = this;
+    const now = core.get("end");
+    const byteLength = Math.min(memory.byteLength, NO_CEILING);
+    if (!this.grows || !(memory instanceof LinearMemory) || byteLength - now >= PAGE_SIZE) return false;
+    const ceiling = core.get("ceiling");
+    const geometric = now + (now - this.start) / GROWTH_SHARE;
+    for (const wanted of [Math.min(Math.max(end, geometric), ceiling), end]) {
+      const pages = Math.ceil((wanted - byteLength) / PAGE_SIZE);
+      try {
+        if (pages > 0) memory.grow(pages);
+      } catch (error) {
+        if (error instanceof LinmemRangeError) continue;
+        throw error;
+      }
+      const reached = Math.min(memory.byteLength, ceiling);
+      core.set("end", reached - (reached % GRANULE));
+      return core.get("end") >= end;
+    }
+    return false;
+  }
+
+  private checkRequest(byteLength: unknown): void {
+    const size = checkBytes(byteLength, "a size");
+    if (size > LARGEST) throw this.exhausted(size);
+  }
+
+  private exhausted(asked: number): AllocationError {
+    const { free, largestFree, byteLength } = this.stats();
+    const grow = this.grows ? "and can't grow enough" : "and doesn't grow";
+    return new AllocationError(
+      "ERR_LINMEM_OUT_OF_MEMORY",
+      `no block of ${asked.toLocaleString("en")} bytes: the heap has ${byteLength.toLocaleString("en")} bytes, ` +
+        `${free.toLocaleString("en")} of them free and ${largestFree.toLocaleString("en")} in one piece, ${grow}`,
+      { asked, free, largestFree, byteLength },
+    );
+  }
+
+  private noBlock(ptr: unknown): Error {
+    if (typeof ptr !== "number" || !Number.isInteger(ptr)) {
+      return new LinmemTypeError("ERR_LINMEM_ADDRESS", `a block's address is expected, not ${show(ptr)}`);
+    }
+    const inside = ptr % GRANULE === 0 && ptr > this.core.get("first") && ptr < this.core.get("end");
+    if (inside) {
+      const past = ptr - BLOCK_HEADER >= this.core.get("top");
+      const block = past ? undefined : [...this.walk()].find(({ address }) => address === ptr);
+      if (past || block?.used === false) {
+        return new LinmemRangeError(
+          "ERR_LINMEM_DOUBLE_FREE",
+          `${hex(ptr)} is free: it was freed already, or never allocated`,
+          { address: ptr },
+        );
+      }
+    }
+    return new LinmemRangeError(
+      "ERR_LINMEM_FOREIGN_BLOCK",
+      `${hex(ptr)} is no block of the heap at ${hex(this.start)}: it was never allocated here, or lies inside a block`,
+      { address: ptr },
+    );
+  }
+}
+
+function memoryOf(target: HeapTarget): LinearMemory | BufferMemory {
+  if (target instanceof LinearMemory) return target;
+  if (target instanceof WebAssembly.Memory) return LinearMemory.wrap(target);
+  if (target instanceof ArrayBuffer || isShared(target)) return new BufferMemory(wholeWords(target));
+  throw new LinmemTypeError("ERR_LINMEM_NOT_A_MEMORY", `a memory or a buffer is expected, not ${show(target)}`);
+}
+
+function wholeWords(buffer: ArrayBufferLike): ArrayBufferLike {
+  if (buffer.byteLength % 8 === 0 && buffer.byteLength > 0) return buffer;
+  throw new LinmemRangeError(
+    "ERR_LINMEM_BOUNDS",
+    `a heap needs a buffer whose length is a multiple of 8, not of ${buffer.byteLength} bytes`,
+    { byteLength: buffer.byteLength },
+  );
+}
+
+function checkBytes(bytes: unknown, what: string): number {
+  if (typeof bytes === "number" && Number.isInteger(bytes) && bytes >= 0) return bytes;
+  throw new LinmemTypeError("ERR_LINMEM_SIZE", `${what} must be a whole number of bytes, not ${show(bytes)}`);
+}
+
+function checkAlignment(alignment: number): number {
+  if (alignment >>> 0 === alignment && alignment > GRANULE && (alignment & (alignment - 1)) === 0 && alignment <= PAGE_SIZE) {
+    return alignment;
+  }
+  throw new LinmemTypeError(
+    "ERR_LINMEM_ALIGNMENT",
+    `an alignment must be a power of two up to ${PAGE_SIZE}, not ${show(alignment)}`,
+  );
+}

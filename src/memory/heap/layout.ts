@@ -1,0 +1,91 @@
+/**
+ * How a `Heap` lies in its memory. All of its state is there, so that another realm can open it again. Numbers are
+ * unsigned 32-bit words in the byte order of WebAssembly.
+ *
+ * ```
+ *  start                      first                                          top            end
+ *  | header                   | block | block | block | … | block            | never used   |
+ *  | magic … counters | bitmap | heads of the bins |
+ * ```
+ *
+ * A block begins 8 bytes before a multiple of 16, and its size, header included, is a multiple of 16:
+ *
+ * ```
+ *  used:  | size:28 flags:4 | requested | payload …                                   |
+ *  free:  | size:28 flags:4 | next      | previous | …                     | size     |
+ *         0                 4           8          12               size-4 (if footed)
+ * ```
+ *
+ * `requested` is what was asked for: with the size it tells how much is lost inside blocks, and as only one size goes
+ * with it, whether something is a block at all. Free blocks of one bin form a list in both directions.
+ *
+ * Freed blocks stay as they are, for the next request of their size: most programs ask for few sizes again and again.
+ * Neighbours are merged later, a few at each request that finds nothing (`sweep`). A merged block is *footed*: it
+ * has its size at its end as well and the block behind it knows (`prevFree`), so that that one can grow backwards.
+ */
+
+/** `lmHp` in little-endian order. */
+export const MAGIC = 0x7048_6d6c;
+export const VERSION = 1;
+
+/** Words of the header, from `start`. */
+export const field = {
+  magic: 0,
+  version: 1,
+  start: 2,
+  first: 3,
+  /** Behind the last block. */
+  top: 4,
+  /** Behind what the heap may use now. */
+  end: 5,
+  /** Behind what it may ever use; 2^32 - 1 when nothing but the memory bounds it. */
+  ceiling: 6,
+  /** Bytes of all used blocks, with their headers. */
+  used: 8,
+  requested: 9,
+  /** Used blocks. */
+  blocks: 10,
+  /** The block that sweeping goes on with. */
+  cursor: 11,
+  /** Blocks that sweeping may look at. */
+  credit: 12,
+  /** Which words of the bitmap are not 0. */
+  summary: 13,
+  /** Bins that are not empty. */
+  bitmap: 16,
+  heads: 32,
+} as const;
+
+/** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
+const EXACT = 128;
+export const BINS = EXACT + 16 * 21;
+export const HEADER_WORDS = field.heads + BINS;
+export const HEADER_BYTES = 4 * HEADER_WORDS;
+
+export const USED = 1;
+/** The block before is free and footed. */
+export const PREV_FREE = 2;
+/** This free block has its size at its end. */
+export const FOOTED = 4;
+export const FLAGS = 15;
+
+/** Bytes before the payload. */
+export const BLOCK_HEADER = 8;
+export const GRANULE = 16;
+/** Blocks below this size have a bin with no other size in it. */
+export const EXACT_BYTES = EXACT * GRANULE;
+/** The largest request in bytes. */
+export const LARGEST = 0x7fff_ff00;
+
+/** Size of the block for a request. */
+export function blockSize(requested: number): number {
+  return requested <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + GRANULE - 1) & ~FLAGS;
+}
+
+/** The bin that a block of this size belongs to. */
+export function binOf(size: number): number {
+  const granules = size >>> 4;
+  if (granules < EXACT) return granules;
+  const power = 31 - Math.clz32(granules);
+  return EXACT + ((power - 7) << 4) + ((granules >>> (power - 4)) & 15);
+}

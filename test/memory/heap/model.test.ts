@@ -1,0 +1,136 @@
+// A heap against a plain model: a Map of blocks with the bytes that they should hold. 100,000 operations a seed.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { AllocationError, Heap, LinearMemory } from "../../../src/index.js";
+import { Random } from "../../recorder/random.js";
+
+interface Shape {
+  target: () => LinearMemory | ArrayBuffer;
+  operations: number;
+  /** About so many blocks are live. */
+  live: number;
+  largest: number;
+  /** All invariants are checked after so many operations. */
+  every: number;
+}
+
+interface Known {
+  byteLength: number;
+  mark: number;
+}
+
+function drive(seed: number, { target, operations, live, largest, every }: Shape): Heap {
+  const random = new Random(seed);
+  const heap = Heap.create(target());
+  const blocks = new Map<number, Known>();
+  let refused = 0;
+
+  /** Bytes at both ends tell whose they are: all of it would take longer than the operations. */
+  const mark = (ptr: number, { byteLength, mark }: Known) => {
+    const bytes = heap.memory.u8;
+    bytes.fill(mark, ptr, ptr + Math.min(byteLength, 8));
+    bytes.fill(mark, Math.max(ptr, ptr + byteLength - 8), ptr + byteLength);
+  };
+  const verify = (ptr: number, { byteLength, mark }: Known, kept = byteLength) => {
+    const bytes = heap.memory.u8;
+    for (let i = 0; i < Math.min(kept, 8); i++) assert.equal(bytes[ptr + i], mark, "the first bytes");
+    for (let i = Math.max(byteLength - 8, 0); i < kept; i++) assert.equal(bytes[ptr + i], mark, "the last bytes");
+  };
+  const size = () => (random.chance(0.05) ? random.below(4) : 1 + random.below(2 ** random.below(Math.log2(largest) + 1)));
+  const pick = () => [...blocks.keys()][random.below(blocks.size)]!;
+  const attempt = (ask: () => number) => {
+    try {
+      return ask();
+    } catch (error) {
+      assert.ok(error instanceof AllocationError, String(error));
+      refused++;
+      return 0;
+    }
+  };
+
+  for (let i = 0; i < operations; i++) {
+    const grow = random.below(2 * live) >= blocks.size;
+    if (grow) {
+      const known = { byteLength: size(), mark: 1 + random.below(255) };
+      const alignment = random.chance(0.1) ? 1 << random.below(13) : 16;
+      const zeroed = random.chance(0.1);
+      const ptr = attempt(() =>
+        zeroed ? heap.allocateZeroed(known.byteLength, alignment) : heap.allocate(known.byteLength, alignment),
+      );
+      if (ptr !== 0) {
+        assert.equal(ptr % Math.max(alignment, 16), 0, "alignment");
+        assert.ok(!blocks.has(ptr), "given out twice");
+        if (zeroed) assert.ok(heap.memory.u8.subarray(ptr, ptr + known.byteLength).every((byte) => byte === 0));
+        blocks.set(ptr, known);
+        mark(ptr, known);
+      }
+    } else if (random.chance(0.3)) {
+      const ptr = pick();
+      const known = blocks.get(ptr)!;
+      const byteLength = size();
+      const moved = attempt(() => heap.reallocate(ptr, known.byteLength, byteLength));
+      if (moved !== 0) {
+        verify(moved, known, Math.min(known.byteLength, byteLength));
+        blocks.delete(ptr);
+        known.byteLength = byteLength;
+        blocks.set(moved, known);
+        mark(moved, known);
+      }
+    } else if (blocks.size > 0) {
+      const ptr = pick();
+      verify(ptr, blocks.get(ptr)!);
+      heap.free(ptr);
+      blocks.delete(ptr);
+    }
+    if (i % every === 0) {
+      heap.check();
+      const { blocks: count, requested } = heap.stats();
+      assert.equal(count, blocks.size);
+      assert.equal(requested, [...blocks.values()].reduce((sum, { byteLength }) => sum + byteLength, 0));
+    }
+  }
+  for (const [ptr, known] of blocks) verify(ptr, known);
+  const walked = [...heap.walk()].filter(({ used }) => used);
+  assert.deepEqual(
+    walked.map(({ address, requested }) => [address, requested]),
+    [...blocks].map(([ptr, { byteLength }]) => [ptr, byteLength]).sort(([a], [b]) => a! - b!),
+  );
+  for (const ptr of blocks.keys()) heap.free(ptr);
+  heap.check();
+  assert.equal(heap.stats().used, 0);
+  if (heap.memory instanceof LinearMemory) assert.equal(refused, 0);
+  else assert.ok(refused > 0, "a small heap refuses now and then");
+  return heap;
+}
+
+describe("a heap does what a model does", () => {
+  for (const seed of [1, 2, 3]) {
+    test(`in a memory that grows, checked after each of 100,000 operations, seed ${seed}`, () => {
+      drive(seed, {
+        target: () => new LinearMemory({ initial: 1, maximum: 1000 }),
+        operations: 100_000,
+        live: 20,
+        largest: 4096,
+        every: 1,
+      });
+    });
+    test(`in a buffer too small for all it is asked for, seed ${seed}`, () => {
+      drive(seed, {
+        target: () => new ArrayBuffer(40_000),
+        operations: 100_000,
+        live: 20,
+        largest: 8192,
+        every: 1,
+      });
+    });
+    test(`with many blocks, seed ${seed}`, () => {
+      drive(seed, {
+        target: () => new LinearMemory({ initial: 1, maximum: 4000 }),
+        operations: 100_000,
+        live: 1500,
+        largest: 65_536,
+        every: 5000,
+      });
+    });
+  }
+});
