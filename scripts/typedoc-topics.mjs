@@ -3,8 +3,17 @@
 import { Comment, CommentTag, Converter } from "typedoc";
 
 const topics = {
-  "Linear memory": ["linear-memory", "engine", "views", "pages", "subscription", "budget", "registry"],
-  Heaps: ["module-heap", "heap", "conventions", "allocator"],
+  "Linear memory": [
+    "linear-memory",
+    "engine",
+    "views",
+    "pages",
+    "subscription",
+    "budget",
+    "registry",
+    "buffer-memory",
+  ],
+  Heaps: ["heap", "check", "module-heap", "owning-heap", "conventions", "allocator"],
   Ownership: ["owned", "blocks", "scope", "development"],
   "Typed data": ["struct", "array-type", "data-types", "data-source", "field-views"],
   Isolation: ["region", "isolated"],

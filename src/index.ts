@@ -7,6 +7,7 @@ export type { Allocator, Content, LiveBlocks } from "./memory/allocator.js";
 export { type ArrayCopy, ArrayType, type ArrayView, array, type TypedArrayOf } from "./memory/array-type.js";
 export type { ArrayBlock, Block, Encoding, OwnedBlock, StringBlock, StructBlock } from "./memory/blocks.js";
 export { Budget, type Budgeted, type BudgetOptions, type PressureEvent } from "./memory/budget.js";
+export { BufferMemory } from "./memory/buffer-memory.js";
 export {
   type AnyFunction,
   allocators,
@@ -56,14 +57,6 @@ export {
 } from "./memory/development.js";
 export type { AddressType } from "./memory/engine.js";
 export type { Loads, ScalarName } from "./memory/field-views.js";
-export {
-  type BlockOptions,
-  type ElementType,
-  OwningHeap,
-  type StringOptions,
-  type TypeNamed,
-} from "./memory/owning-heap.js";
-export { BufferMemory } from "./memory/buffer-memory.js";
 export type { HeapBlock } from "./memory/heap/check.js";
 export { Heap, type HeapOptions, type HeapStats, type HeapTarget } from "./memory/heap/heap.js";
 export {
@@ -77,6 +70,13 @@ export {
 export { type GrowthEvent, LinearMemory, type LinearMemoryOptions } from "./memory/linear-memory.js";
 export { ModuleHeap, type ModuleHeapOptions } from "./memory/module-heap.js";
 export { Owned } from "./memory/owned.js";
+export {
+  type BlockOptions,
+  type ElementType,
+  OwningHeap,
+  type StringOptions,
+  type TypeNamed,
+} from "./memory/owning-heap.js";
 export { PAGE_SIZE } from "./memory/pages.js";
 export { Region } from "./memory/region.js";
 export { type LiveMemory, liveMemories, type ResidentReader, setResidentReader } from "./memory/registry.js";

@@ -2,8 +2,8 @@
 import { AllocationError, LinmemError, LinmemTypeError } from "../errors.js";
 import type { Content } from "./allocator.js";
 import { type Convention, detect, exportsOf, type ModuleAllocator } from "./conventions.js";
-import { OwningHeap, type StringOptions } from "./owning-heap.js";
 import { LinearMemory } from "./linear-memory.js";
+import { OwningHeap, type StringOptions } from "./owning-heap.js";
 import { PAGE_SIZE, show } from "./pages.js";
 import { hex } from "./views.js";
 

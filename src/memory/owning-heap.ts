@@ -2,7 +2,6 @@
 import { LinmemRangeError, LinmemTypeError } from "../errors.js";
 import type { Allocator, Content, LiveBlocks } from "./allocator.js";
 import { ArrayType, listOf, writeElements } from "./array-type.js";
-import type { BufferMemory } from "./buffer-memory.js";
 import {
   ArrayBlock,
   Block,
@@ -12,6 +11,7 @@ import {
   StringBlock,
   StructBlock,
 } from "./blocks.js";
+import type { BufferMemory } from "./buffer-memory.js";
 import { checkInside, checkPlace } from "./data-source.js";
 import { type AnyType, DataType, type InitOf, NumberType, numbers } from "./data-types.js";
 import { isShared } from "./engine.js";

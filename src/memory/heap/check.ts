@@ -59,7 +59,11 @@ export function largestFreeBlock(core: HeapCore): number {
 export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): void {
   const [start, first, top, end] = [core.get("start"), core.get("first"), core.get("top"), core.get("end")];
   const inOrder =
-    start === core.header * 4 && start + HEADER_BYTES <= first && first <= top && top <= end && end <= byteLength;
+    start === core.header * 4 &&
+    start + HEADER_BYTES <= first &&
+    first <= top &&
+    top <= end &&
+    end <= byteLength;
   if (!inOrder || (first + BLOCK_HEADER) % GRANULE !== 0) {
     throw damaged(start, "has bounds in its header that can't be");
   }
@@ -83,8 +87,10 @@ function checkLists(core: HeapCore): Set<number> {
       listed.add(block);
       const at = block >>> 2;
       if (words[at]! & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
-      if (binOf((words[at]! & ~FLAGS) >>> 0) !== bin) throw damaged(block, `is in the list of the wrong bin ${bin}`);
-      if (words[at + 2] !== previous) throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
+      if (binOf((words[at]! & ~FLAGS) >>> 0) !== bin)
+        throw damaged(block, `is in the list of the wrong bin ${bin}`);
+      if (words[at + 2] !== previous)
+        throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
       previous = block;
       block = words[at + 1]!;
     }
@@ -92,7 +98,8 @@ function checkLists(core: HeapCore): Set<number> {
   for (let word = 0; word < BINS / 32; word++) {
     const marked = (core.get("summary") >>> word) & 1;
     const some = words[core.header + field.bitmap + word] !== 0;
-    if (marked !== Number(some)) throw damaged(core.header * 4, `: the bitmap's summary is wrong about word ${word}`);
+    if (marked !== Number(some))
+      throw damaged(core.header * 4, `: the bitmap's summary is wrong about word ${word}`);
   }
   return listed;
 }
@@ -119,7 +126,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): void {
       blocks++;
     } else {
       if (!listed.has(block)) throw damaged(block, "is free, and in no list");
-      if (footed && words[((block + each.size) >>> 2) - 1] !== each.size) throw damaged(block, "has a wrong foot");
+      if (footed && words[((block + each.size) >>> 2) - 1] !== each.size)
+        throw damaged(block, "has a wrong foot");
       free++;
     }
     if (core.get("cursor") === block) cursorIsBlock = true;
@@ -129,8 +137,13 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): void {
   if (footed) throw damaged(end, ": the last block is footed");
   if (free !== listed.size) throw damaged(core.header * 4, "has blocks in lists that it doesn't have");
   if (!cursorIsBlock) throw damaged(core.get("cursor"), "is no block, and sweeping would go on there");
-  const counted = used === core.get("used") && requested === core.get("requested") && blocks === core.get("blocks");
-  if (!counted) throw damaged(core.header * 4, `counts wrongly: ${blocks} blocks of ${used} bytes, ${requested} asked for`);
+  const counted =
+    used === core.get("used") && requested === core.get("requested") && blocks === core.get("blocks");
+  if (!counted)
+    throw damaged(
+      core.header * 4,
+      `counts wrongly: ${blocks} blocks of ${used} bytes, ${requested} asked for`,
+    );
 }
 
 function damaged(address: number, what: string): LinmemError {

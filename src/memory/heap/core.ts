@@ -15,7 +15,6 @@ import {
   FLAGS,
   FOOTED,
   field,
-  GRANULE,
   HEADER_BYTES,
   MAGIC,
   PREV_FREE,

@@ -8,7 +8,17 @@ import { PAGE_SIZE, show } from "../pages.js";
 import { hex } from "../views.js";
 import { blocksOf, checkHeap, type HeapBlock, largestFreeBlock } from "./check.js";
 import { HeapCore } from "./core.js";
-import { BLOCK_HEADER, blockSize, FLAGS, field, GRANULE, HEADER_BYTES, LARGEST, MAGIC, VERSION } from "./layout.js";
+import {
+  BLOCK_HEADER,
+  blockSize,
+  FLAGS,
+  field,
+  GRANULE,
+  HEADER_BYTES,
+  LARGEST,
+  MAGIC,
+  VERSION,
+} from "./layout.js";
 
 /** What a heap can lie in. Threads may share it, but use the heap one at a time. */
 export type HeapTarget = LinearMemory | WebAssembly.Memory | ArrayBuffer | SharedArrayBuffer;
@@ -106,7 +116,10 @@ export class Heap extends OwningHeap {
     const begin = (checkBytes(start, "start") + FLAGS) & ~FLAGS;
     const fits = begin + HEADER_BYTES <= memory.byteLength;
     if (!fits || memory.u32[begin >>> 2] !== MAGIC) {
-      throw new LinmemError("ERR_LINMEM_NO_HEAP", `there is no heap at ${hex(begin)}: Heap.create lays one out`);
+      throw new LinmemError(
+        "ERR_LINMEM_NO_HEAP",
+        `there is no heap at ${hex(begin)}: Heap.create lays one out`,
+      );
     }
     const version = memory.u32[(begin >>> 2) + field.version];
     if (version !== VERSION) {
@@ -299,7 +312,10 @@ function memoryOf(target: HeapTarget): LinearMemory | BufferMemory {
   if (target instanceof LinearMemory) return target;
   if (target instanceof WebAssembly.Memory) return LinearMemory.wrap(target);
   if (target instanceof ArrayBuffer || isShared(target)) return new BufferMemory(wholeWords(target));
-  throw new LinmemTypeError("ERR_LINMEM_NOT_A_MEMORY", `a memory or a buffer is expected, not ${show(target)}`);
+  throw new LinmemTypeError(
+    "ERR_LINMEM_NOT_A_MEMORY",
+    `a memory or a buffer is expected, not ${show(target)}`,
+  );
 }
 
 function wholeWords(buffer: ArrayBufferLike): ArrayBufferLike {
@@ -317,7 +333,12 @@ function checkBytes(bytes: unknown, what: string): number {
 }
 
 function checkAlignment(alignment: number): number {
-  if (alignment >>> 0 === alignment && alignment > GRANULE && (alignment & (alignment - 1)) === 0 && alignment <= PAGE_SIZE) {
+  if (
+    alignment >>> 0 === alignment &&
+    alignment > GRANULE &&
+    (alignment & (alignment - 1)) === 0 &&
+    alignment <= PAGE_SIZE
+  ) {
     return alignment;
   }
   throw new LinmemTypeError(

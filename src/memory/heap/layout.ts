@@ -59,7 +59,7 @@ export const field = {
 /** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
 const EXACT = 128;
 export const BINS = EXACT + 16 * 21;
-export const HEADER_WORDS = field.heads + BINS;
+const HEADER_WORDS = field.heads + BINS;
 export const HEADER_BYTES = 4 * HEADER_WORDS;
 
 export const USED = 1;

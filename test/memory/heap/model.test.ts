@@ -34,9 +34,11 @@ function drive(seed: number, { target, operations, live, largest, every }: Shape
   const verify = (ptr: number, { byteLength, mark }: Known, kept = byteLength) => {
     const bytes = heap.memory.u8;
     for (let i = 0; i < Math.min(kept, 8); i++) assert.equal(bytes[ptr + i], mark, "the first bytes");
-    for (let i = Math.max(byteLength - 8, 0); i < kept; i++) assert.equal(bytes[ptr + i], mark, "the last bytes");
+    for (let i = Math.max(byteLength - 8, 0); i < kept; i++)
+      assert.equal(bytes[ptr + i], mark, "the last bytes");
   };
-  const size = () => (random.chance(0.05) ? random.below(4) : 1 + random.below(2 ** random.below(Math.log2(largest) + 1)));
+  const size = () =>
+    random.chance(0.05) ? random.below(4) : 1 + random.below(2 ** random.below(Math.log2(largest) + 1));
   const pick = () => [...blocks.keys()][random.below(blocks.size)]!;
   const attempt = (ask: () => number) => {
     try {
@@ -55,12 +57,15 @@ function drive(seed: number, { target, operations, live, largest, every }: Shape
       const alignment = random.chance(0.1) ? 1 << random.below(13) : 16;
       const zeroed = random.chance(0.1);
       const ptr = attempt(() =>
-        zeroed ? heap.allocateZeroed(known.byteLength, alignment) : heap.allocate(known.byteLength, alignment),
+        zeroed
+          ? heap.allocateZeroed(known.byteLength, alignment)
+          : heap.allocate(known.byteLength, alignment),
       );
       if (ptr !== 0) {
         assert.equal(ptr % Math.max(alignment, 16), 0, "alignment");
         assert.ok(!blocks.has(ptr), "given out twice");
-        if (zeroed) assert.ok(heap.memory.u8.subarray(ptr, ptr + known.byteLength).every((byte) => byte === 0));
+        if (zeroed)
+          assert.ok(heap.memory.u8.subarray(ptr, ptr + known.byteLength).every((byte) => byte === 0));
         blocks.set(ptr, known);
         mark(ptr, known);
       }
@@ -86,7 +91,10 @@ function drive(seed: number, { target, operations, live, largest, every }: Shape
       heap.check();
       const { blocks: count, requested } = heap.stats();
       assert.equal(count, blocks.size);
-      assert.equal(requested, [...blocks.values()].reduce((sum, { byteLength }) => sum + byteLength, 0));
+      assert.equal(
+        requested,
+        [...blocks.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+      );
     }
   }
   for (const [ptr, known] of blocks) verify(ptr, known);
