@@ -119,6 +119,16 @@ during(500, () => {
   });
 });
 
+test("a caller that leaks is no late one because it also holds what is released at the end", async () => {
+  const all = await findings(`const held = [];
+function both() { c.make(64); held.push(c.malloc(72)); }
+during(500, both);
+held.forEach((block) => c.release(block));`);
+  const leak = one(all, "leak");
+  assert.equal(leak.caller?.function, "both");
+  assert.ok(!kinds(all).includes("late-release"));
+});
+
 test("what is released only at the end is late", async () => {
   const all = await findings(`const held = [];
 function collects() { held.push(c.make(64)); }

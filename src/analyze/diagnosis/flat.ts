@@ -68,7 +68,9 @@ export function findFlat({ module, history, report }: Subject): Finding[] {
         severity: "note",
         title: "The run is too short to tell a leak from a start",
         evidence: [`${countOf(times.length, "snapshot")} in which the module allocated.`],
-        advice: "Run it with more work, or repeat the work in a loop.",
+        advice:
+          "Repeat what you suspect in a loop for a second or more and run it again: a leak grows with every round, " +
+          "a start or a cache stops.",
         certainty: 0.5,
       },
     ];

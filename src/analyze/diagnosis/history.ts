@@ -26,6 +26,12 @@ export interface CallerHistory {
    */
   estimatedBytes: number[];
   estimatedBlocks: number[];
+  /**
+   * The same of those contexts only that still have at the end half of what they had at most. One caller may both leak
+   * and hold what is released late; added up, the two look like neither.
+   */
+  keptBytes: number[];
+  keptBlocks: number[];
 }
 
 export interface ModuleHistory {
@@ -97,6 +103,8 @@ export function moduleHistory(
           allocations: series(),
           estimatedBytes: [],
           estimatedBlocks: [],
+          keptBytes: series(),
+          keptBlocks: series(),
           most: -1,
           made: new Map(),
         };
@@ -105,6 +113,7 @@ export function moduleHistory(
       group.wasm.add(wasm);
       known.set(id, group);
       let [allocations, blocks, bytes] = [0, 0, 0];
+      const kept = gone >= times.length && isKept(history);
       for (let i = 0; i + 3 < history.length; i += 4) {
         const at = indexOf(history[i]!);
         if (at >= times.length) break;
@@ -112,6 +121,10 @@ export function moduleHistory(
         group.allocations[at]! += history[i + 1]! - allocations;
         group.liveBlocks[at]! += nowBlocks - blocks;
         group.liveBytes[at]! += history[i + 3]! - bytes;
+        if (kept) {
+          group.keptBlocks[at]! += nowBlocks - blocks;
+          group.keptBytes[at]! += history[i + 3]! - bytes;
+        }
         [allocations, blocks, bytes] = [history[i + 1]!, nowBlocks, history[i + 3]!];
         group.made.set(wasm, Math.max(group.made.get(wasm) ?? 0, bytes));
         if (bytes <= group.most) continue;
@@ -126,7 +139,8 @@ export function moduleHistory(
   }
   for (const one of [work, liveBytes, memoryBytes]) accumulate(one);
   for (const group of callers.values()) {
-    for (const one of [group.liveBytes, group.liveBlocks, group.allocations]) accumulate(one);
+    const { liveBytes, liveBlocks, allocations, keptBytes, keptBlocks } = group;
+    for (const one of [liveBytes, liveBlocks, allocations, keptBytes, keptBlocks]) accumulate(one);
   }
   estimate([...callers.values()]);
   return {
@@ -138,6 +152,13 @@ export function moduleHistory(
     callers: [...callers.values()],
     callerOf: (memory, context) => byContext.get(memory)?.get(context),
   };
+}
+
+/** Whether a context has at the end half of what it had at most, from its history in fours. */
+function isKept(history: readonly number[]): boolean {
+  let most = 0;
+  for (let i = 3; i < history.length; i += 4) most = Math.max(most, history[i]!);
+  return 2 * (history.at(-1) ?? 0) >= most;
 }
 
 interface Collecting extends CallerHistory {
@@ -169,6 +190,8 @@ function estimate(groups: readonly Collecting[]): void {
         for (let i = 0; i < unknown.liveBytes.length; i++) {
           sharer.estimatedBytes[i]! += unknown.liveBytes[i]! * share;
           sharer.estimatedBlocks[i]! += unknown.liveBlocks[i]! * share;
+          sharer.keptBytes[i]! += unknown.keptBytes[i]! * share;
+          sharer.keptBlocks[i]! += unknown.keptBlocks[i]! * share;
         }
       }
     }

@@ -22,6 +22,8 @@ const leastBlocks = 6;
 const leastBytes = 512;
 /** Less than this share of what lives at the high-water mark is not worth a finding. */
 const leastShare = 0.01;
+/** What a caller keeps counts apart from what is released late if it is at least this share of what it held at most. */
+const leastKept = 0.2;
 
 /** How a series grew between two moments. */
 interface Trend {
@@ -33,11 +35,13 @@ interface Trend {
   certainty: number;
 }
 
-/** The steady growth of what a caller holds; undefined when there is none. */
-function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefined {
-  const { work } = history;
+/** The steady growth of a series; undefined when there is none. */
+function trendOf(
+  { work }: ModuleHistory,
+  live: readonly number[],
+  liveBlocks: readonly number[],
+): Trend | undefined {
   const last = work.length - 1;
-  const live = caller.estimatedBytes;
   const total = work[last] ?? 0;
   const from = work.findIndex((done) => done >= total * warmUp);
   if (from < 0) return undefined;
@@ -45,7 +49,7 @@ function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefin
   for (let i = from; i <= last; i++) if (live[i]! >= live[to]!) to = i;
   const span = work[to]! - work[from]!;
   const bytes = live[to]! - live[from]!;
-  const blocks = Math.round(caller.estimatedBlocks[to]! - caller.estimatedBlocks[from]!);
+  const blocks = Math.round(liveBlocks[to]! - liveBlocks[from]!);
   if (bytes < leastBytes || blocks < leastBlocks || span < total * leastSpan) return undefined;
 
   const marks = [from];
@@ -66,22 +70,39 @@ function trendOf(history: ModuleHistory, caller: CallerHistory): Trend | undefin
   return { from, to, bytes, blocks, certainty };
 }
 
+/** What of a caller grows: what it keeps to the end where that matters, else all that it holds. */
+function growthOf(
+  history: ModuleHistory,
+  caller: CallerHistory,
+): { trend: Trend; kept: boolean } | undefined {
+  const all = trendOf(history, caller.estimatedBytes, caller.estimatedBlocks);
+  const kept = trendOf(history, caller.keptBytes, caller.keptBlocks);
+  if (kept && kept.bytes >= leastKept * Math.max(...caller.estimatedBytes))
+    return { trend: kept, kept: true };
+  return all && { trend: all, kept: false };
+}
+
 export function findLeaks(subject: Subject): Finding[] {
   const { module, history } = subject;
   const peak = Math.max(0, ...history.liveBytes);
   const found = history.callers.flatMap((caller) => {
-    const trend = trendOf(history, caller);
-    return trend && trend.bytes >= leastShare * peak ? [{ caller, trend }] : [];
+    const growth = growthOf(history, caller);
+    return growth && growth.trend.bytes >= leastShare * peak ? [{ caller, ...growth }] : [];
   });
   const known = new Set(found.flatMap(({ caller }) => (caller.caller ? [...caller.wasm] : [])));
   return found
     .filter(({ caller }) => caller.caller || ![...caller.wasm].some((stack) => known.has(stack)))
-    .map(({ caller, trend }) => leak(subject, caller, trend))
+    .map(({ caller, trend, kept }) => leak(subject, caller, trend, kept))
     .filter((finding) => finding !== undefined)
     .map((finding) => (isCollected(module) ? softened(finding) : finding));
 }
 
-function leak({ module, history }: Subject, caller: CallerHistory, trend: Trend): Finding | undefined {
+function leak(
+  { module, history }: Subject,
+  caller: CallerHistory,
+  trend: Trend,
+  kept: boolean,
+): Finding | undefined {
   const { from, to, bytes, blocks, certainty } = trend;
   const end = history.times.length - 1;
   const held = caller.liveBytes[end]!;
@@ -104,7 +125,7 @@ function leak({ module, history }: Subject, caller: CallerHistory, trend: Trend)
     ...(caller.caller && { caller: caller.caller }),
     stack: caller.stack,
   };
-  if (caller.estimatedBytes[end]! < caller.estimatedBytes[to]! / 2) {
+  if (!kept && caller.estimatedBytes[end]! < caller.estimatedBytes[to]! / 2) {
     return {
       kind: "late-release",
       severity: "warning",
