@@ -16,10 +16,11 @@ const factoryName = /^(\p{Lu}[\w$]*)\.[\w$]+$/u;
  */
 function classOf(stack: readonly FrameReport[]): { class: string; call: string } | undefined {
   const outside = stack.slice(stack.findLastIndex(({ kind }) => kind === "wasm") + 1);
-  const [glue] = outside;
+  // embind makes functions from text, which have no file
+  const glue = outside.find(({ file }) => file !== "") ?? outside[0];
   if (!glue || outside.length === stack.length) return undefined;
   for (const frame of outside) {
-    if (frame.file !== glue.file) return undefined;
+    if (frame.file !== glue.file && frame.file !== "") return undefined;
     const call = frame.function;
     const name = (constructorName.exec(call) ?? factoryName.exec(call))?.[1];
     if (name !== undefined) return { class: name, call };

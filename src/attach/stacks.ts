@@ -71,14 +71,16 @@ export class Sites {
   /** Whether a call site belongs to linmem. */
   isOwn(site: CallSite): boolean {
     const file = site.getFileName();
-    return file !== null && this.#options.ownFiles.some((own) => file.startsWith(own));
+    return typeof file === "string" && this.#options.ownFiles.some((own) => file.startsWith(own));
   }
 
   #site(callSite: CallSite): Site {
     const file = fileOf(callSite);
     const position = callSite.getPosition();
-    let sites = this.#files.get(file);
-    if (!sites) this.#files.set(file, (sites = new Map()));
+    // code made by `new Function` has no file, and much of it is alike but for its name: embind's invokers
+    const key = file === "" ? `${callSite.getTypeName?.()} ${callSite.getFunctionName()}` : file;
+    let sites = this.#files.get(key);
+    if (!sites) this.#files.set(key, (sites = new Map()));
     let site = sites.get(position);
     if (!site) {
       site = file.startsWith(wasmScheme)

@@ -10,8 +10,9 @@ export type AnyFunction = (...args: never) => unknown;
 
 /** What is used of V8's CallSite. */
 export interface CallSite {
-  getFileName(): string | null;
-  getScriptNameOrSourceURL(): string | null;
+  /** Undefined in code made by `new Function` or `eval`. */
+  getFileName(): string | null | undefined;
+  getScriptNameOrSourceURL(): string | null | undefined;
   getFunctionName(): string | null;
   getTypeName?(): string | null;
   isConstructor?(): boolean;
@@ -85,10 +86,18 @@ export function scriptFunctionName(site: CallSite): string {
 }
 
 const classWithMethod = /^(?:async )?(\p{Lu}[\w$]*\.[\w$]+) \(/u;
+/** Embind's names for its functions, those of older versions with `$`. */
+const embindMethod = /^(\p{Lu}\w*)[.$](\w+)$/u;
 
-/** `Parser.open`: V8 tells the class of a static method only in the call site's text. */
+/**
+ * `Parser.open`: V8 tells the class of a static method only in the call site's text. Embind has the class in the names
+ * of all methods: those of objects become `Parser#next`.
+ */
 function staticName(site: CallSite, name: string): string | undefined {
-  if (site.getTypeName?.() !== "Function") return undefined;
+  const onClass = site.getTypeName?.() === "Function";
+  const embind = embindMethod.exec(name);
+  if (embind) return `${embind[1]}${onClass ? "." : "#"}${embind[2]}`;
+  if (!onClass) return undefined;
   const text = classWithMethod.exec(site.toString())?.[1];
   return text?.endsWith(`.${name}`) ? text : undefined;
 }

@@ -3,6 +3,7 @@ import { callerTable, knownSentence, liveCallers, liveSentence, liveTotals } fro
 import { clean, countOf, formatBytes, formatCount } from "./format.js";
 import { moduleName } from "./frames.js";
 import { Page, type TextOptions } from "./page.js";
+import { withoutProbes } from "./probes.js";
 
 export interface SummaryOptions extends TextOptions {
   /** Where the profile was written. */
@@ -15,8 +16,9 @@ const callersShown = 3;
 const modulesShown = 3;
 
 /** The few lines that a run ends with. */
-export function summary(report: Report, { path, command = "linmem", ...options }: SummaryOptions): string {
+export function summary(all: Report, { path, command = "linmem", ...options }: SummaryOptions): string {
   const page = new Page(options);
+  const { report } = withoutProbes(all);
   const { bold, dim, yellow } = page.colors;
   const totals = liveTotals(report);
   const recorded = report.modules.some(({ heap }) => heap);

@@ -9,6 +9,7 @@ import { commandLine, functionName, lineLocation, location, moduleName, stackLin
 import { growthSection } from "./growth.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
+import { withoutProbes } from "./probes.js";
 import { treeSection } from "./tree.js";
 
 export interface TextReportOptions extends TextOptions {
@@ -21,14 +22,16 @@ const defaultTop = 8;
 const alwaysShown = 3;
 
 /** The report as text. */
-export function textReport(report: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
+export function textReport(all: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
   const page = new Page(options);
+  const { report, note } = withoutProbes(all);
   head(page, report);
   diagnosisSection(page, report, top > defaultTop);
   timelineSection(page, report);
   callers(page, report, top);
   for (const module of report.modules) moduleSection(page, report, module, top);
   memories(page, report, top);
+  if (note !== "") page.prose(note, { indent: 2, style: page.colors.dim });
   notRecorded(page, report);
   warnings(page, report);
   page.line();

@@ -96,6 +96,24 @@ describe("objects", () => {
     assert.deepEqual(objects(context(stack, 1, 1)), []);
   });
 
+  test("of embind, whose functions are made from text and have no file, are those of its class", () => {
+    const inner = [wasm(1), wasm(7), js("constructor$Shape", "", 8), js("(anonymous)", glue, 2469)];
+    const made = context([...inner, js("new Shape", "", 4), js("draw", "/app/draw.js", 2)], 4, 3);
+    const factory = context([wasm(1), wasm(7), js("Shape.make", "", 8), js("draw", "/app/draw.js", 3)], 2, 2);
+    const method = context([wasm(1), wasm(7), js("Shape#area", "", 8), js("draw", "/app/draw.js", 4)], 2, 2);
+    assert.deepEqual(
+      moduleObjects({ contexts: [made, factory, method], allocator }).map(({ call, live, frame }) => [
+        call,
+        live,
+        frame?.line,
+      ]),
+      [
+        ["new Shape", 3, 2],
+        ["Shape.make", 2, 3],
+      ],
+    );
+  });
+
   test("a class that extends another of the glue counts as that other", () => {
     const stack = [wasm(1), wasm(7), js("new Base", glue), js("new Derived", glue), js("f", "/app/a.ts", 4)];
     assert.deepEqual(objects(context(stack, 1, 1))[0].slice(0, 2), ["new Base", "/app/a.ts:4"]);

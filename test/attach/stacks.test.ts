@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CaptureBudget } from "../../src/attach/budget.js";
 import { captureCredit, captureShare } from "../../src/attach/limits.js";
-import { isReentered, type Site, StackIds, splitStack } from "../../src/attach/stacks.js";
+import type { ModuleRegistry } from "../../src/attach/module-registry.js";
+import { isReentered, type Site, Sites, StackIds, splitStack } from "../../src/attach/stacks.js";
 import { captureCallSites, scriptFunctionName } from "../../src/attach/v8-stacks.js";
 
 /** `js` `wasm` of module 1, `Wasm` of module 2, `entry` and `hook` added to module 1, `recorder`. Innermost first. */
@@ -100,6 +101,20 @@ test("static methods are named with their class, constructors with `new`, others
   new Picture(true).draw();
   open();
   assert.deepEqual(seen, ["Picture.open", "new Picture", "draw", "open"]);
+});
+
+test("functions made from text have no file, and are told apart by their names", () => {
+  const capture = () => captureCallSites(capture);
+  const invoker = (name: string): (() => ReturnType<typeof captureCallSites>) =>
+    new Function("capture", `return function ${name}() { return capture(); }`)(capture);
+  const noModules = { living: () => [] } as unknown as ModuleRegistry; // scripts only
+  const sites = new Sites(noModules, { ownFiles: ["file:///linmem/"], path: (file) => file });
+  const names = (callSites: ReturnType<typeof captureCallSites>) => sites.of(callSites)[0].frame.function;
+  const Shape = { make: invoker("Shape$make"), mark: invoker("Shape$mark") };
+  assert.equal(names(Shape.make()), "Shape#make");
+  assert.equal(names(Shape.mark()), "Shape#mark");
+  assert.equal(names(Object.assign(() => 0, { make: invoker("Shape$make") }).make()), "Shape.make");
+  assert.equal(sites.isOwn(Shape.make()[0]), false);
 });
 
 test("captures of callers are charged to a credit and a share of the run; others are only added up", () => {

@@ -86,6 +86,48 @@ test("of many callers, stacks and growths only the largest are shown, and what w
   assert.match(text, /and 3 times at 3 other lines/);
 });
 
+describe("modules of a few bytes that probe the engine", () => {
+  const report = load("photon");
+  const memory = { initialBytes: 65536, peakBytes: 65536, finalBytes: 65536, grows: [] };
+  const probe = {
+    ...report.modules[0]!,
+    ...{
+      id: 900,
+      name: "probe",
+      bytes: 120,
+      allocator: [],
+      instrumented: false,
+      reason: "no allocator was found",
+    },
+    ...{ memory, contexts: [], callers: [], objects: [], heap: undefined },
+  };
+  const withProbe = (changes: object = {}): Report => ({
+    ...report,
+    modules: [...report.modules, { ...probe, ...changes }],
+    memories: [
+      ...report.memories,
+      { ...report.memories[0]!, initialBytes: 65536, peakBytes: 65536, id: 900, module: 900 },
+    ],
+  });
+
+  test("are one line of the text, and none of the summary", () => {
+    const text = textReport(withProbe(), { width: 100 });
+    assert.match(text, /Left out: 1 module of 512 bytes or less with 1 memory of 64 KiB/);
+    assert.doesNotMatch(text, /probe: /);
+    const path = "p.linmem";
+    assert.equal(summary(withProbe(), { path }), summary(report, { path }));
+  });
+
+  test("are shown where there is more to say: a memory that grew, a larger module, no other module", () => {
+    const grows = [{ memory: 900, time: 1, fromBytes: 0, toBytes: 65536, granted: true, stack: [] }];
+    for (const changes of [{ memory: { ...memory, grows } }, { bytes: 513 }]) {
+      assert.match(textReport(withProbe(changes), { width: 100 }), /probe: no allocator was found/);
+    }
+    const alone = { ...withProbe(), modules: [probe], findings: [] };
+    assert.match(textReport(alone, { width: 100 }), /probe: no allocator was found/);
+  });
+});
+
 test("a report is made of what is there: a module alone, a memory alone", () => {
   const report = load("many-memories");
   for (const modules of [[], [report.modules[1]!]]) {
