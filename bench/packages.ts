@@ -5,7 +5,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** The project's folder. This file runs as .cache/bench/bench/packages.js. */
-export const root = fileURLToPath(new URL("../../../", import.meta.url));
+// Benchmarks are compiled to .cache/bench/bench, or run from bench/ as they are.
+const toRoot = import.meta.url.includes("/.cache/bench/") ? "../../../" : "../";
+export const root = fileURLToPath(new URL(toRoot, import.meta.url));
 const folder = `${root}bench/node_modules/`;
 
 /** Installs the packages where that was not done, or not at these versions. */

@@ -19,6 +19,8 @@ const views = [
   { view: "map", example, target: "docs/heap-map.png", height: 1000 },
 ];
 
+const failing = { target: "docs/failing-test.svg", folder: "examples/vitest", columns: 90 };
+
 const folder = mkdtempSync(join(tmpdir(), "linmem-picture-"));
 try {
   const profile = join(folder, "app.linmem");
@@ -29,9 +31,32 @@ try {
   const lines = ["\u001b[1m$\u001b[22m linmem report app.linmem", ...shown, "", "\u001b[2m…\u001b[22m"];
   const title = `linmem report on ${example}`;
   writeFileSync(target, terminalPicture(lines, { columns, title }));
+  writeFileSync(failing.target, failingTest());
   for (const view of views) await viewPicture(view);
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/** What Vitest prints of the example that leaks. */
+function failingTest(): string {
+  const command = ["vitest", "run", "--root", failing.folder, "leaky"];
+  const { status, stdout, stderr } = spawnSync("npx", command, {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: "1", COLUMNS: String(failing.columns) },
+  });
+  if (status !== 1) throw new Error(`the test that leaks ended with ${status}: ${stdout}${stderr}`);
+  const printed = `${stdout}\n${stderr}`.split("\n");
+  const begin = printed.findIndex((line) => line.includes("LeakError"));
+  const length = printed.slice(begin).findIndex((line) => line.includes("⎯⎯⎯⎯"));
+  if (begin < 0 || length < 0) throw new Error(`no LeakError in ${stdout}${stderr}`);
+  const shown = printed
+    .slice(begin, begin + length)
+    .join("\n")
+    .trimEnd()
+    .split("\n");
+  const lines = [`\u001b[1m$\u001b[22m npx ${command.join(" ")}`, ...shown];
+  const title = "A test that fails: how much more is live after each run, and the line that made it";
+  return terminalPicture(lines, { columns: failing.columns, title });
 }
 
 async function viewPicture({ view, example, target, height }: (typeof views)[number]): Promise<void> {
