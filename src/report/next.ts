@@ -20,11 +20,12 @@ export function nextStep(report: Report, directory: string): string {
   if (!modules.some(({ heap }) => heap)) {
     if (blind && isCollected(blind)) {
       return (
-        `${moduleName(blind)} collects its garbage itself, and releases nothing that linmem could count. Let it run ` +
-        "for longer: what is collected levels off, what is kept goes on growing; Growth says who asked for it."
+        `blocks of ${moduleName(blind)} were not recorded: its runtime has a garbage collector, or releases nothing. ` +
+        "Let it run for longer: what is collected levels off, what is kept goes on growing. Growth says who asked for it."
       );
     }
-    return blind
+    // no name of a function helps there
+    return blind && !report.memories.some(({ module, shared }) => module === blind.id && shared)
       ? `no blocks were recorded. \`linmem inspect\` says what is known of ${moduleName(blind)}; ` +
           "name its allocator with `linmem run --allocator malloc=NAME,free=NAME`."
       : "no blocks were recorded, only growth: look at who asked for it.";
