@@ -19,6 +19,7 @@ export default {
     "src/testing/realm.ts",
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
+    "bench/heap/main.ts",
     "scripts/*.{ts,mjs}",
     "examples/*/*.mjs",
   ],
@@ -35,6 +36,6 @@ export default {
   // files, in test/report/exports/.
   ignoreDependencies: ["tsx", "jest", "@jest/globals", "speedscope"],
   // Tests that need them skip where they are not.
-  ignoreBinaries: ["go"],
+  ignoreBinaries: ["emcc", "go"],
   ignore: ["src/*/assembly/**", "test/**/fixtures/**"],
 };

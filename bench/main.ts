@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- [profile|parts|instrument|first|memory]… [filter] [--write]`: measures, prints markdown, and with
+ * `npm run bench -- [profile|parts|instrument|first|memory|heap]… [filter] [--write]`: measures, prints markdown, and with
  * --write puts it into bench/RESULTS.md. Without a part all of them run. A filter is a part of a workload's or
- * module's name; of `memory`, the library, one of views, strings, heap, fields. Memory of the recorder and other bounds:
+ * module's name; of `memory`, the library, one of views, strings, heap, fields; of `heap`, the allocator, a trace. Memory of the recorder and other bounds:
  * `npm run bench:bounds`.
  */
 import { spawnSync } from "node:child_process";
@@ -40,11 +40,16 @@ const parts = {
   },
 } as const;
 
-/** In processes of its own: how V8 compiles a loop depends on all that ran before it. */
-function measureLibrary(): void {
-  const program = fileURLToPath(new URL("./memory.js", import.meta.url));
-  for (const part of libraryParts.filter((part) => part.includes(filter))) {
-    const options = [part, ...(write ? ["--write"] : [])];
+/** In processes of their own: how V8 compiles a loop depends on all that ran before it. */
+const programs = {
+  memory: () => libraryParts.filter((part) => part.includes(filter)).map((part) => ["./memory.js", part]),
+  heap: () => [["./heap/main.js", filter]],
+};
+
+function runPrograms(name: keyof typeof programs): void {
+  for (const [file, ...options] of programs[name]()) {
+    const program = fileURLToPath(new URL(file, import.meta.url));
+    if (write) options.push("--write");
     const { status } = spawnSync(process.execPath, [program, ...options], { stdio: "inherit" });
     if (status !== 0) process.exit(status ?? 1);
   }
@@ -62,16 +67,20 @@ async function steady(chosen: readonly Workload[], names: readonly VariantName[]
 const args = process.argv.slice(2);
 const write = args.includes("--write");
 const words = args.filter((argument) => !argument.startsWith("--"));
-type Part = keyof typeof parts | "memory";
-const isPart = (word: string): word is Part => word in parts || word === "memory";
+type Part = keyof typeof parts | keyof typeof programs;
+const isPart = (word: string): word is Part =>
+  // heaps are a part of the library's too
+  word in parts || word === "memory" || (word === "heap" && words[0] !== "memory");
 const [filter = ""] = words.filter((word) => !isPart(word));
-const asked = words.some(isPart) ? words.filter(isPart) : ([...Object.keys(parts), "memory"] as Part[]);
+const asked = words.some(isPart)
+  ? words.filter(isPart)
+  : ([...Object.keys(parts), ...Object.keys(programs)] as Part[]);
 const chosen = workloads.filter(({ name }) => name.includes(filter));
 
-if (asked.some((name) => name !== "memory")) ensurePackages();
+if (asked.some((name) => !(name in programs))) ensurePackages();
 for (const name of asked) {
-  if (name === "memory") {
-    measureLibrary();
+  if (name === "memory" || name === "heap") {
+    runPrograms(name);
     continue;
   }
   const { title, text, run } = parts[name];

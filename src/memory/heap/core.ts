@@ -15,6 +15,7 @@ import {
   FLAGS,
   FOOTED,
   field,
+  GRANULE,
   HEADER_BYTES,
   MAGIC,
   PREV_FREE,
@@ -26,8 +27,12 @@ import {
 export interface HeapMemory {
   /** All of it, as it is now. */
   readonly u32: Uint32Array;
+  /** The same words: what is usual is done in signed arithmetic, which engines keep in registers. */
+  readonly i32: Int32Array;
   readonly u8: Uint8Array;
 }
+
+type Words = Uint32Array | Int32Array;
 
 /** Blocks that one request looks at while merging, at most, before it takes fresh space. */
 const SWEEP_STEP = 96;
@@ -77,27 +82,38 @@ export class HeapCore {
 
   /** Address of the payload, or 0. */
   allocate(requested: number): number {
-    const size = blockSize(requested);
-    const words = this.memory.u32;
-    const { header } = this;
+    const size = requested <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + FLAGS) & ~FLAGS;
     if (size < EXACT_BYTES) {
+      const words = this.memory.i32;
+      const { header } = this;
       const head = header + field.heads + (size >>> 4);
-      const block = words[head]!;
+      let block = words[head]! | 0;
       if (block !== 0) {
         const at = block >>> 2;
-        const word = words[at]!;
-        const next = words[at + 1]!;
+        const word = words[at]! | 0;
+        const next = words[at + 1]! | 0;
         words[head] = next;
         if (next !== 0) words[(next >>> 2) + 2] = 0;
         else this.emptied(words, size >>> 4);
-        if (word & FOOTED) words[(block + size) >>> 2]! &= ~PREV_FREE;
+        if ((word & FOOTED) !== 0) {
+          const behind = (block + size) >>> 2;
+          words[behind] = words[behind]! & ~PREV_FREE;
+        }
         words[at] = (word & ~FOOTED) | USED;
-        words[at + 1] = requested;
-        words[header + field.used]! += size;
-        words[header + field.requested]! += requested;
-        words[header + field.blocks]!++;
-        return block + BLOCK_HEADER;
+      } else {
+        // no block is free at all: what comes next was never used
+        if (words[header + field.summary] !== 0) return this.use(this.find(size), size, requested);
+        block = words[header + field.top]! | 0;
+        const top = (block + size) | 0;
+        if (top >>> 0 > words[header + field.end]! >>> 0) return this.use(this.find(size), size, requested);
+        words[header + field.top] = top;
+        words[block >>> 2] = size | USED;
       }
+      words[(block >>> 2) + 1] = requested;
+      words[header + field.used] = (words[header + field.used]! + size) | 0;
+      words[header + field.requested] = (words[header + field.requested]! + requested) | 0;
+      words[header + field.blocks] = (words[header + field.blocks]! + 1) | 0;
+      return (block + BLOCK_HEADER) >>> 0;
     }
     return this.use(this.find(size), size, requested);
   }
@@ -149,24 +165,37 @@ export class HeapCore {
     return this.memory.u32[(payload - BLOCK_HEADER + 4) >>> 2]!;
   }
 
-  /** Takes back a block, for which `isBlock` holds. */
-  free(payload: number): void {
-    const words = this.memory.u32;
+  /** Takes back a block; false, and nothing happens, when none begins here. */
+  free(payload: number): boolean {
+    const words = this.memory.i32;
     const { header } = this;
-    const block = payload - BLOCK_HEADER;
+    const block = (payload - BLOCK_HEADER) | 0;
+    // the conditions of `isBlock`
+    if (payload >>> 0 !== payload || (payload & FLAGS) !== 0) return false;
+    const top = words[header + field.top]! | 0;
+    if (block >>> 0 < words[header + field.first]! >>> 0 || block >>> 0 >= top >>> 0) return false;
     const at = block >>> 2;
-    const word = words[at]!;
-    const size = (word & ~FLAGS) >>> 0;
-    words[header + field.used]! -= size;
-    words[header + field.requested]! -= words[at + 1]!;
-    words[header + field.blocks]!--;
-    if (block + size === words[header + field.top]) {
-      this.lowerTop(words, block);
-      return;
+    const word = words[at]! | 0;
+    const size = word & ~FLAGS;
+    const requested = words[at + 1]! | 0;
+    const fitting =
+      requested >>> 0 <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + FLAGS) & ~FLAGS;
+    if ((word & USED) === 0 || size !== fitting) return false;
+    words[header + field.used] = (words[header + field.used]! - size) | 0;
+    words[header + field.requested] = (words[header + field.requested]! - requested) | 0;
+    words[header + field.blocks] = (words[header + field.blocks]! - 1) | 0;
+    if (((block + size) | 0) === top) {
+      if ((word & PREV_FREE) === 0 && words[header + field.cursor]! >>> 0 <= block >>> 0) {
+        words[header + field.top] = block;
+      } else {
+        this.lowerTop(this.memory.u32, block >>> 0);
+      }
+      return true;
     }
-    words[header + field.credit]! += CREDIT;
+    words[header + field.credit] = (words[header + field.credit]! + CREDIT) | 0;
     words[at] = word & ~USED;
     this.put(words, block, size);
+    return true;
   }
 
   /** Resizes a block, for which `isBlock` holds; returns where it is now, or 0: then it is as it was. */
@@ -348,11 +377,11 @@ export class HeapCore {
   }
 
   /** Puts a free block at the head of its list. */
-  private put(words: Uint32Array, block: number, size: number): void {
+  private put(words: Words, block: number, size: number): void {
     const { header } = this;
-    const bin = binOf(size);
+    const bin = size >>> 0 < EXACT_BYTES ? size >>> 4 : binOf(size);
     const head = header + field.heads + bin;
-    const next = words[head]!;
+    const next = words[head]! | 0;
     const at = block >>> 2;
     words[at + 1] = next;
     words[at + 2] = 0;
@@ -360,15 +389,16 @@ export class HeapCore {
     if (next !== 0) {
       words[(next >>> 2) + 2] = block;
     } else {
-      words[header + field.bitmap + (bin >>> 5)]! |= 1 << (bin & 31);
-      words[header + field.summary]! |= 1 << (bin >>> 5);
+      const map = header + field.bitmap + (bin >>> 5);
+      words[map] = words[map]! | (1 << (bin & 31));
+      words[header + field.summary] = words[header + field.summary]! | (1 << (bin >>> 5));
     }
   }
 
-  private unlink(words: Uint32Array, block: number, size: number): void {
+  private unlink(words: Words, block: number, size: number): void {
     const at = block >>> 2;
-    const next = words[at + 1]!;
-    const previous = words[at + 2]!;
+    const next = words[at + 1]! | 0;
+    const previous = words[at + 2]! | 0;
     if (next !== 0) words[(next >>> 2) + 2] = previous;
     if (previous !== 0) {
       words[(previous >>> 2) + 1] = next;
@@ -379,12 +409,12 @@ export class HeapCore {
     if (next === 0) this.emptied(words, bin);
   }
 
-  private emptied(words: Uint32Array, bin: number): void {
+  private emptied(words: Words, bin: number): void {
     const { header } = this;
-    const word = header + field.bitmap + (bin >>> 5);
-    const bits = words[word]! & ~(1 << (bin & 31));
-    words[word] = bits;
-    if (bits === 0) words[header + field.summary]! &= ~(1 << (bin >>> 5));
+    const map = header + field.bitmap + (bin >>> 5);
+    const bits = words[map]! & ~(1 << (bin & 31));
+    words[map] = bits;
+    if (bits === 0) words[header + field.summary] = words[header + field.summary]! & ~(1 << (bin >>> 5));
   }
 
   /** The last block, at `block`, is free: it goes back to what was never used, with the footed ones before it. */

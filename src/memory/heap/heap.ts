@@ -198,8 +198,7 @@ export class Heap extends OwningHeap {
    *   this heap (`ERR_LINMEM_FOREIGN_BLOCK`). An address that was given out again meanwhile can't be told from a block.
    */
   free(ptr: number): void {
-    if (this.core.isBlock(ptr)) this.core.free(ptr);
-    else if (ptr !== 0) throw this.noBlock(ptr);
+    if (!this.core.free(ptr) && ptr !== 0) throw this.noBlock(ptr);
   }
 
   /** What was asked for a block, in bytes. */

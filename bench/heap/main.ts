@@ -1,0 +1,164 @@
+/**
+ * `npm run bench heap [trace]`: the heap against other allocators driven from JavaScript. All variants in one process, in
+ * turn; nanoseconds of one allocation or release, without the loop itself: medians of the rounds. Span: from the lowest to the
+ * highest byte given out, over the most bytes that were asked for at one time.
+ */
+import { ensurePackages } from "../packages.js";
+import { circumstances, writeResults } from "../results.js";
+import { median } from "../statistics.js";
+import { table } from "../tables.js";
+import { type Allocator, allocators, type Kind } from "./allocators.js";
+import { type Trace, traces } from "./traces.js";
+
+const rounds = 15;
+const warmUp = 5;
+
+type Run = (ops: Int32Array, places: Float64Array, from: number, to: number, touch: boolean) => void;
+
+/** A loop of its own for each variant: V8 compiles it for that allocator alone. */
+function loopOf({ allocate, free, words }: Allocator): Run {
+  const make = new Function(
+    "allocate",
+    "free",
+    "words",
+    `return (ops, places, from, to, touch) => {
+      for (let i = from; i < to; i += 2) {
+        const slot = ops[i];
+        const size = ops[i + 1];
+        if (size < 0) {
+          free(places[slot]);
+          continue;
+        }
+        const address = allocate(size);
+        places[slot] = address;
+        if (touch) {
+          const memory = words();
+          const end = (address + size) >>> 2;
+          for (let word = address >>> 2; word < end; word += 16) memory[word] = i;
+        }
+      }
+    };`,
+  );
+  return make(allocate, free, words) as Run;
+}
+
+/** What is left when nothing is allocated. */
+const nothing: Kind = {
+  name: "",
+  make() {
+    // addresses all over the place, as those of blocks are
+    const memory = new Uint32Array(1 << 23);
+    let next = 0;
+    const allocate = (bytes: number): number => {
+      next = (next + bytes + 7) & 0x1fffff8;
+      return next & 0x1ffff00;
+    };
+    return { allocate, free() {}, words: () => memory };
+  },
+};
+
+interface Figures {
+  time: number;
+  span: number;
+  memory: number;
+}
+
+/** Runs a trace once on a fresh allocator and looks at the addresses. */
+function layOut(kind: Kind, trace: Trace): { span: number; memory: number } {
+  const allocator = kind.make();
+  const places = new Float64Array(trace.slots);
+  let lowest = Number.POSITIVE_INFINITY;
+  let highest = 0;
+  for (const ops of [trace.before, trace.timed]) {
+    for (let i = 0; i < ops.length; i += 2) {
+      const [slot, size] = [ops[i], ops[i + 1]];
+      if (size < 0) {
+        allocator.free(places[slot]);
+        continue;
+      }
+      const address = allocator.allocate(size);
+      if (address === 0) throw new Error(`${kind.name} has no ${size} bytes in ${trace.name}`);
+      places[slot] = address;
+      lowest = Math.min(lowest, address);
+      highest = Math.max(highest, address + size);
+    }
+  }
+  return { span: (highest - lowest) / trace.peak, memory: allocator.words().byteLength / trace.peak };
+}
+
+function measure(kinds: readonly Kind[], trace: Trace, touch: boolean): Figures[] {
+  const all = [nothing, ...kinds];
+  const runs = all.map((kind) => ({ run: loopOf(kind.make()), places: new Float64Array(trace.slots) }));
+  const times = all.map((): number[] => []);
+  const shares = all.map(({ share }) => share?.(trace.before.length / 2) ?? 1);
+  for (let round = -warmUp; round < rounds; round++) {
+    for (let i = 0; i < all.length; i++) {
+      const turn = (i + round + warmUp) % all.length;
+      if (shares[turn] < 1) continue;
+      const { run, places } = runs[turn];
+      run(trace.before, places, 0, trace.before.length, false);
+      const start = performance.now();
+      run(trace.timed, places, 0, trace.timed.length, touch);
+      const time = (performance.now() - start) * 1e6 * (2 / trace.timed.length);
+      if (round >= 0) times[turn].push(time);
+      run(trace.after, places, 0, trace.after.length, false);
+    }
+  }
+  return kinds.map((kind, i) => {
+    const own = times[i + 1].map((time, round) => time - times[0][round]);
+    if (shares[i + 1] < 1)
+      return { time: slow(kind, trace, shares[i + 1]), span: Number.NaN, memory: Number.NaN };
+    return { time: median(own), ...layOut(kind, trace) };
+  });
+}
+
+/** Once, on a share of the operations. */
+function slow(kind: Kind, trace: Trace, share: number): number {
+  const run = loopOf(kind.make());
+  const places = new Float64Array(trace.slots);
+  // filling alone would take minutes: the blocks that are there suffice
+  const filling = Math.min(trace.before.length, 2 * trace.slots);
+  if (filling * share > 2000) return Number.NaN;
+  run(trace.before, places, 0, filling, false);
+  const count = 2 * Math.floor((trace.timed.length * share) / 2);
+  const start = performance.now();
+  run(trace.timed, places, 0, count, false);
+  return ((performance.now() - start) * 1e6 * 2) / count;
+}
+
+const args = process.argv.slice(2);
+const [filter = ""] = args.filter((argument) => !argument.startsWith("--"));
+ensurePackages();
+const kinds = await allocators();
+const wanted = (kind: Kind, peer: string | undefined) => peer === undefined || kind.name.includes(peer);
+const peer = args.find((argument) => argument.startsWith("--only="))?.slice(7);
+const chosen = kinds.filter((kind) => wanted(kind, peer));
+
+const figure = (value: number, digits: number) => (Number.isNaN(value) ? "" : value.toFixed(digits));
+const rows: string[][] = [];
+for (const trace of traces(filter)) {
+  const plain = measure(chosen, trace, false);
+  const touched = measure(chosen, trace, true);
+  chosen.forEach(({ name }, i) => {
+    rows.push([
+      i === 0 ? trace.name : "…",
+      name,
+      figure(plain[i].time, 1),
+      figure(touched[i].time, 1),
+      figure(plain[i].span, 2),
+      figure(plain[i].memory, 2),
+    ]);
+  });
+}
+const result = table(["trace", "allocator", "ns", "ns, touched", "span", "memory"], rows);
+const text = `## Heap
+
+Nanoseconds of an allocation or a release, without the loop; touched: a word of every 64 bytes is written. Span and the
+whole memory over the most bytes asked for at one time. Modules are called from JavaScript, as the heap is.
+
+${result}
+
+Measured ${circumstances("npm run bench heap")}`;
+process.stdout.write(`${text}\n`);
+if (args.includes("--write")) writeResults("heap", text);
+process.exit(0);
