@@ -8,6 +8,7 @@
  * The first slot is taken for good, so that null is never found and never free. Blocks that belong there go into the
  * table.
  */
+import { toTable } from "./blocks";
 import { moveContexts } from "./contexts";
 import {
   FRONT,
@@ -20,7 +21,6 @@ import {
   SLOT_OWNER,
   STATE_MASK,
 } from "./layout";
-import { toTable } from "./index";
 import { makeRoomToGrow, markMoved, promoteAll } from "./young";
 
 const SLOTS: usize = 512;

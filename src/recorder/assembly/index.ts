@@ -5,6 +5,7 @@
  * Every hook returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
  * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
  */
+import { missed, missedFrees, toTable } from "./blocks";
 import {
   addDead,
   addUp,
@@ -53,12 +54,10 @@ import {
   shrank,
 } from "./live";
 import {
-  addBlock,
   findBlock,
   initTable,
   lost,
   removeBlock,
-  setBlock,
   tableAddress as addressOfTable,
   tableEnd as endOfTable,
 } from "./table";
@@ -67,7 +66,6 @@ import {
   captured,
   died,
   endEntry,
-  gaveWay,
   makeRoom,
   markCard,
   markCardSlowly,
@@ -81,7 +79,6 @@ import {
 const SLOWLY: i32 = -1;
 
 let unknownFrees: u64 = 0;
-let missedFrees: u64 = 0;
 let failed: u64 = 0;
 let lastAddress: u32 = 0;
 /** Context of the calling module, where modules are linked dynamically. */
@@ -245,25 +242,6 @@ export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32
   if (bytes == 0 && from) return freeSlowly(from);
   failed++;
   return pending;
-}
-
-export function toTable(address: u32, bytes: u32, owner: u32): void {
-  if (owner & STATE_MASK) gaveWay(address);
-  const known = addBlock(address, bytes, owner);
-  if (!known) return;
-  missed(load<u32>(known, SLOT_BYTES), load<u32>(known, SLOT_OWNER));
-  setBlock(known, bytes, owner);
-}
-
-/** A block was allocated where another one should still be: the free of that one was not seen. */
-function missed(bytes: u32, owner: u32): void {
-  reachPeak();
-  missedFrees++;
-  shrank(bytes);
-  const record = recordAt(owner & ~STATE_MASK);
-  if ((owner & STATE_MASK) == FRESH) addDead(record, bytes);
-  else releaseFrom(record, bytes);
-  if (owner & STATE_MASK) died();
 }
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */

@@ -1,0 +1,29 @@
+/** What happens to blocks wherever they lie: they go into the table, or are found to have gone unseen. */
+import { addDead, recordAt, releaseFrom } from "./contexts";
+import { FRESH, SLOT_BYTES, SLOT_OWNER, STATE_MASK } from "./layout";
+import { reachPeak, shrank } from "./live";
+import { addBlock, setBlock } from "./table";
+import { died, gaveWay } from "./young";
+
+/** Blocks whose free was not seen. */
+export let missedFrees: u64 = 0;
+
+/** Puts a block that has no place in the front into the table. */
+export function toTable(address: u32, bytes: u32, owner: u32): void {
+  if (owner & STATE_MASK) gaveWay(address);
+  const known = addBlock(address, bytes, owner);
+  if (!known) return;
+  missed(load<u32>(known, SLOT_BYTES), load<u32>(known, SLOT_OWNER));
+  setBlock(known, bytes, owner);
+}
+
+/** A block was allocated where another one should still be: the free of that one was not seen. */
+export function missed(bytes: u32, owner: u32): void {
+  reachPeak();
+  missedFrees++;
+  shrank(bytes);
+  const record = recordAt(owner & ~STATE_MASK);
+  if ((owner & STATE_MASK) == FRESH) addDead(record, bytes);
+  else releaseFrom(record, bytes);
+  if (owner & STATE_MASK) died();
+}
