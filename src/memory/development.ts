@@ -47,5 +47,5 @@ export function unwatch(handle: object): void {
   registry?.unregister(handle);
 }
 
-const here = /[\\/]memory[\\/](?:development|owned|blocks|heap|module-heap)\.[cm]?[jt]s/;
+const here = /[\\/]memory[\\/](?:development|owned|blocks|owning-heap|module-heap|heap[\\/]heap)\.[cm]?[jt]s/;
 const isOutside = (line: string) => !here.test(line);
