@@ -3,7 +3,7 @@
 import type { ModuleReport, Report } from "../analyze/report.js";
 import { countOf, formatBytes } from "./format.js";
 
-/** The smallest real module of 149 from npm packages has 1.3 KiB; those of wasm-feature-detect have at most 200 bytes. */
+/** Probes have some dozens of bytes, modules that do something with a memory kilobytes. */
 const largestProbe = 512;
 
 export interface WithoutProbes {
