@@ -7,6 +7,7 @@
  *
  * Addresses are bytes in the memory. No checks of arguments here.
  */
+import { FreeLists, type HeapMemory } from "./free-lists.js";
 import {
   BLOCK_HEADER,
   binOf,
@@ -23,17 +24,6 @@ import {
   VERSION,
 } from "./layout.js";
 
-/** The memory below a heap. */
-export interface HeapMemory {
-  /** All of it, as it is now. */
-  readonly u32: Uint32Array;
-  /** The same words: what is usual is done in signed arithmetic, which engines keep in registers. */
-  readonly i32: Int32Array;
-  readonly u8: Uint8Array;
-}
-
-type Words = Uint32Array | Int32Array;
-
 /** Blocks that one request looks at while merging, at most, before it takes fresh space. */
 const SWEEP_STEP = 96;
 /** Blocks that sweeping may look at for each that was freed. */
@@ -41,16 +31,12 @@ const CREDIT = 4;
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
 
-export class HeapCore {
-  readonly memory: HeapMemory;
-  /** Index of the header's first word. */
-  readonly header: number;
+export class HeapCore extends FreeLists {
   /** Makes `end` at least so large; false when that can't be. */
   private readonly grow: (end: number) => boolean;
 
   constructor(memory: HeapMemory, start: number, grow: (end: number) => boolean) {
-    this.memory = memory;
-    this.header = start >>> 2;
+    super(memory, start);
     this.grow = grow;
   }
 
@@ -70,14 +56,6 @@ export class HeapCore {
     words[header + field.ceiling] = ceiling;
     // last: what is only half written is no heap
     words[header + field.magic] = MAGIC;
-  }
-
-  get(name: keyof typeof field): number {
-    return this.memory.u32[this.header + field[name]]!;
-  }
-
-  set(name: keyof typeof field, value: number): void {
-    this.memory.u32[this.header + field[name]] = value;
   }
 
   /** Address of the payload, or 0. */
@@ -327,22 +305,6 @@ export class HeapCore {
     return block === 0 ? 0 : this.take(words, block, size);
   }
 
-  /** Head of the first bin from `bin` on that isn't empty, or 0. */
-  private headFrom(words: Uint32Array, bin: number): number {
-    const { header } = this;
-    const index = bin >>> 5;
-    let bits = words[header + field.bitmap + index]! & (-1 << (bin & 31));
-    let word = index;
-    if (bits === 0) {
-      const above = index === 31 ? 0 : words[header + field.summary]! & (-2 << index);
-      if (above === 0) return 0;
-      word = 31 - Math.clz32(above & -above);
-      bits = words[header + field.bitmap + word]!;
-    }
-    const found = (word << 5) + 31 - Math.clz32(bits & -bits);
-    return words[header + field.heads + found]!;
-  }
-
   /** Takes a free block out of its list, without its foot, and gives back what is more than `size`. */
   private take(words: Uint32Array, block: number, size: number): number {
     const at = block >>> 2;
@@ -374,47 +336,6 @@ export class HeapCore {
 
   private reach(end: number): boolean {
     return end <= this.get("end") || (end <= this.get("ceiling") && this.grow(end));
-  }
-
-  /** Puts a free block at the head of its list. */
-  private put(words: Words, block: number, size: number): void {
-    const { header } = this;
-    const bin = size >>> 0 < EXACT_BYTES ? size >>> 4 : binOf(size);
-    const head = header + field.heads + bin;
-    const next = words[head]! | 0;
-    const at = block >>> 2;
-    words[at + 1] = next;
-    words[at + 2] = 0;
-    words[head] = block;
-    if (next !== 0) {
-      words[(next >>> 2) + 2] = block;
-    } else {
-      const map = header + field.bitmap + (bin >>> 5);
-      words[map] = words[map]! | (1 << (bin & 31));
-      words[header + field.summary] = words[header + field.summary]! | (1 << (bin >>> 5));
-    }
-  }
-
-  private unlink(words: Words, block: number, size: number): void {
-    const at = block >>> 2;
-    const next = words[at + 1]! | 0;
-    const previous = words[at + 2]! | 0;
-    if (next !== 0) words[(next >>> 2) + 2] = previous;
-    if (previous !== 0) {
-      words[(previous >>> 2) + 1] = next;
-      return;
-    }
-    const bin = binOf(size);
-    words[this.header + field.heads + bin] = next;
-    if (next === 0) this.emptied(words, bin);
-  }
-
-  private emptied(words: Words, bin: number): void {
-    const { header } = this;
-    const map = header + field.bitmap + (bin >>> 5);
-    const bits = words[map]! & ~(1 << (bin & 31));
-    words[map] = bits;
-    if (bits === 0) words[header + field.summary] = words[header + field.summary]! & ~(1 << (bin >>> 5));
   }
 
   /** The last block, at `block`, is free: it goes back to what was never used, with the footed ones before it. */
