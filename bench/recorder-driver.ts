@@ -2,8 +2,8 @@
  * A small wasm module that calls the recorder as hooks do, in loops, so that the cost of calls from JavaScript
  * does not blur what is measured. Compiled on the spot.
  */
-import asc from "assemblyscript/asc";
 import type { Recorder } from "../src/recorder/index.js";
+import { compileAssembly } from "./compile-assembly.js";
 
 const source = `
 @external("linmem", "alloc") declare function quickAlloc(address: u32, bytes: u32, context: u64): i32;
@@ -104,14 +104,7 @@ let compiled: WebAssembly.Module | undefined;
 /** Compiles the driver; once is enough. */
 export async function compileDriver(): Promise<void> {
   if (compiled) return;
-  const { error, binary, stderr } = await asc.compileString(source, {
-    optimizeLevel: 3,
-    noAssert: true,
-    runtime: "stub",
-    use: ["abort="],
-  });
-  if (error || !binary) throw new Error(`the driver does not compile: ${stderr}`);
-  compiled = new WebAssembly.Module(Uint8Array.from(binary));
+  compiled = new WebAssembly.Module(await compileAssembly(source));
 }
 
 /** A driver of this recorder. `compileDriver` comes first. */

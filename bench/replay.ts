@@ -4,9 +4,9 @@
  * A quick loop for work on the recorder; what a program feels is in `npm run bench -- parts`.
  */
 import { readFileSync } from "node:fs";
-import asc from "assemblyscript/asc";
 import { instrument } from "../src/instrument/index.js";
 import { createRecorder, type RecorderHost } from "../src/recorder/index.js";
+import { compileAssembly } from "./compile-assembly.js";
 import { emptyRecorder } from "./empty-recorder.js";
 import { ensurePackages } from "./packages.js";
 import { attachRecorder } from "./plain-attach.js";
@@ -133,17 +133,6 @@ interface Driver {
   run(at: number, count: number, contexts: number): void;
 }
 
-async function compileDriver(): Promise<Uint8Array<ArrayBuffer>> {
-  const { error, binary, stderr } = await asc.compileString(source, {
-    optimizeLevel: 3,
-    noAssert: true,
-    runtime: "stub",
-    use: ["abort="],
-  });
-  if (error || !binary) throw new Error(`the driver does not compile: ${stderr}`);
-  return Uint8Array.from(binary);
-}
-
 /** Nanoseconds of processor time for an event with each of the recorders in turn, medians of the rounds. */
 function replay({ words, count, contexts }: Events, recorders: readonly Hooks[]): number[] {
   const runs = recorders.map((hooks) => {
@@ -189,7 +178,7 @@ function otherRecorders(files: readonly string[]): Hooks[] {
 
 const [filter = "", ...others] = process.argv.slice(2);
 ensurePackages();
-const driver = await compileDriver();
+const driver = await compileAssembly(source);
 const rows: string[][] = [];
 for (const workload of workloads.filter(({ name }) => name.includes(filter))) {
   const events = await record(workload);

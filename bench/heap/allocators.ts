@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import asc from "assemblyscript/asc";
 import { Heap, LinearMemory } from "../../src/index.js";
+import { compileAssembly } from "../compile-assembly.js";
 import { packageFile } from "../packages.js";
 
 export interface Allocator {
@@ -56,14 +56,8 @@ async function assemblyScript(): Promise<Kind> {
   const source = `
 export function malloc(bytes: usize): usize { return heap.alloc(bytes); }
 export function free(address: usize): void { heap.free(address); }`;
-  const { error, binary, stderr } = await asc.compileString(source, {
-    optimizeLevel: 3,
-    noAssert: true,
-    runtime: "minimal",
-    use: ["abort="],
-  });
-  if (error || !binary) throw new Error(`AssemblyScript's allocator does not compile: ${stderr}`);
-  return fromModule("AssemblyScript TLSF", new WebAssembly.Module(Uint8Array.from(binary)), "malloc", "free");
+  const module = new WebAssembly.Module(await compileAssembly(source, "minimal"));
+  return fromModule("AssemblyScript TLSF", module, "malloc", "free");
 }
 
 /** An allocator of Emscripten, where that is installed and knows it. */

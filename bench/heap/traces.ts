@@ -12,7 +12,7 @@
  * - mstress: D. Leijen's stress test of mimalloc: blocks whose sizes are mostly small and rarely large; some outlive the
  *   round, others are swapped at random.
  */
-import { Random } from "./random.js";
+import { Random } from "../../test/recorder/random.js";
 
 export interface Trace {
   name: string;

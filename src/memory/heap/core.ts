@@ -60,7 +60,7 @@ export class HeapCore extends FreeLists {
 
   /** Address of the payload, or 0. */
   allocate(requested: number): number {
-    const size = requested <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + FLAGS) & ~FLAGS;
+    const size = blockSize(requested);
     if (size < EXACT_BYTES) {
       const words = this.memory.i32;
       const { header } = this;

@@ -2,8 +2,9 @@
  * The recorder: what hooks call. It keeps the live blocks of one linear memory and totals for each calling
  * context and JavaScript caller. JavaScript reads it at snapshots and is called only when something is new.
  *
- * Every hook returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
- * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0.
+ * What hooks call returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
+ * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0. Or it
+ * returns `SLOWLY`, see `alloc`.
  */
 import { missed, missedFrees, toTable } from "./blocks";
 import {

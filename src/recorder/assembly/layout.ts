@@ -47,7 +47,8 @@ export const FRONT: usize = MEMO + (16 << MEMO_BITS);
 export const NO_BLOCK: u32 = 0xffffffff;
 
 /**
- * A slot: one live block; address 0: free. The front's are 4 bytes longer. Places of records are multiples of 4, which leaves two bits for the state.
+ * A slot: one live block; address 0: free. The front's are 4 bytes longer. Places of records are multiples of 4, which
+ * leaves two bits for the state.
  *
  * ```
  *  0         4       8                      12

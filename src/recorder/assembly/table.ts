@@ -25,8 +25,7 @@ const ALLOWANCE: u64 = 76 << 10;
 
 let base: usize = 0;
 let capacity: u32 = 0;
-/** Blocks in the table. */
-export let count: u32 = 0;
+let count: u32 = 0;
 let limit: u32 = 0;
 
 /** Blocks that found no place. */

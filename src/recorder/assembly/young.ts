@@ -9,7 +9,6 @@
  * address is written down.
  */
 import { addTo, move, movePeak, pairRecord, recordAt } from "./contexts";
-import { frontEnd } from "./front";
 import { captureCaller } from "./host";
 import {
   AFTER_PEAK,
