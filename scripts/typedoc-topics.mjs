@@ -13,7 +13,7 @@ const topics = {
     "registry",
     "buffer-memory",
   ],
-  Heaps: ["heap", "check", "module-heap", "owning-heap", "conventions", "allocator"],
+  Heaps: ["heap", "arena", "check", "module-heap", "owning-heap", "conventions", "allocator"],
   Ownership: ["owned", "blocks", "scope", "development"],
   "Typed data": ["struct", "array-type", "data-types", "data-source", "field-views"],
   Isolation: ["region", "isolated"],

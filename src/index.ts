@@ -4,6 +4,7 @@
 /** The library: `import { … } from "linmem"`. */
 export * from "./errors.js";
 export type { Allocator, Content, LiveBlocks } from "./memory/allocator.js";
+export { Arena, ArenaMark, type ArenaOptions } from "./memory/arena.js";
 export { type ArrayCopy, ArrayType, type ArrayView, array, type TypedArrayOf } from "./memory/array-type.js";
 export type { ArrayBlock, Block, Encoding, OwnedBlock, StringBlock, StructBlock } from "./memory/blocks.js";
 export { Budget, type Budgeted, type BudgetOptions, type PressureEvent } from "./memory/budget.js";
@@ -80,7 +81,7 @@ export {
 export { PAGE_SIZE } from "./memory/pages.js";
 export { Region } from "./memory/region.js";
 export { type LiveMemory, liveMemories, type ResidentReader, setResidentReader } from "./memory/registry.js";
-export { Scope } from "./memory/scope.js";
+export { type MarkedMemory, Scope } from "./memory/scope.js";
 export {
   type FieldLayout,
   type ScalarFields,

@@ -72,6 +72,11 @@ export abstract class OwnedBlock extends Owned {
     return this.start;
   }
 
+  /** For arenas: the bytes belong to somebody else from now on. @internal */
+  lose(): void {
+    if (this.sweep()) this.close();
+  }
+
   protected moveTo(byteLength: number): void {
     const { heap, alignment, size } = this;
     this.start = heap.reallocate(this.ptr, size, byteLength, alignment);

@@ -10,8 +10,10 @@ const released = 1;
 const disposed = 2;
 /** Given to the module, which releases it. */
 const given = 3;
+/** Its arena took the memory back. */
+const swept = 4;
 
-const past = ["live", "released", "released", "given to the module"];
+const past = ["live", "released", "released", "given to the module", "gone: its arena was reset"];
 
 /**
  * A handle of something in a linear memory that must be released. `using` releases it at the end of the block, a
@@ -49,7 +51,7 @@ export abstract class Owned implements Disposable {
     this.end(released);
   }
 
-  /** For `using` and scopes. After `release()` or `give()` it does nothing. */
+  /** For `using` and scopes. After `release()`, `give()` or a reset of its arena it does nothing. */
   [dispose](): void {
     if (this.state === disposed) throw new DoubleReleaseError(this.name, this.fate);
     if (this.state === live) this.end(disposed);
@@ -73,6 +75,14 @@ export abstract class Owned implements Disposable {
     this.use();
     this.state = given;
     unwatch(this);
+  }
+
+  /** Ends ownership because the memory is gone; false when it had ended before. */
+  protected sweep(): boolean {
+    if (this.state !== live) return false;
+    this.state = swept;
+    unwatch(this);
+    return true;
   }
 
   /** Throws ReleasedError unless the handle is live. */

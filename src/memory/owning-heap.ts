@@ -63,7 +63,7 @@ export abstract class OwningHeap implements Allocator {
 
   /** A block of `byteLength` bytes with whatever lies there. */
   block(byteLength: number, { alignment = 8 }: BlockOptions = {}): Block {
-    return new Block(this.place(byteLength, alignment));
+    return this.own(new Block(this.place(byteLength, alignment)));
   }
 
   /**
@@ -95,7 +95,7 @@ export abstract class OwningHeap implements Allocator {
     const byteLength = encoding === "utf-8" ? utf8Length(text) : 2 * text.length;
     const place = this.place(byteLength + (terminated ? unit : 0), unit, "text");
     place.byteLength = byteLength;
-    const block = new StringBlock(place, encoding);
+    const block = this.own(new StringBlock(place, encoding));
     return this.filled(block, () => {
       if (unit === 2) this.memory.writeUtf16(block.ptr, text);
       else encodeUtf8(text, this.memory.viewBytes(block.ptr, byteLength));
@@ -114,7 +114,7 @@ export abstract class OwningHeap implements Allocator {
     const type = typeOf(element);
     const list = typeof values === "number" ? undefined : listOf(values);
     const { byteLength, alignment } = new ArrayType(type, list?.length ?? (values as number));
-    const block = new ArrayBlock<TypeNamed<T>>(this.place(byteLength, alignment), type);
+    const block = this.own(new ArrayBlock<TypeNamed<T>>(this.place(byteLength, alignment), type));
     return this.filled(block, () => {
       if (list === undefined || !(type instanceof NumberType)) this.clear(block);
       if (list !== undefined) writeElements<AnyType>(type, this.memory, block.ptr, list);
@@ -124,7 +124,7 @@ export abstract class OwningHeap implements Allocator {
   /** A block for one struct, all bytes 0 but for the fields of `init`. */
   struct<T extends AnyType>(type: T, init?: InitOf<T>): StructBlock<T> {
     checkType(type);
-    const block = new StructBlock(this.place(type.byteLength, type.alignment), type);
+    const block = this.own(new StructBlock(this.place(type.byteLength, type.alignment), type));
     return this.filled(block, () => {
       this.clear(block);
       if (init !== undefined) type.writeAt(this.memory, block.ptr, init);
@@ -164,6 +164,11 @@ export abstract class OwningHeap implements Allocator {
   adoptString(ptr: number | bigint, byteLength: number, encoding = this.text.encoding): StringBlock {
     const placement = this.adoption(ptr, checkSize(byteLength), encoding === "utf-8" ? 1 : 2, "string block");
     return new StringBlock(placement, encoding);
+  }
+
+  /** Called with each new handle of a block that was allocated here. */
+  protected own<B extends OwnedBlock>(block: B): B {
+    return block;
   }
 
   private place(byteLength: number, alignment: number, content?: Content): Placement {

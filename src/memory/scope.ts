@@ -2,16 +2,34 @@
 import { DoubleReleaseError, ReleasedError } from "../errors.js";
 import { dispose } from "./dispose.js";
 
+/** Memory that can go back to a moment: an `Arena`. */
+export interface MarkedMemory<Mark> {
+  /** This moment. */
+  mark(): Mark;
+  /** Takes back everything since then. */
+  reset(mark: Mark): void;
+}
+
 /**
  * Owns handles and releases them together, the last one first: at the end of the block with `using`, at the end of
  * `Scope.run`, or with `release()`. An exception on the way doesn't stop it, neither one that passes nor one of a
  * handle that can't be released.
+ *
+ * A scope on an arena also takes back everything that was allocated there since it began, when its handles are released:
+ * nothing of it has to be added. Such scopes end in the reverse order of their beginnings.
  */
 export class Scope implements Disposable {
   private items: Disposable[] | undefined = [];
   private ended = false;
 
-  /** Number of handles that it holds. */
+  /** @param arena goes back to this moment when the scope ends */
+  constructor(arena?: MarkedMemory<unknown>) {
+    if (arena === undefined) return;
+    const mark = arena.mark();
+    this.defer(() => arena.reset(mark));
+  }
+
+  /** Number of handles that it holds; the arena below it counts as one. */
   get size(): number {
     return this.items?.length ?? 0;
   }
@@ -94,9 +112,11 @@ export class Scope implements Disposable {
   /**
    * Calls `work` with a new scope that ends when `work` does. Of an async `work`, when its promise settles. For code
    * that has no `using`.
+   *
+   * @param arena that the scope is to sit on
    */
-  static run<T>(work: (scope: Scope) => T): T {
-    const scope = new Scope();
+  static run<T>(work: (scope: Scope) => T, arena?: MarkedMemory<unknown>): T {
+    const scope = new Scope(arena);
     let result: T;
     try {
       result = work(scope);

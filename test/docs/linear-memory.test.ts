@@ -62,7 +62,8 @@ describe("docs/linear-memory.md", () => {
   });
 
   test("has every code that an error of the library can have", () => {
-    const files = readdirSync(join(root, "src/memory")).filter((name) => name.endsWith(".ts"));
+    const all = readdirSync(join(root, "src/memory"), { recursive: true, encoding: "utf8" });
+    const files = all.filter((name) => name.endsWith(".ts"));
     const sources = files.map((name) => readFileSync(join(root, "src/memory", name), "utf8"));
     // These three are thrown by classes of their own.
     const own = ["ERR_LINMEM_RELEASED", "ERR_LINMEM_DOUBLE_RELEASE", "ERR_LINMEM_DECODE"];
