@@ -37,9 +37,7 @@ export function disableDevelopmentMode(): void {
 /** Begins to watch a handle that was just made, if development mode is on. */
 export function watch(handle: { readonly name: string }): void {
   if (registry === undefined) return;
-  // The text, not the error: an error keeps its frames, and through them the handle itself.
-  const stack = (new Error().stack ?? "").split("\n").slice(1).filter(isOutside).join("\n");
-  registry.register(handle, { handle: handle.name, stack }, handle);
+  registry.register(handle, { handle: handle.name, stack: callers() }, handle);
 }
 
 /** Ends watching: the handle was released. */
@@ -47,5 +45,11 @@ export function unwatch(handle: object): void {
   registry?.unregister(handle);
 }
 
-const here = /[\\/]memory[\\/](?:development|owned|blocks|owning-heap|module-heap|heap[\\/]heap)\.[cm]?[jt]s/;
+/** The stack outside of linmem. The text, not the error: that keeps its frames, and through them receivers, alive. */
+export function callers(): string {
+  return (new Error().stack ?? "").split("\n").slice(1).filter(isOutside).join("\n");
+}
+
+const here =
+  /[\\/]memory[\\/](?:development|owned|blocks|owning-heap|module-heap|arena|scope|heap[\\/]\w+)\.[cm]?[jt]s/;
 const isOutside = (line: string) => !here.test(line);

@@ -26,6 +26,8 @@ export interface HeapBlock {
   used: boolean;
   /** What was asked for; 0 of a free one. */
   requested: number;
+  /** In debug mode: the stack that allocated it, innermost call first. */
+  allocatedAt?: string;
 }
 
 export function* blocksOf(core: HeapCore): Generator<HeapBlock> {

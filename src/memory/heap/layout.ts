@@ -40,6 +40,8 @@ export const field = {
   end: 5,
   /** Behind what it may ever use; 2^32 - 1 when nothing but the memory bounds it. */
   ceiling: 6,
+  /** 1 in debug mode, see guard.ts. */
+  guarded: 7,
   /** Bytes of all used blocks, with their headers. */
   used: 8,
   requested: 9,
