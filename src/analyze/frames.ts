@@ -1,6 +1,5 @@
 import type { Frame } from "../profile/records.js";
 import { frameKey, type Profile } from "../profile/state.js";
-import { threadOf } from "../profile/writer.js";
 import type { FrameReport } from "./report.js";
 
 /** Turns a mangled function name into a readable one, and returns any other as it is. */
@@ -17,11 +16,14 @@ export class StackReader {
   readonly #readable = new Map<Frame, readonly FrameReport[]>();
   readonly #keys = new Map<number, number>();
   readonly #keysByText = new Map<string, number>();
+  /** Numbers of frames by what they say. */
+  readonly #frameKeys = new Map<FrameReport, number>();
+  readonly #frameKeysByText = new Map<string, number>();
 
   constructor(profile: Profile, demangle: Demangle) {
     this.#profile = profile;
     this.#demangle = demangle;
-    this.#oneThread = new Set([...profile.stacks.keys()].map(threadOf)).size <= 1;
+    this.#oneThread = profile.stacks.threads <= 1;
   }
 
   /** Frames of a stack, innermost first; none for id 0 and for a stack whose line was lost. */
@@ -45,14 +47,18 @@ export class StackReader {
   key(id: number): number {
     // One thread writes a stack once; comparing what 100,000 of them say takes as long as reading them.
     if (this.#oneThread) return id;
-    let key = this.#keys.get(id);
-    if (key === undefined) {
-      const text = JSON.stringify(this.frames(id));
-      key = this.#keysByText.get(text) ?? this.#keysByText.size;
-      this.#keysByText.set(text, key);
-      this.#keys.set(id, key);
-    }
-    return key;
+    return known(this.#keys, id, () => {
+      const text = this.frames(id)
+        .map((frame) => this.#frameKey(frame))
+        .join();
+      return known(this.#keysByText, text, () => this.#keysByText.size);
+    });
+  }
+
+  #frameKey(frame: FrameReport): number {
+    return known(this.#frameKeys, frame, () =>
+      known(this.#frameKeysByText, JSON.stringify(frame), () => this.#frameKeysByText.size),
+    );
   }
 
   /** A frame, and before it those of the functions that were inlined there. */
@@ -87,6 +93,12 @@ export class StackReader {
     }
     return readable;
   }
+}
+
+function known<K>(numbers: Map<K, number>, key: K, find: () => number): number {
+  let number = numbers.get(key);
+  if (number === undefined) numbers.set(key, (number = find()));
+  return number;
 }
 
 /** Without the hashes by which Rust keeps versions of a crate apart: `::h0123456789abcdef`, `core[0123abcd]`. */

@@ -25,7 +25,7 @@ export interface WantedFrames {
 export function wantedFrames(profile: Profile): WantedFrames {
   const wanted: WantedFrames = { modules: new Map(), scripts: new Map() };
   const seen = new Set<string>(profile.sources.keys());
-  for (const frame of [...profile.stacks.values()].flat()) {
+  for (const frame of profile.stacks.frames()) {
     const key = frameKey(frame);
     if (seen.has(key)) continue;
     seen.add(key);

@@ -4,7 +4,8 @@
  */
 import type { MemoryLayout } from "../instrument/index.js";
 import type { Frame, GrowRecord, ModuleRecord, ProfileRecord } from "../profile/records.js";
-import { StackTable, threadId } from "../profile/writer.js";
+import { threadId } from "../profile/thread-ids.js";
+import { StackTable } from "../profile/writer.js";
 import type { Recorder } from "../recorder/index.js";
 import { createRecorder } from "../recorder/index.js";
 import { CaptureBudget, type CaptureMode } from "./budget.js";

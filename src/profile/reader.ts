@@ -1,11 +1,10 @@
 import { ProfileError } from "../errors.js";
 import type { HeaderRecord, ProfileRecord } from "./records.js";
 import { profileVersion } from "./records.js";
-import { SharedFrames } from "./shared-frames.js";
 import type { Profile } from "./state.js";
 import { emptyProfile, fold } from "./state.js";
 import { upgradeRecord } from "./upgrade.js";
-import { checkRecord, isStackId } from "./validate.js";
+import { checkRecord } from "./validate.js";
 
 /** A first line longer than this is no header; a foreign file need not be read whole to see that. */
 const maximumHeaderLength = 1 << 20;
@@ -20,7 +19,6 @@ export class ProfileReader {
   #profile: Profile | undefined;
   #version = profileVersion;
   #line = 0;
-  readonly #frames = new SharedFrames();
 
   /** @param name What errors call the profile: its path. */
   constructor(name: string) {
@@ -72,12 +70,6 @@ export class ProfileReader {
 
   #fold(profile: Profile, raw: Record<string, unknown>): void {
     const record = upgradeRecord(raw, this.#version);
-    if (record.type === "stack" && Array.isArray(record.frames)) {
-      const frames = this.#frames.share(record.frames);
-      if (frames && isStackId(record.id)) profile.stacks.set(record.id, frames);
-      else profile.damagedLines++;
-      return;
-    }
     const verdict = checkRecord(record);
     if (verdict === "unknown") return;
     if (verdict === "damaged" || !fold(profile, record as unknown as ProfileRecord)) profile.damagedLines++;

@@ -3,7 +3,7 @@
  * docs/profile-format.md describes them for readers in other languages. All sizes are in bytes unless the
  * name says pages; all times are milliseconds since the header's `time`.
  */
-export const profileVersion = 1;
+export const profileVersion = 2;
 
 export type FrameKind = "wasm" | "js";
 
@@ -70,9 +70,27 @@ export interface ModuleRecord {
   code?: { hash: string; start: number };
 }
 
-/** A stack, written once and referred to by `id`. */
+/** A frame, written once and referred to by `id`. */
+export interface FrameRecord extends Frame {
+  type: "frame";
+  id: number;
+}
+
+/**
+ * A stack, written once: `frames` are ids, innermost first, of the frames that it has inside of stack `parent` (0: it has
+ * no others). What it is without its innermost frame has the id `id - 1`, without the next one `id - 2`, and so on
+ * for each of `frames`: stacks that go on from there name that as their parent.
+ */
 export interface StackRecord {
   type: "stack";
+  id: number;
+  parent: number;
+  frames: number[];
+}
+
+/** A stack of a file of version 1, which repeats its frames. */
+export interface WholeStackRecord {
+  type: "whole-stack";
   id: number;
   frames: Frame[];
 }
@@ -255,7 +273,9 @@ export interface EndRecord {
 export type ProfileRecord =
   | HeaderRecord
   | ModuleRecord
+  | FrameRecord
   | StackRecord
+  | WholeStackRecord
   | MemoryRecord
   | MemoryModuleRecord
   | InstanceRecord

@@ -16,13 +16,13 @@ import type {
   SourceFrame,
   WarningRecord,
 } from "./records.js";
+import { Stacks } from "./stacks.js";
 
 /** What the records of a file add up to. */
 export interface Profile {
   header: HeaderRecord;
   modules: Map<number, ModuleRecord>;
-  /** Frames by stack id, innermost first. */
-  stacks: Map<number, Frame[]>;
+  stacks: Stacks;
   memories: Map<number, MemoryState>;
   instances: Map<number, InstanceState>;
   warnings: WarningRecord[];
@@ -92,7 +92,7 @@ export function emptyProfile(header: HeaderRecord): Profile {
   return {
     header,
     modules: new Map(),
-    stacks: new Map(),
+    stacks: new Stacks(),
     memories: new Map(),
     instances: new Map(),
     warnings: [],
@@ -104,8 +104,8 @@ export function emptyProfile(header: HeaderRecord): Profile {
 }
 
 /**
- * Takes one more record into the state. Returns false when it refers to a memory that the file never
- * introduced: its line was lost, and so is what this one says.
+ * Takes one more record into the state. Returns false when it refers to a memory, a frame or a stack that the file
+ * never introduced: its line was lost, and so is what this one says.
  */
 export function fold(profile: Profile, record: ProfileRecord): boolean {
   if ("time" in record && record.type !== "header")
@@ -116,9 +116,14 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
     case "module":
       profile.modules.set(record.id, record);
       return true;
+    case "frame": {
+      const { type, id, ...frame } = record;
+      return profile.stacks.addFrame(id, frame);
+    }
     case "stack":
-      profile.stacks.set(record.id, record.frames);
-      return true;
+      return profile.stacks.add(record);
+    case "whole-stack":
+      return profile.stacks.addWhole(record.id, record.frames);
     case "memory": {
       const { type, ...facts } = record;
       const pages = record.initialPages;

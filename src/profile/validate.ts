@@ -1,4 +1,4 @@
-import type { Frame, ProfileRecord } from "./records.js";
+import type { ProfileRecord } from "./records.js";
 
 /**
  * Checks that what a line says has the shape of its record: a profile may come from anywhere, and all that
@@ -87,7 +87,9 @@ const records: Record<ProfileRecord["type"], Check> = {
     reason: optional(text),
     code: optional(shape({ hash: text, start: count })),
   }),
-  stack: shape({ id: count, frames: list(frame) }),
+  frame: shape({ id: count, ...place, function: text }),
+  stack: shape({ id: count, parent: count, frames: list(count) }),
+  "whole-stack": shape({ id: count, frames: list(frame) }),
   memory: shape({
     id: count,
     time: number,
@@ -131,16 +133,6 @@ const records: Record<ProfileRecord["type"], Check> = {
   source: shape({ frame: shape(place), source: list(shape({ ...position, function: text })) }),
   end: shape({ time: number, exit: either(number, text), captureTime: number }),
 };
-
-/** Whether a value from a file has the shape of a frame. */
-export function isFrame(value: unknown): value is Frame {
-  return frame(value);
-}
-
-/** Whether a value from a file may number a stack. */
-export function isStackId(value: unknown): value is number {
-  return count(value);
-}
 
 /** `known`: a record of this version; `unknown`: a type to pass over; `damaged`: not what its type says. */
 export function checkRecord(record: Record<string, unknown>): "known" | "unknown" | "damaged" {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { callerFrame, StackReader, wasmPart } from "../../src/analyze/frames.js";
 import type { FrameReport } from "../../src/analyze/report.js";
+import { profileVersion } from "../../src/profile/records.js";
 import { emptyProfile } from "../../src/profile/state.js";
 
 const js = (name: string, file: string): FrameReport => ({
@@ -71,7 +72,7 @@ test("Rust's hashes are hidden, other brackets stay", () => {
   const profile = emptyProfile({
     type: "header",
     format: "linmem",
-    version: 1,
+    version: profileVersion,
     linmem: "0",
     time: 0,
     pid: 0,
@@ -86,7 +87,7 @@ test("Rust's hashes are hidden, other brackets stay", () => {
     "wasm-function[1234567]": "wasm-function[1234567]",
     "a::head": "a::head",
   };
-  profile.stacks.set(
+  profile.stacks.addWhole(
     1,
     Object.keys(names).map((name) => wasm(name)),
   );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, describe, test } from "node:test";
 import type { ProfileRecord } from "../../src/profile/records.js";
-import { ofType, Sandbox } from "./run-program.js";
+import { framesOf, ofType, Sandbox } from "./run-program.js";
 
 const sandbox = new Sandbox();
 after(() => sandbox.remove());
@@ -16,8 +16,9 @@ async function profile(name: string, source: string, nodeOptions: string[] = [])
 
 /** The frames of a stack, as `function file:line`. */
 function stack(records: ProfileRecord[], id: number): string[] {
-  const { frames } = ofType(records, "stack").find((record) => record.id === id) ?? { frames: [] };
-  return frames.map((frame) => `${frame.function} ${frame.file.replace(/.*\//, "")}:${frame.line}`);
+  return framesOf(records, id).map(
+    (frame) => `${frame.function} ${frame.file.replace(/.*\//, "")}:${frame.line}`,
+  );
 }
 
 describe("memories and instances", () => {

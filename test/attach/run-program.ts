@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ProfileRecord } from "../../src/profile/records.js";
+import type { Frame, ProfileRecord } from "../../src/profile/records.js";
+import { Stacks } from "../../src/profile/stacks.js";
 import { moduleSource } from "./modules.js";
 
 /** The built command. */
@@ -89,6 +90,14 @@ export function printed(child: ChildProcess, text: string): Promise<void> {
 }
 
 /** Records of one type. */
+/** The frames of a stack, innermost first. */
+export function framesOf(records: readonly ProfileRecord[], id: number): Frame[] {
+  const stacks = new Stacks();
+  for (const { type, id: frameId, ...frame } of ofType(records, "frame")) stacks.addFrame(frameId, frame);
+  for (const record of ofType(records, "stack")) stacks.add(record);
+  return stacks.get(id) ?? [];
+}
+
 export function ofType<T extends ProfileRecord["type"]>(
   records: readonly ProfileRecord[],
   type: T,

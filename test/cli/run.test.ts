@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
-import { ended, linmem, ofType, printed, Sandbox } from "../attach/run-program.js";
+import { ended, framesOf, linmem, ofType, printed, Sandbox } from "../attach/run-program.js";
 
 const sandbox = new Sandbox();
 after(() => sandbox.remove());
@@ -62,7 +62,7 @@ describe("the program", () => {
     const records = sandbox.records();
     // tsx has a memory of its own.
     const memory = ofType(records, "memory").find(({ initialPages }) => initialPages === 5)!;
-    const [frame] = ofType(records, "stack").find(({ id }) => id === memory.stack)!.frames;
+    const [frame] = framesOf(records, memory.stack);
     assert.equal(frame.file, join(sandbox.folder, script));
     const line = readFileSync(frame.file, "utf8").split("\n")[frame.line - 1];
     assert.match(line, /new WebAssembly.Memory/);

@@ -44,10 +44,10 @@ describe("a hand-edited profile", () => {
 
   test("with a million frames on a stack is reported", () => {
     const frame = { kind: "js", function: "f", file: "a.mjs", line: 1, column: 1 };
-    const frames = new Array(1_000_000).fill(frame);
     const profile = withLines(
-      { type: "stack", id: 900, frames },
-      { type: "context", id: 900, memory: 1, stack: 900, caller: 0 },
+      { type: "frame", id: 900, ...frame },
+      { type: "stack", id: 2_000_000, parent: 0, frames: new Array(1_000_000).fill(900) },
+      { type: "context", id: 900, memory: 1, stack: 2_000_000, caller: 0 },
       {
         type: "snapshot",
         time: 2000,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { analyze } from "../../src/analyze/analyze.js";
 import { ProfileError } from "../../src/errors.js";
 import { readProfileFile } from "../../src/profile/file.js";
 import { ProfileReader, readProfile } from "../../src/profile/reader.js";
@@ -48,6 +49,61 @@ describe("a whole profile", () => {
     }
     assert.deepEqual(readProfile(lines("photon")), profile);
     assert.deepEqual(await readProfileFile(`${folder}photon.linmem`), profile);
+  });
+});
+
+test("a profile of version 1 says the same", () => {
+  const [older, newer] = [fixture("version-1"), fixture("photon")].map((text) => readProfile(text));
+  assert.equal(older!.header.version, 1);
+  for (const id of [...older!.memories.values()].flatMap((memory) => [...memory.contexts.keys()])) {
+    const framesIn = ({ memories, stacks }: typeof older & object) => {
+      const { stack, caller } = [...memories.values()].map(({ contexts }) => contexts.get(id)).find(Boolean)!;
+      return [stacks.get(stack), stacks.get(caller)];
+    };
+    assert.deepEqual(framesIn(older!), framesIn(newer!));
+    assert.ok(framesIn(older!)[0]!.length > 0);
+  }
+  const report = (profile: typeof older & object) => analyze({ ...profile, header: newer!.header });
+  assert.deepEqual(report(older!), report(newer!));
+});
+
+describe("a profile whose stacks lost a line", () => {
+  const table = ["a", "b", "c"].map((name, i) => ({
+    type: "frame",
+    id: i + 1,
+    ...{ kind: "js", function: name, file: "a.mjs", line: 1, column: 1 },
+  }));
+  const [header] = lines("photon");
+  const read = (...records: object[]) => readProfile([header!, ...records.map((one) => JSON.stringify(one))]);
+
+  test("knows nothing of stacks with a frame or a parent that is not there", () => {
+    const [a, b, c] = table;
+    const outer = { type: "stack", id: 2, parent: 0, frames: [2, 1] };
+    const inner = { type: "stack", id: 3, parent: 2, frames: [3] };
+    const whole = read(a!, b!, outer, c!, inner);
+    assert.deepEqual(
+      whole.stacks.get(3)?.map((frame) => frame.function),
+      ["c", "b", "a"],
+    );
+    assert.deepEqual(
+      whole.stacks.get(1)?.map((frame) => frame.function),
+      ["a"],
+    );
+    const withoutFrame = read(a!, outer, c!, inner);
+    const withoutParent = read(a!, b!, c!, inner);
+    for (const { stacks, damagedLines } of [withoutFrame, withoutParent]) {
+      assert.equal(stacks.get(3), undefined);
+      assert.ok(damagedLines > 0);
+    }
+  });
+
+  test("refuses ids that a thread can't have given", () => {
+    const [a] = table;
+    for (const id of [0, 0.5, 2 ** 60]) {
+      const { stacks, damagedLines } = read(a!, { type: "stack", id, parent: 0, frames: [1] });
+      assert.equal(stacks.get(id), undefined);
+      assert.equal(damagedLines, 1);
+    }
   });
 });
 
@@ -131,7 +187,7 @@ describe("what is no profile", () => {
     [
       "a newer version",
       fixture("newer"),
-      /^x\.linmem has profile version 99, written by linmem 9\.0\.0; this linmem reads versions up to 1: update/,
+      /^x\.linmem has profile version 99, written by linmem 9\.0\.0; this linmem reads versions up to 2: update/,
     ],
     [
       "two runs in one file",

@@ -7,13 +7,21 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ProfileFileWriter } from "../../src/profile/file-writer.js";
 import { readProfile } from "../../src/profile/reader.js";
-import type { Frame, HeaderRecord, ProfileRecord, StackRecord } from "../../src/profile/records.js";
-import { StackTable, serializeRecord, threadId, threadOf } from "../../src/profile/writer.js";
+import type {
+  Frame,
+  FrameRecord,
+  HeaderRecord,
+  ProfileRecord,
+  StackRecord,
+} from "../../src/profile/records.js";
+import { profileVersion } from "../../src/profile/records.js";
+import { threadId, threadOf } from "../../src/profile/thread-ids.js";
+import { StackTable, serializeRecord } from "../../src/profile/writer.js";
 
 const header: HeaderRecord = {
   type: "header",
   format: "linmem",
-  version: 1,
+  version: profileVersion,
   linmem: "0.1.0",
   time: 0,
   pid: 1,
@@ -41,18 +49,23 @@ test("what was written is what is read", () => {
 
 describe("the stack table", () => {
   test("writes a stack once, and before its id is used", () => {
-    const written: StackRecord[] = [];
+    const written: (FrameRecord | StackRecord)[] = [];
     const table = new StackTable(0, (record) => written.push(record));
-    assert.equal(table.idOf([frame("a"), frame("b")]), 1);
-    assert.equal(table.idOf([frame("b"), frame("a")]), 2);
-    assert.equal(table.idOf([frame("a"), frame("b")]), 1);
-    assert.deepEqual(
-      written.map(({ id, frames }) => [id, frames.map(({ function: name }) => name)]),
-      [
-        [1, ["a", "b"]],
-        [2, ["b", "a"]],
-      ],
-    );
+    assert.equal(table.idOf([frame("a"), frame("b")]), 2);
+    assert.equal(table.idOf([frame("b"), frame("a")]), 4);
+    assert.equal(table.idOf([frame("a"), frame("b")]), 2);
+    assert.equal(table.idOf([frame("b")]), 1, "a part of a stack that was written");
+    assert.equal(table.idOf([frame("c"), frame("a"), frame("b")]), 5);
+    assert.deepEqual(written, [
+      { type: "frame", id: 1, ...frame("b") },
+      { type: "frame", id: 2, ...frame("a") },
+      { type: "stack", id: 2, parent: 0, frames: [2, 1] },
+      { type: "stack", id: 4, parent: 0, frames: [1, 2] },
+      { type: "frame", id: 3, ...frame("c") },
+      { type: "stack", id: 5, parent: 2, frames: [3] },
+    ]);
+    assert.deepEqual(table.framesOf(5), [frame("c"), frame("a"), frame("b")]);
+    assert.deepEqual(table.framesOf(6), []);
   });
 
   test("gives 0 to a stack without frames", () => {
@@ -124,7 +137,12 @@ describe("the file writer", () => {
     writer.close();
     const profile = readProfile(readFileSync(path, "utf8"));
     assert.equal(profile.damagedLines, 0);
-    assert.equal(profile.stacks.size, 300);
-    for (const thread of threads) assert.equal(profile.stacks.get(threadId(thread, 100))?.length, 100);
+    assert.equal(profile.stacks.threads, 3);
+    for (const thread of threads) {
+      assert.deepEqual(
+        Array.from({ length: 101 }, (_, i) => profile.stacks.get(threadId(thread, i))?.length),
+        [undefined, ...Array.from({ length: 100 }, (_, i) => i + 1)],
+      );
+    }
   });
 });

@@ -1,8 +1,14 @@
 // A made-up profile of any size, the same for the same numbers: contexts of a call tree with the shape of real ones
 // (some functions call many, most few; JavaScript outside, the allocator inside), blocks all over a heap, snapshots.
 import { encodeBlocks } from "../../src/profile/blocks.js";
-import type { ContextTotals, Frame, HeapTotals, ProfileRecord } from "../../src/profile/records.js";
-import { serializeRecord } from "../../src/profile/writer.js";
+import {
+  type ContextTotals,
+  type Frame,
+  type HeapTotals,
+  type ProfileRecord,
+  profileVersion,
+} from "../../src/profile/records.js";
+import { StackTable, serializeRecord } from "../../src/profile/writer.js";
 import { noHeap } from "./no-heap.js";
 
 export interface SyntheticOptions {
@@ -20,7 +26,7 @@ export function* syntheticProfile({ contexts, blocks, snapshots }: SyntheticOpti
   yield line({
     type: "header",
     format: "linmem",
-    version: 1,
+    version: profileVersion,
     linmem: "0.1.0",
     time: 1_795_347_000_000,
     pid: 1,
@@ -51,8 +57,9 @@ export function* syntheticProfile({ contexts, blocks, snapshots }: SyntheticOpti
   });
 
   // A tree of calls: each stack goes on from one that was there, some levels below its innermost frame.
-  const malloc = wasm(0, 0x1000);
-  const callers = new Map<string, number>();
+  const malloc = callSite(0, 0);
+  let written: ProfileRecord[] = [];
+  const table = new StackTable(0, (record) => written.push(record));
   const stacks: Frame[][] = [[js(1)]];
   for (let id = 1; id <= contexts; id++) {
     const from = stacks[below(stacks.length)]!;
@@ -60,20 +67,17 @@ export function* syntheticProfile({ contexts, blocks, snapshots }: SyntheticOpti
     const added = Array.from({ length: 1 + below(5) }, () =>
       kept.every(({ kind }) => kind === "js") && kept.length < 4
         ? js(below(300))
-        : wasm(1 + below(5000), 0x2000 + below(1 << 20)),
+        : callSite(1 + below(5000), below(10)),
     );
     const stack = [...added, ...kept].slice(-60);
     stacks.push(stack);
     // The outermost frames are JavaScript: the caller.
     const outer = stack.slice(stack.findLastIndex((frame) => frame.kind === "wasm") + 1);
-    const key = JSON.stringify(outer);
-    let caller = callers.get(key);
-    if (caller === undefined) {
-      callers.set(key, (caller = contexts + 1 + callers.size));
-      yield line({ type: "stack", id: caller, frames: outer });
-    }
-    yield line({ type: "stack", id, frames: [malloc, ...stack.slice(0, stack.length - outer.length)] });
-    yield line({ type: "context", id, memory: 1, stack: id, caller });
+    const caller = table.idOf(outer);
+    const inner = table.idOf([malloc, ...stack.slice(0, stack.length - outer.length)]);
+    yield* written.map(line);
+    written = [];
+    yield line({ type: "context", id, memory: 1, stack: inner, caller });
   }
 
   const columns = {
@@ -157,13 +161,14 @@ function js(index: number): Frame {
   return { kind: "js", function: `handle${index}`, file, line: 10 + index, column: 5 };
 }
 
-function wasm(index: number, offset: number): Frame {
+/** One of ten calls in a function: real programs have some ten thousand call sites on their stacks, not a new one in each. */
+function callSite(index: number, call: number): Frame {
   return {
     kind: "wasm",
     function: index === 0 ? "malloc" : `app::module${index % 97}::function${index}`,
     file: "app.wasm",
     line: index,
-    column: offset,
+    column: 0x2000 + 200 * index + 16 * call,
   };
 }
 

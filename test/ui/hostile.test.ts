@@ -60,24 +60,21 @@ const readable: Record<string, { text: string; says?: RegExp }> = {
     text: edited((record) => {
       if (record.type === "module") Object.assign(record, { name: markup, toolchain: markup });
       if (record.type === "header") Object.assign(record, { argv: ["node", markup], platform: markup });
-      if (record.type === "stack")
-        for (const one of record.frames as (typeof frame)[])
-          Object.assign(one, { function: markup, file: markup });
+      if (record.type === "frame") Object.assign(record, { function: markup, file: markup });
     }),
   },
   "with __proto__ for names and keys": {
     text: edited((record) => {
       if (record.type === "module") record.name = "__proto__";
-      if (record.type === "stack")
-        for (const one of record.frames as (typeof frame)[])
-          Object.assign(one, { function: "constructor", file: "__proto__" });
+      if (record.type === "frame") Object.assign(record, { function: "constructor", file: "__proto__" });
     }).replace('{"type":"warning"', '{"__proto__":{"owned":1},"type":"warning"'),
   },
   "with a million frames on a stack": {
     text: joined([
       ...lines,
-      { type: "stack", id: 9001, frames: new Array(1_000_000).fill(frame) },
-      { type: "context", id: 9001, memory: 1, stack: 1, caller: 9001 },
+      { type: "frame", id: 9001, ...frame },
+      { type: "stack", id: 2_000_000, parent: 0, frames: new Array(1_000_000).fill(9001) },
+      { type: "context", id: 9001, memory: 1, stack: 1, caller: 2_000_000 },
       { type: "snapshot", time: 9000, memory: 1, pages: 99, contexts: [[9001, 1, 0, 5e6, 5e6, 5e6, 0]] },
     ]),
   },

@@ -97,7 +97,7 @@ describe("the page in Chromium", { skip: noChromium }, () => {
       await first!.locator("summary").first().click();
       await first!.locator("li summary").first().click();
       const frames = await first!.locator(".stack li").allTextContents();
-      assert.match(frames[0]!, /^malloc app\.wasm:0x1000$/);
+      assert.match(frames[0]!, /^malloc app\.wasm:0x2000$/);
       assert.match(frames.at(-1)!, /^handle\d+ (src\/|lib\/)/);
     });
   });

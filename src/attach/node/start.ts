@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
 import type { AllocatorOverride, Instrumentation } from "../../instrument/index.js";
 import { instrument } from "../../instrument/index.js";
-import { threadId as profileThreadId } from "../../profile/writer.js";
+import { threadId as profileThreadId } from "../../profile/thread-ids.js";
 import { ModuleRegistry } from "../module-registry.js";
 import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";

@@ -3,8 +3,8 @@ import { analyze } from "../../../src/analyze/analyze.js";
 import type { Report } from "../../../src/analyze/report.js";
 import { demangle } from "../../../src/cli/demangle.js";
 import { readProfile } from "../../../src/profile/reader.js";
-import type { Frame, ProfileRecord } from "../../../src/profile/records.js";
-import { serializeRecord } from "../../../src/profile/writer.js";
+import { type Frame, type ProfileRecord, profileVersion } from "../../../src/profile/records.js";
+import { StackTable, serializeRecord } from "../../../src/profile/writer.js";
 
 export const directory = "/home/user/thumbs";
 
@@ -19,11 +19,14 @@ export function profileWith(
   stacks: readonly (readonly Frame[])[],
   ...more: readonly ProfileRecord[]
 ): string {
+  const written: ProfileRecord[] = [];
+  const table = new StackTable(0, (record) => written.push(record));
+  const ids = stacks.map((frames) => table.idOf(frames));
   const records: ProfileRecord[] = [
     {
       type: "header",
       format: "linmem",
-      version: 1,
+      version: profileVersion,
       linmem: "0.1.0",
       time: 1_795_347_000_000,
       pid: 1,
@@ -52,10 +55,8 @@ export function profileWith(
       shared: false,
       stack: 0,
     },
-    ...stacks.flatMap((frames, i): ProfileRecord[] => [
-      { type: "stack", id: i + 1, frames: [...frames] },
-      { type: "context", id: i + 1, memory: 1, stack: i + 1, caller: 0 },
-    ]),
+    ...written,
+    ...ids.map((stack, i): ProfileRecord => ({ type: "context", id: i + 1, memory: 1, stack, caller: 0 })),
     {
       type: "snapshot",
       time: 5,

@@ -1,0 +1,88 @@
+import { CallTree } from "./call-tree.js";
+import { FrameTable } from "./frame-table.js";
+import type { Frame, StackRecord } from "./records.js";
+import { idsPerThread, threadOf } from "./thread-ids.js";
+
+/** The stacks of a profile, as a tree: deep stacks of a large program have most of their frames in common. */
+export class Stacks {
+  readonly #frames = new FrameTable();
+  readonly #tree = new CallTree();
+  /** By the ids of the file, each thread's for itself: number in `#frames`. */
+  readonly #frameNumbers = new Ids();
+  /** Node in `#tree`. */
+  readonly #nodes = new Ids();
+
+  /** Threads that wrote stacks. */
+  get threads(): number {
+    return this.#nodes.threads;
+  }
+
+  /** All frames of all stacks, each once. */
+  frames(): readonly Frame[] {
+    return this.#frames.values();
+  }
+
+  /** Frames of a stack, innermost first; undefined when the file has none with this id. */
+  get(id: number): Frame[] | undefined {
+    const node = this.#nodes.get(id);
+    return node === 0 ? undefined : this.#framesOf(node);
+  }
+
+  /** Takes a frame that stacks refer to. */
+  addFrame(id: number, frame: Frame): boolean {
+    return this.#frameNumbers.set(id, this.#frames.numberOf(frame));
+  }
+
+  /** Takes a stack; false when its parent or one of its frames is not there, which leaves nothing of it. */
+  add({ id, parent, frames }: Omit<StackRecord, "type">): boolean {
+    const numbers = frames.map((frame) => this.#frameNumbers.get(frame));
+    let node = this.#nodes.get(parent);
+    if (numbers.length === 0 || numbers.includes(0) || (parent !== 0 && node === 0)) return false;
+    for (let i = numbers.length - 1; i >= 0; i--) {
+      node = this.#tree.child(node, numbers[i]!);
+      if (!this.#nodes.set(id - i, node)) return false;
+    }
+    return true;
+  }
+
+  /** Takes a stack with all of its frames. */
+  addWhole(id: number, frames: readonly Frame[]): boolean {
+    let node = 0;
+    for (let i = frames.length - 1; i >= 0; i--)
+      node = this.#tree.child(node, this.#frames.numberOf(frames[i]!));
+    return this.#nodes.set(id, node);
+  }
+
+  #framesOf(innermost: number): Frame[] {
+    const frames: Frame[] = [];
+    for (let node = innermost; node !== 0; node = this.#tree.parent(node)) {
+      frames.push(this.#frames.at(this.#tree.frame(node))!);
+    }
+    return frames;
+  }
+}
+
+/** Numbers from 1 by ids of a file. */
+class Ids {
+  // Arrays, since each thread counts its ids from 1; of a file that leaps, the engine makes dictionaries of them.
+  readonly #byThread = new Map<number, number[]>();
+
+  get threads(): number {
+    return this.#byThread.size;
+  }
+
+  /** 0 when there is none. */
+  get(id: number): number {
+    return this.#byThread.get(threadOf(id))?.[id % idsPerThread] ?? 0;
+  }
+
+  /** False when this can't be an id. */
+  set(id: number, number: number): boolean {
+    if (!Number.isSafeInteger(id) || id < 1) return false;
+    const thread = threadOf(id);
+    let numbers = this.#byThread.get(thread);
+    if (!numbers) this.#byThread.set(thread, (numbers = []));
+    numbers[id % idsPerThread] = number;
+    return true;
+  }
+}
