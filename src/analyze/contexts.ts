@@ -1,5 +1,5 @@
 import type { ContextState, MemoryState } from "../profile/state.js";
-import { callerFrame, type StackReader, wasmPart } from "./frames.js";
+import { callerFrame, mostKeys, type StackReader } from "./frames.js";
 import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
 
 export interface ModuleContexts {
@@ -7,8 +7,9 @@ export interface ModuleContexts {
   callers: CallerReport[];
 }
 
-/** A context while it is added up over memories. */
-interface Sum extends ContextReport {
+/** A context, and what is known of it while callers are added up. */
+interface Sum {
+  report: ContextReport;
   /** Number of its wasm part, the same for all callers. */
   wasm: number;
   known: boolean;
@@ -23,25 +24,30 @@ export function moduleContexts(
   stacks: StackReader,
   added: (state: ContextState, id: number) => void,
 ): ModuleContexts {
-  const sums = new Map<string, Sum>();
+  const sums = new Map<number, Sum>();
   for (const memory of memories) {
+    const live = memory.collected === undefined;
     for (const state of memory.contexts.values()) {
       const { stack, caller, totals } = state;
       if (!totals) continue;
       const wasm = stacks.key(stack);
-      const key = `${wasm} ${stacks.key(caller)}`;
+      const key = wasm * mostKeys + stacks.key(caller);
       let sum = sums.get(key);
       if (!sum) {
-        const frames = [...wasmPart(stacks.frames(stack)), ...stacks.frames(caller)];
-        const known = stacks.frames(caller).length > 0;
-        sum = { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0, wasm, known };
+        const known = stacks.has(caller);
+        const frames = stacks.whole(stack, caller);
+        sum = {
+          report: { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0 },
+          wasm,
+          known,
+        };
         sums.set(key, sum);
       }
-      added(state, sum.id);
+      const { report } = sum;
+      added(state, report.id);
       const [, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, temporary] = totals;
-      sum.temporary += temporary;
-      const live = memory.collected === undefined;
-      add(sum, {
+      report.temporary += temporary;
+      add(report, {
         allocations,
         frees,
         allocatedBytes,
@@ -51,36 +57,37 @@ export function moduleContexts(
       });
     }
   }
-  const all = [...sums.values()].sort(byLiveBytes);
-  for (const sum of all) sum.sampled = !sum.known && sum.liveBlocks > 0;
-  return { contexts: all.map(({ wasm, known, ...context }) => context), callers: callersOf(all) };
+  const all = [...sums.values()].sort((a, b) => byLiveBytes(a.report, b.report));
+  for (const { report, known } of all) report.sampled = !known && report.liveBlocks > 0;
+  return { contexts: all.map(({ report }) => report), callers: callersOf(all) };
 }
 
 function callersOf(contexts: readonly Sum[]): CallerReport[] {
   /** Live bytes of unknown callers by wasm context: any known caller of it may have made them. */
   const unknownBytes = new Map<number, number>();
-  for (const { wasm, known, liveBytes } of contexts) {
-    if (!known) unknownBytes.set(wasm, (unknownBytes.get(wasm) ?? 0) + liveBytes);
+  for (const { wasm, known, report } of contexts) {
+    if (!known) unknownBytes.set(wasm, (unknownBytes.get(wasm) ?? 0) + report.liveBytes);
   }
-  const callers = new Map<string, CallerReport & { wasms: Set<number> }>();
-  for (const context of contexts) {
-    const frame = context.known ? callerFrame(context.stack) : undefined;
-    const key = frame ? callerKey(frame) : "";
+  const callers = new Map<string, { report: CallerReport; shared: Set<number> }>();
+  const keys = new Map<FrameReport, string>();
+  for (const { wasm, known, report: context } of contexts) {
+    const frame = known ? callerFrame(context.stack) : undefined;
+    let key = frame ? keys.get(frame) : "";
+    if (key === undefined) keys.set(frame!, (key = callerKey(frame!)));
     let caller = callers.get(key);
     if (!caller) {
-      caller = { ...(frame && { frame }), ...zero(), atMostLiveBytes: 0, contexts: [], wasms: new Set() };
-      callers.set(key, caller);
+      const report = { ...(frame && { frame }), ...zero(), atMostLiveBytes: 0, contexts: [] };
+      callers.set(key, (caller = { report, shared: new Set() }));
     }
-    caller.contexts.push(context.id);
-    caller.wasms.add(context.wasm);
-    add(caller, context);
+    caller.report.contexts.push(context.id);
+    if (frame && unknownBytes.has(wasm)) caller.shared.add(wasm);
+    add(caller.report, context);
   }
-  return [...callers.values()].sort(byLiveBytes).map(({ wasms, ...caller }) => {
-    const unknown = caller.frame
-      ? [...wasms].reduce((sum, wasm) => sum + (unknownBytes.get(wasm) ?? 0), 0)
-      : 0;
-    return { ...caller, atMostLiveBytes: caller.liveBytes + unknown };
+  const all = [...callers.values()].map(({ report, shared }) => {
+    const unknown = [...shared].reduce((sum, wasm) => sum + unknownBytes.get(wasm)!, 0);
+    return { ...report, atMostLiveBytes: report.liveBytes + unknown };
   });
+  return all.sort(byLiveBytes);
 }
 
 /** What makes two frames the same caller: the line, not the column. */

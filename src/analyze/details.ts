@@ -1,8 +1,9 @@
 // What a report has no room for, but a picture has: how figures went over time, and what lies where in a memory.
-import { type Blocks, decodeBlocks } from "../profile/blocks.js";
+import type { Blocks } from "../profile/blocks.js";
 import type { LayoutRecord } from "../profile/records.js";
 import type { ContextState, MemoryState, Profile, TimelinePoint } from "../profile/state.js";
 import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
+import { liveBlocksOf } from "./blocks.js";
 import type { Report } from "./report.js";
 
 export interface Details {
@@ -112,7 +113,7 @@ function history(memories: readonly MemoryState[], contexts: number, contextInde
 function memoryDetails(memory: MemoryState, contextIndex: ContextIndex): MemoryDetails {
   const { timeline, layouts, blocks, contexts } = memory;
   if (blocks.length === 0) return { timeline, layouts };
-  const decoded = decodeBlocks(blocks);
+  const decoded = liveBlocksOf(memory);
   const indices = new Map<number, number>();
   for (const [id, state] of contexts) indices.set(id, (contextIndex(state) ?? -1) + 1);
   const numbered = decoded.contexts.map((id) => indices.get(id) ?? 0);

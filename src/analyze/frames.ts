@@ -5,6 +5,9 @@ import type { FrameReport } from "./report.js";
 /** Turns a mangled function name into a readable one, and returns any other as it is. */
 export type Demangle = (name: string) => string;
 
+/** Two keys of stacks fit into one number: profiles have far fewer stacks. */
+export const mostKeys = 2 ** 26;
+
 /** The stacks of a profile, demangled once each and numbered by what they say rather than by their id. */
 export class StackReader {
   readonly #profile: Profile;
@@ -12,8 +15,9 @@ export class StackReader {
   readonly #oneThread: boolean;
   readonly #names = new Map<string, string>();
   readonly #frames = new Map<number, FrameReport[]>();
-  /** What the reader shares between stacks stays shared. */
-  readonly #readable = new Map<Frame, readonly FrameReport[]>();
+  /** By the number of the recorded frame: what stacks have in common is made once. */
+  readonly #readable: (readonly FrameReport[])[] = [];
+  readonly #scratch: FrameReport[] = [];
   readonly #keys = new Map<number, number>();
   readonly #keysByText = new Map<string, number>();
   /** Numbers of frames by what they say. */
@@ -29,24 +33,42 @@ export class StackReader {
   /** Frames of a stack, innermost first; none for id 0 and for a stack whose line was lost. */
   frames(id: number): FrameReport[] {
     let frames = this.#frames.get(id);
-    if (!frames) {
-      const recorded = this.#profile.stacks.get(id) ?? [];
-      frames = [];
-      for (const frame of recorded) {
-        let readable = this.#readable.get(frame);
-        if (!readable) this.#readable.set(frame, (readable = this.#expand(frame)));
-        if (readable.length === 1) frames.push(readable[0]!);
-        else frames.push(...readable);
-      }
-      this.#frames.set(id, frames);
-    }
+    if (!frames) this.#frames.set(id, (frames = this.#read(id).slice()));
     return frames;
   }
 
-  /** The same number for stacks with the same frames, whichever thread wrote them. */
+  /** Whether `frames` has any. */
+  has(id: number): boolean {
+    return this.frames(id).length > 0;
+  }
+
+  /**
+   * The frames of a context: those of its wasm part, then those of its caller. The wasm part ends with the outermost
+   * wasm frame: JavaScript beyond it would be that of the first caller ever seen, and wrong for all others.
+   */
+  whole(stack: number, caller: number): FrameReport[] {
+    const outer = this.frames(caller);
+    const inner = this.#read(stack);
+    inner.length = inner.findLastIndex(({ kind }) => kind === "wasm") + 1;
+    for (const frame of outer) inner.push(frame);
+    return inner.slice();
+  }
+
+  /** The same array each time: one that grew has room for half as much again, so what is kept is a copy. */
+  #read(id: number): FrameReport[] {
+    const frames = this.#scratch;
+    frames.length = 0;
+    this.#profile.stacks.each(id, (frame, number) => {
+      const readable = (this.#readable[number] ??= this.#expand(frame));
+      for (const one of readable) frames.push(one);
+    });
+    return frames;
+  }
+
+  /** The same number, below `mostKeys`, for stacks with the same frames, whichever thread wrote them. */
   key(id: number): number {
-    // One thread writes a stack once; comparing what 100,000 of them say takes as long as reading them.
-    if (this.#oneThread) return id;
+    // one thread numbers its modules once, so frames that are equal for people are equal in the file
+    if (this.#oneThread) return this.#profile.stacks.node(id);
     return known(this.#keys, id, () => {
       const text = this.frames(id)
         .map((frame) => this.#frameKey(frame))
@@ -106,14 +128,6 @@ function withoutHash(name: string): string {
   return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::)/g, "");
 }
 
-/**
- * The wasm part of a context's stack: up to its outermost wasm frame. JavaScript beyond it would be that of
- * the first caller ever seen, and wrong for all others.
- */
-export function wasmPart(frames: FrameReport[]): FrameReport[] {
-  return frames.slice(0, frames.findLastIndex((frame) => frame.kind === "wasm") + 1);
-}
-
 const packageFolder = /^(?:.*[/\\])?node_modules[/\\]((?:@[^/\\]+[/\\])?[^/\\]+)/;
 
 /** Path of the package in `node_modules` that a script belongs to; "" for the program's own. */
@@ -121,13 +135,23 @@ function packageOf(file: string): string {
   return packageFolder.exec(file)?.[0] ?? "";
 }
 
+const baseNames = new Map<string, string>();
+const mostBaseNames = 10_000;
+
 /** `photon_rs` for `…/photon_rs_bg.wasm`, `photon_rs.js` and `photon_rs_bg.js`. */
 function baseName(file: string): string {
-  return file
-    .replace(/[?#].*$/, "")
-    .replace(/^.*[/\\]/, "")
-    .replace(/\.\w+$/, "")
-    .replace(/_bg$/, "");
+  let name = baseNames.get(file);
+  if (name === undefined) {
+    name = file
+      .replace(/[?#].*$/, "")
+      .replace(/^.*[/\\]/, "")
+      .replace(/\.\w+$/, "")
+      .replace(/_bg$/, "");
+    // the same few files are on every stack
+    if (baseNames.size === mostBaseNames) baseNames.clear();
+    baseNames.set(file, name);
+  }
+  return name;
 }
 
 /**
@@ -135,21 +159,24 @@ function baseName(file: string): string {
  * the engine, of a package, or of the glue code that a toolchain puts around its module. Where a stack has
  * none, the innermost frame outside the package that calls the module, or the innermost of all.
  */
-export function callerFrame(stack: FrameReport[]): FrameReport | undefined {
-  const scripts = stack.filter((frame) => frame.kind === "js");
-  const own = scripts.filter(
-    (frame) => frame.file !== "" && !/^(node|internal|native|wasm):/.test(frame.file),
-  );
-  const modules = new Set(
-    stack.filter((frame) => frame.kind === "wasm").map((frame) => baseName(frame.file)),
-  );
+export function callerFrame(stack: readonly FrameReport[]): FrameReport | undefined {
+  const first = stack.find(isScript);
+  if (!first) return stack.find(({ kind }) => kind === "js");
   // glue is what calls the module; a program's script may well have the module's name too
-  const glue = own[0] && modules.has(baseName(own[0].file)) ? own[0].file : undefined;
-  const innermostPackage = own[0] && packageOf(own[0].file);
+  const name = baseName(first.file);
+  const isGlue = stack.some(({ kind, file }) => kind === "wasm" && baseName(file) === name);
+  const innermost = packageOf(first.file);
+  if (!isGlue && innermost === "") return first;
   return (
-    own.find((frame) => packageOf(frame.file) === "" && frame.file !== glue) ??
-    own.find((frame) => packageOf(frame.file) !== innermostPackage) ??
-    own[0] ??
-    scripts[0]
+    stack.find(
+      (frame) => isScript(frame) && packageOf(frame.file) === "" && !(isGlue && frame.file === first.file),
+    ) ??
+    stack.find((frame) => isScript(frame) && packageOf(frame.file) !== innermost) ??
+    first
   );
+}
+
+/** Whether a frame is JavaScript that somebody wrote, rather than the engine's. */
+function isScript({ kind, file }: FrameReport): boolean {
+  return kind === "js" && file !== "" && !/^(?:node|internal|native|wasm):/.test(file);
 }

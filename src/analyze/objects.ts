@@ -15,10 +15,12 @@ const factoryName = /^(\p{Lu}[\w$]*)\.[\w$]+$/u;
  * of wasm. The program's own classes, in scripts further out, are not meant.
  */
 function classOf(stack: readonly FrameReport[]): { class: string; call: string } | undefined {
-  const outside = stack.slice(stack.findLastIndex(({ kind }) => kind === "wasm") + 1);
+  const inside = stack.findLastIndex(({ kind }) => kind === "wasm") + 1;
+  if (inside === 0) return undefined;
+  const outside = stack.slice(inside);
   // embind makes functions from text, which have no file
   const glue = outside.find(({ file }) => file !== "") ?? outside[0];
-  if (!glue || outside.length === stack.length) return undefined;
+  if (!glue) return undefined;
   for (const frame of outside) {
     if (frame.file !== glue.file && frame.file !== "") return undefined;
     const call = frame.function;

@@ -4,7 +4,6 @@ import { type Diff, diffReports } from "../analyze/diff.js";
 import { readProfileFile } from "../profile/file.js";
 import { markdownDiff, textDiff } from "../report/diff.js";
 import { demangle } from "./demangle.js";
-import { writeHtml } from "./html-pages.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, writeReport } from "./output-file.js";
 import { parseTop } from "./whole-number.js";
@@ -33,6 +32,7 @@ export function diffCommand(): Command {
     .option("--top <n>", "how many callers are shown", parseTop)
     .action(async (before: string, after: string, options: DiffOptions) => {
       if (options.format === "html") {
+        const { writeHtml } = await import("./html-pages.js");
         await writeHtml([before, after], options);
         return;
       }

@@ -12,10 +12,8 @@ import { speedscopeExport } from "../report/exports/speedscope.js";
 import { jsonReport } from "../report/json.js";
 import { textReport } from "../report/text.js";
 import { demangle } from "./demangle.js";
-import { writeHtml } from "./html-pages.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
-import { symbolize } from "./symbolize.js";
 import { symbolsOption } from "./symbols-option.js";
 import { parseTop } from "./whole-number.js";
 
@@ -59,6 +57,7 @@ export function reportCommand(): Command {
     .option("--top <n>", "how many callers, stacks, growths and memories text shows of each", parseTop)
     .action(async (path: string, after: string | undefined, options: ReportOptions) => {
       if (options.format === "html") {
+        const { writeHtml } = await import("./html-pages.js");
         await writeHtml(after === undefined ? [path] : [path, after], options);
         return;
       }
@@ -67,7 +66,7 @@ export function reportCommand(): Command {
       }
       if (options.format === "pprof") refuseTerminal("binary", options);
       const profile = await readProfileFile(path);
-      if (options.symbols.length > 0) symbolize(profile, options);
+      if (options.symbols.length > 0) (await import("./symbolize.js")).symbolize(profile, options);
       const report = analyze(profile, { demangle });
       await writeReport(pieces(report, options), options);
     });

@@ -24,8 +24,22 @@ export class Stacks {
 
   /** Frames of a stack, innermost first; undefined when the file has none with this id. */
   get(id: number): Frame[] | undefined {
-    const node = this.#nodes.get(id);
-    return node === 0 ? undefined : this.#framesOf(node);
+    const frames: Frame[] = [];
+    this.each(id, (frame) => frames.push(frame));
+    return frames.length === 0 ? undefined : frames;
+  }
+
+  /** The same number for stacks with equal frames; 0 for none. */
+  node(id: number): number {
+    return this.#nodes.get(id);
+  }
+
+  /** Goes through the frames of a stack, innermost first, none when there is no such stack; equal frames have one number. */
+  each(id: number, take: (frame: Frame, number: number) => void): void {
+    for (let node = this.#nodes.get(id); node !== 0; node = this.#tree.parent(node)) {
+      const number = this.#tree.frame(node);
+      take(this.#frames.at(number)!, number);
+    }
   }
 
   /** Takes a frame that stacks refer to. */
@@ -51,14 +65,6 @@ export class Stacks {
     for (let i = frames.length - 1; i >= 0; i--)
       node = this.#tree.child(node, this.#frames.numberOf(frames[i]!));
     return this.#nodes.set(id, node);
-  }
-
-  #framesOf(innermost: number): Frame[] {
-    const frames: Frame[] = [];
-    for (let node = innermost; node !== 0; node = this.#tree.parent(node)) {
-      frames.push(this.#frames.at(this.#tree.frame(node))!);
-    }
-    return frames;
   }
 }
 

@@ -210,7 +210,9 @@ function foldTotals(memory: MemoryState, time: number, totals: ContextTotals): v
   let context = memory.contexts.get(id);
   if (!context) memory.contexts.set(id, (context = { stack: 0, caller: 0, history: [] }));
   context.totals = totals;
-  context.history.push(time, allocations, frees, liveBytes);
+  // most contexts change once, and an array that grew has room for sixteen more
+  if (context.history.length === 0) context.history = [time, allocations, frees, liveBytes];
+  else context.history.push(time, allocations, frees, liveBytes);
 }
 
 function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {

@@ -60,25 +60,26 @@ class Tree {
   readonly contexts: ContextReport[];
   readonly whole: number;
   readonly #lines: Lines;
-  /** How many frames of a context's stack, from its outer end, are in the branches gone through so far. */
-  readonly #passed = new Map<ContextReport, number>();
+  /** By context id: how many frames of its stack, from the outer end, are in the branches gone through so far. */
+  readonly #passed: Uint32Array;
 
   constructor(module: ModuleReport) {
     this.contexts = module.contexts.filter(({ liveBytes }) => liveBytes > 0);
     this.whole = this.contexts.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
     this.#lines = new Lines(module);
+    this.#passed = new Uint32Array(1 + module.contexts.reduce((most, { id }) => Math.max(most, id), 0));
   }
 
   /** Branches of what `contexts` have in common, the largest first, without small ones. */
   branches(contexts: readonly ContextReport[]): Node[] {
     const nodes = new Map<number, Node>();
     for (const context of contexts) {
-      const { stack, liveBytes } = context;
-      let at = stack.length - (this.#passed.get(context) ?? 0) - 1;
-      while (at >= 0 && this.#lines.numberOf(stack[at]!) === 0) at--;
-      if (at < 0) continue;
-      this.#passed.set(context, stack.length - at);
-      const number = this.#lines.numberOf(stack[at]!);
+      const { id, stack, liveBytes } = context;
+      let at = stack.length - this.#passed[id]!;
+      let number = 0;
+      while (number === 0 && at > 0) number = this.#lines.numberOf(stack[--at]!);
+      if (number === 0) continue;
+      this.#passed[id] = stack.length - at;
       const node = nodes.get(number);
       if (!node) nodes.set(number, { frame: stack[at]!, bytes: liveBytes, contexts: [context] });
       else {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { callerFrame, StackReader, wasmPart } from "../../src/analyze/frames.js";
+import { callerFrame, StackReader } from "../../src/analyze/frames.js";
 import type { FrameReport } from "../../src/analyze/report.js";
-import { profileVersion } from "../../src/profile/records.js";
+import { type HeaderRecord, profileVersion } from "../../src/profile/records.js";
 import { emptyProfile } from "../../src/profile/state.js";
 
 const js = (name: string, file: string): FrameReport => ({
@@ -13,6 +13,17 @@ const js = (name: string, file: string): FrameReport => ({
   column: 1,
 });
 const wasm = (name: string, file = "m.wasm"): FrameReport => ({ ...js(name, file), kind: "wasm" });
+const header: HeaderRecord = {
+  type: "header",
+  format: "linmem",
+  version: profileVersion,
+  linmem: "0",
+  time: 0,
+  pid: 0,
+  engine: { name: "", version: "" },
+  platform: "",
+  argv: [],
+};
 const callerOf = (...stack: FrameReport[]) => callerFrame(stack)?.function;
 
 describe("the caller of a stack", () => {
@@ -59,27 +70,19 @@ describe("the caller of a stack", () => {
   });
 });
 
-test("the wasm part keeps JavaScript between wasm frames, not beyond them", () => {
-  const stack = [wasm("a"), js("callback", "x.js"), wasm("b"), js("main", "x.js")];
-  assert.deepEqual(
-    wasmPart(stack).map((frame) => frame.function),
-    ["a", "callback", "b"],
-  );
-  assert.deepEqual(wasmPart([js("main", "x.js")]), []);
+test("a context has its wasm part, with JavaScript between wasm frames and not beyond them, and its caller", () => {
+  const profile = emptyProfile(header);
+  profile.stacks.addWhole(1, [wasm("a"), js("callback", "x.js"), wasm("b"), js("first", "x.js")]);
+  profile.stacks.addWhole(2, [js("main", "x.js")]);
+  const stacks = new StackReader(profile, (name) => name);
+  const names = (stack: number, caller: number) => stacks.whole(stack, caller).map((frame) => frame.function);
+  assert.deepEqual(names(1, 2), ["a", "callback", "b", "main"]);
+  assert.deepEqual(names(1, 0), ["a", "callback", "b"]);
+  assert.deepEqual(names(2, 2), ["main"]);
 });
 
 test("Rust's hashes are hidden, other brackets stay", () => {
-  const profile = emptyProfile({
-    type: "header",
-    format: "linmem",
-    version: profileVersion,
-    linmem: "0",
-    time: 0,
-    pid: 0,
-    engine: { name: "", version: "" },
-    platform: "",
-    argv: [],
-  });
+  const profile = emptyProfile(header);
   const names = {
     "core::fmt::Formatter::pad::h0123456789abcdef": "core::fmt::Formatter::pad",
     "__rustc[5224e6b81cd82a8f]::__rust_alloc": "__rustc::__rust_alloc",

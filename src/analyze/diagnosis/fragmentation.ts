@@ -2,8 +2,8 @@
  * Memory that is free and of no use. Inside: what the allocator takes beyond what was asked for. Outside: holes between
  * live blocks, each too small for the next request, so that the memory grows although enough is free.
  */
-import { decodeBlocks } from "../../profile/blocks.js";
 import type { MemoryState } from "../../profile/state.js";
+import { liveBlocksOf } from "../blocks.js";
 import { countOf, formatBytes, formatShare } from "../figures.js";
 import { callerFrame } from "../frames.js";
 import type { Finding, Subject } from "./finding.js";
@@ -70,7 +70,7 @@ export function findFragmentation({ module, history }: Subject): Finding[] {
 }
 
 function heapOf(memory: MemoryState): Heap | undefined {
-  const { count, addresses, sizes } = decodeBlocks(memory.blocks);
+  const { count, addresses, sizes } = liveBlocksOf(memory);
   if (count < 2) return undefined;
   const heap: Heap = { live: 0, overhead: 0, holes: 0, free: 0, largest: 0 };
   for (let i = 0; i < count; i++) {

@@ -4,7 +4,7 @@
  */
 import type { ContextState, MemoryState } from "../../profile/state.js";
 import type { StackReader } from "../frames.js";
-import type { FrameReport, ModuleReport } from "../report.js";
+import type { CallerReport, ContextReport, FrameReport, ModuleReport } from "../report.js";
 
 /** Moments that are looked at; of more snapshots those that lie evenly in work are taken. */
 const mostMoments = 64;
@@ -56,8 +56,11 @@ export function moduleHistory(
   stacks: StackReader,
   contextIds: ReadonlyMap<ContextState, number>,
 ): ModuleHistory {
-  const reported = new Map(module.contexts.map((context) => [context.id, context]));
-  const callerOf = new Map(module.callers.flatMap((caller) => caller.contexts.map((id) => [id, caller])));
+  // by the ids of the report, which count from 1
+  const reported: ContextReport[] = [];
+  const callerOf: CallerReport[] = [];
+  for (const context of module.contexts) reported[context.id] = context;
+  for (const caller of module.callers) for (const id of caller.contexts) callerOf[id] = caller;
   const times = moments(memories);
   const indexOf = (time: number) => lowerBound(times, time);
   const series = () => new Array<number>(times.length).fill(0);
@@ -86,10 +89,10 @@ export function moduleHistory(
     byContext.set(memory, known);
     for (const [id, state] of memory.contexts) {
       const { stack, history } = state;
-      const context = reported.get(contextIds.get(state) ?? -1);
+      const context = reported[contextIds.get(state) ?? 0];
       if (!context) continue;
       const wasm = stacks.key(stack);
-      const caller = callerOf.get(context.id);
+      const caller = callerOf[context.id];
       const frame = caller?.frame;
       const key = frame ? caller : wasm;
       let group = callers.get(key);
@@ -112,7 +115,10 @@ export function moduleHistory(
       }
       group.wasm.add(wasm);
       known.set(id, group);
-      let [allocations, blocks, bytes] = [0, 0, 0];
+      let allocations = 0;
+      let blocks = 0;
+      let bytes = 0;
+      let most = 0;
       const kept = gone >= times.length && isKept(history);
       for (let i = 0; i + 3 < history.length; i += 4) {
         const at = indexOf(history[i]!);
@@ -125,12 +131,16 @@ export function moduleHistory(
           group.keptBlocks[at]! += nowBlocks - blocks;
           group.keptBytes[at]! += history[i + 3]! - bytes;
         }
-        [allocations, blocks, bytes] = [history[i + 1]!, nowBlocks, history[i + 3]!];
-        group.made.set(wasm, Math.max(group.made.get(wasm) ?? 0, bytes));
-        if (bytes <= group.most) continue;
-        group.most = bytes;
+        allocations = history[i + 1]!;
+        blocks = nowBlocks;
+        bytes = history[i + 3]!;
+        most = Math.max(most, bytes);
+      }
+      if (most > group.most) {
+        group.most = most;
         group.stack = context.stack;
       }
+      if (most > (group.made.get(wasm) ?? 0)) group.made.set(wasm, most);
       if (gone < times.length) {
         group.liveBlocks[gone]! -= blocks;
         group.liveBytes[gone]! -= bytes;

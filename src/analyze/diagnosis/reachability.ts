@@ -1,5 +1,6 @@
 /** What the scan at the end of the run found: live blocks that nothing in the linear memory leads to. */
-import { decodeBlocks, reach } from "../../profile/blocks.js";
+import { reach } from "../../profile/blocks.js";
+import { liveBlocksOf } from "../blocks.js";
 import { countOf, formatBytes, formatShare } from "../figures.js";
 import { callerName, type Finding, isCollected, type Subject } from "./finding.js";
 import type { CallerHistory } from "./history.js";
@@ -21,7 +22,7 @@ export function findUnreferenced({ module, history }: Subject): Finding[] {
   const byCaller = new Map<CallerHistory, Sum>();
   for (const memory of history.memories) {
     if (memory.collected !== undefined) continue;
-    const { count, sizes, contexts, flags } = decodeBlocks(memory.blocks);
+    const { count, sizes, contexts, flags } = liveBlocksOf(memory);
     if (count > 0) hidden += memory.layouts.reduce((sum, layout) => sum + layout.hiddenGlobals, 0);
     for (let i = 0; i < count; i++) {
       if (flags[i] === reach.notExamined) continue;
