@@ -161,7 +161,7 @@ function allocationHook(
 }
 
 /** Calls the recorder: for what is usual, and where that did nothing for the rest. */
-function record(
+export function record(
   code: CodeWriter,
   { quick, slow }: RecorderPair,
   answer: number,
@@ -208,13 +208,13 @@ function leaveAllocator(
 }
 
 /** An address in 32 bits. Above 4 GiB its upper part goes into the low bits, which alignment leaves free. */
-function address(code: CodeWriter, { index, wide }: Argument): void {
+export function address(code: CodeWriter, { index, wide }: Argument): void {
   code.localGet(index);
   if (wide) code.op(op.i32WrapI64).localGet(index).i64Const(32).op(op.i64ShrU, op.i32WrapI64, op.i32Or);
 }
 
 /** The address stored at the address in a local. */
-function loadAddress(code: CodeWriter, out: number, wide: boolean): void {
+export function loadAddress(code: CodeWriter, out: number, wide: boolean): void {
   code.localGet(out);
   if (!wide) {
     code.load(op.i32Load);

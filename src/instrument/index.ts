@@ -7,6 +7,8 @@ import { decodeModule, encodeModule, type Module, makeSection, replaceSections }
 import { encodeTypes } from "../wasm/sections/types.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
+import { insertChecks } from "./checks/insert.js";
+import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
 import { isSideModule } from "./dynamic-linking.js";
 import { findAllocator } from "./find-allocator.js";
 import { fitsRole } from "./hooks.js";
@@ -27,6 +29,7 @@ import {
   TypeTable,
 } from "./write-sections.js";
 
+export type { CheckedModule, CheckOptions } from "./checks/plan.js";
 export type { InitialData, MemoryLayout } from "./layout.js";
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
@@ -36,6 +39,8 @@ const countedElsewhere = "linked dynamically: its blocks are counted with the mo
 export interface InstrumentOptions {
   /** Replaces what would be found. */
   allocator?: readonly AllocatorOverride[];
+  /** Checks accesses to memory too. */
+  check?: CheckOptions;
   /** For measurements: parts to leave out, to see what they cost. What is recorded is wrong then. */
   without?: readonly ("contexts" | "hooks")[];
 }
@@ -54,6 +59,8 @@ export interface Instrumentation {
   layout: MemoryLayout;
   /** Data that it comes with. */
   data: readonly InitialData[];
+  /** How accesses are checked; absent when they aren't. */
+  check?: CheckedModule;
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
 }
@@ -79,7 +86,9 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const layout = memoryLayout(module, data);
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
-  const plan = makePlan(module, sites, callers, hooked);
+  const checks =
+    options.check && planChecks(module, sites, callers, { hooked, toolchain, layout }, options.check);
+  const plan = makePlan(module, sites, callers, hooked, checks?.functions);
   if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {
     walker.end();
@@ -96,7 +105,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
 
   const rewriter = new BodyRewriter(module, sites, {
     ...codeChanges(module, plan),
-    hooks: options.without?.includes("hooks") ? new Map() : hooksOf(module, plan),
+    hooks: options.without?.includes("hooks") ? new Map() : hooksOf(module, plan, checks),
   });
   const types = new TypeTable(module);
   const code = writeCode(module, plan, rewriter, walker, types);
@@ -113,14 +122,19 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
 
   const instrumented = encodeModule(sections);
   walker.end();
+  const toOriginal = positionMap(module, plan, rewriter, sections, code);
+  const checked = checks && insertChecks(instrumented, checksOf(checks, module, plan));
   return {
-    bytes: instrumented,
+    bytes: checked?.bytes ?? instrumented,
     toolchain,
     allocator: hooked,
     notes,
     layout,
     data,
-    toOriginal: positionMap(module, plan, rewriter, sections, code),
+    ...(checks && { check: checks.module }),
+    toOriginal: checked
+      ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
+      : toOriginal,
   };
 }
 

@@ -75,13 +75,13 @@ function dataRanges(initial: readonly InitialData[]): [start: number, end: numbe
   return [...joined, [rest[0]![0], rest.at(-1)![1]]];
 }
 
-interface FoundGlobal {
+export interface FoundGlobal {
   index: number;
   global: Global;
 }
 
 /** The global by its name, or the first of all where it looks like LLVM's stack pointer. */
-function stackPointer(module: Module): FoundGlobal | undefined {
+export function stackPointer(module: Module): FoundGlobal | undefined {
   const named = namedGlobal(module, "__stack_pointer") ?? exportedGlobal(module, "__stack_pointer");
   if (named) return named;
   const names = module.names.globals;

@@ -11,6 +11,7 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
 import { importsThatCallBack } from "./call-backs.js";
+import { type CheckerFunction, checkerFunctions } from "./checks/functions.js";
 import { siteValue } from "./context.js";
 import { allocatingImports } from "./dynamic-linking.js";
 import type { HookRelations } from "./hooks.js";
@@ -40,6 +41,7 @@ const recorderFunctions = {
   carry: { params: [i64], results: [i64] },
   /** (memory index, old size in pages or -1, pages asked for) */
   grown: { params: [i32, i32, i32], results: [] },
+  ...checkerFunctions,
 } as const;
 
 export type RecorderFunction = keyof typeof recorderFunctions;
@@ -100,6 +102,7 @@ export function makePlan(
   sites: Sites,
   callers: Callers,
   hooked: readonly AllocatorFunction[],
+  checks: readonly CheckerFunction[] = [],
 ): Plan {
   const importedFunctions = module.importedFunctionCount;
   const growing = growingMemories(module, sites);
@@ -112,11 +115,19 @@ export function makePlan(
   if (withContext) imports.push("leave", "abandon", "nested");
   if (carriedImports.length > 0) imports.push("carry");
   if (growing.length > 0) imports.push("grown");
+  imports.push(...checks);
   const shift = imports.length;
   const moved = (index: number) => (index < importedFunctions ? index : index + shift);
 
   let next = module.functionCount + shift;
-  const { contextSites, entered } = findContextSites(module, sites, callers, hooked, carriedImports);
+  const { contextSites, entered } = findContextSites(
+    module,
+    sites,
+    callers,
+    hooked,
+    carriedImports,
+    checks.length > 0,
+  );
   const entries: Entry[] = [];
   for (const { target, tableOnly } of entered) {
     entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
@@ -166,6 +177,7 @@ function growingMemories(module: Module, sites: Sites): number[] {
  * back. A function that reaches such an import and no allocation gets no context from its callers, or nearly
  * every call of some modules would have to set one; what its import calls back begins at that call.
  * Entries: all functions that JavaScript can call and that reach the allocator.
+ * @param releasesToo whether it is to be known where blocks are freed
  */
 function findContextSites(
   module: Module,
@@ -173,13 +185,16 @@ function findContextSites(
   callers: Callers,
   hooked: readonly AllocatorFunction[],
   carriedImports: readonly number[],
+  releasesToo: boolean,
 ): { contextSites: Uint8Array; entered: { target: number; tableOnly: boolean }[] } {
   const contextSites = new Uint8Array(sites.count);
   if (hooked.length + carriedImports.length === 0) return { contextSites, entered: [] };
 
   const imported = module.importedFunctionCount;
   const allocator = new Set(hooked.map(({ index }) => index));
-  const allocating = hooked.filter(({ role }) => !role.startsWith("free")).map(({ index }) => index);
+  const allocating = hooked
+    .filter(({ role }) => releasesToo || !role.startsWith("free"))
+    .map(({ index }) => index);
   allocating.push(...carriedImports);
   const callBacks = importsThatCallBack(module, sites);
   const mayAllocate = callers.reaching(allocating, allocator);

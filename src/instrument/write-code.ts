@@ -3,6 +3,8 @@ import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
+import { makeCheckHook } from "./checks/hooks.js";
+import { type ChecksPlan, checkHookOptions } from "./checks/plan.js";
 import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
 import { carrierBody } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
@@ -88,13 +90,17 @@ export function codeChanges(module: Module, plan: Plan): CodeChanges {
 }
 
 /** By body. */
-export function hooksOf(module: Module, plan: Plan): Map<number, Hook> {
+export function hooksOf(module: Module, plan: Plan, checks?: ChecksPlan): Map<number, Hook> {
   const targets = recorderTargets(plan);
+  const checked = checks?.blocks && checkHookOptions(checks.blocks, module, plan, targets);
   return new Map(
-    plan.hooked.map(({ role, index }, i) => [
-      index - module.importedFunctionCount,
-      makeHook(role, module.functionType(index), targets, plan.relations[i]),
-    ]),
+    plan.hooked.map(({ role, index }, i) => {
+      const type = module.functionType(index);
+      const hook = checked
+        ? makeCheckHook(role, type, plan.moved(index), checked)
+        : makeHook(role, type, targets, plan.relations[i]);
+      return [index - module.importedFunctionCount, hook];
+    }),
   );
 }
 

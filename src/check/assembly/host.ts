@@ -1,0 +1,21 @@
+/**
+ * Something is wrong.
+ * @param address first byte that the program should not have touched, or what it released
+ * @param size bytes of the access
+ * @param access one of `READ`, `WRITE`, `FREE`, `REALLOC`
+ * @param place where in `PLACES` it is counted
+ * @param block where its block is described, 0 when it has none
+ */
+@external("host", "found")
+export declare function found(
+  kind: u32,
+  address: u32,
+  size: u32,
+  access: u32,
+  place: usize,
+  block: usize,
+): void;
+
+/** Pages that the program's memory has now. */
+@external("host", "pages")
+export declare function pages(): u32;

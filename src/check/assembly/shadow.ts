@@ -1,0 +1,102 @@
+/** What the program may use, byte by byte. */
+import { FREED, FULL, GRANULE, REDZONE } from "./layout";
+
+@inline
+export function shadowOf(address: u32): u8 {
+  return load<u8>(<usize>(address >> 3));
+}
+
+/** Granules from the one at `from` on, up to but without `until`, in units of 8 bytes. */
+@inline
+function fill(from: u32, until: u32, value: u8): void {
+  if (until > from) memory.fill(from, value, until - from);
+}
+
+/** The memory has that many bytes: what is new may be used. */
+export function setUsable(from: u64, until: u64): void {
+  fill(<u32>(from >> 3), <u32>(until >> 3), FULL);
+}
+
+export function poison(from: u32, until: u32, value: u8): void {
+  fill(from >> 3, until >> 3, value);
+}
+
+/**
+ * A block may be used, what was added behind it may not, and neither the 4 bytes before it: there allocators keep a
+ * header. (Those before them may belong to the block before: dlmalloc uses the first word of the next chunk too.)
+ */
+export function markLive(address: u32, size: u32, extra: u32): void {
+  const end = address + size;
+  const first = address >> 3;
+  const last = end >> 3;
+  fill(first, last, FULL);
+  // of a granule that it shares with what lies before it nothing can be said
+  if (end & 7) store<u8>(last, last == first && address & 7 ? FULL : <u8>(end & 7));
+  fill((end + 7) >> 3, (end + extra) >> 3, REDZONE);
+}
+
+export function markHeader(address: u32): void {
+  if (address & 7 || address < GRANULE) return;
+  const at = <usize>(address >> 3) - 1;
+  if (load<u8>(at) == FULL) store<u8>(at, 4);
+}
+
+export function unmarkHeader(address: u32): void {
+  if (address & 7 || address < GRANULE) return;
+  const at = <usize>(address >> 3) - 1;
+  if (load<u8>(at) == 4) store<u8>(at, FULL);
+}
+
+export function markFreed(address: u32, size: u32): void {
+  const until = (address + size + 7) >> 3;
+  fill((address + 7) >> 3, until, FREED);
+}
+
+/** The allocator has a block back, and may give it to whom it likes. */
+export function markReleased(address: u32, size: u32, extra: u32): void {
+  const until = (address + size + extra + 7) >> 3;
+  for (let at = address >> 3; at < until; at++) {
+    const value = load<u8>(at);
+    if (value == FREED || value == REDZONE) store<u8>(at, FULL);
+  }
+}
+
+/** Whether `size` bytes from `address` on are all usable; else the first that isn't is in `bad`. */
+export let bad: u32 = 0;
+
+export function isUsable(address: u32, size: u32): bool {
+  const end = <u64>address + size;
+  let at = <u64>address;
+  while (at < end) {
+    if (at >> 32) {
+      bad = 0xffff_ffff;
+      return false;
+    }
+    const granule = <usize>(at >> 3);
+    if (end - at >= 64 && load<u64>(granule) == 0x0808_0808_0808_0808) {
+      at = (at + 64) & ~7;
+      continue;
+    }
+    const usable = load<u8>(granule);
+    const start = at & ~7;
+    if (usable != FULL) {
+      const usableEnd = start + <u64>(usable < FULL ? usable : 0);
+      if (min(end, start + GRANULE) > usableEnd) {
+        bad = <u32>max(at, usableEnd);
+        return false;
+      }
+    }
+    at = start + GRANULE;
+  }
+  return true;
+}
+
+/** Whether any of a few bytes is usable. */
+export function isPartlyUsable(address: u32, size: u32): bool {
+  for (let i: u32 = 0; i < size; i++) {
+    const at = address + i;
+    const usable = shadowOf(at);
+    if (usable <= FULL && (at & 7) < usable) return true;
+  }
+  return false;
+}

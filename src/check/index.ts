@@ -1,0 +1,170 @@
+/**
+ * The host side of the checker (assembly/index.ts): the wasm module with the shadow memory of one linear memory. What
+ * it finds it says here, while what did it is still on the stack.
+ */
+import { checkerWasmBase64 } from "./generated/checker-wasm.js";
+
+/** Kinds of findings, by the checker's numbers: mirror of assembly/layout.ts. */
+const kinds = [
+  "",
+  "heap-overflow",
+  "heap-underflow",
+  "use-after-free",
+  "double-free",
+  "invalid-free",
+  "mismatched-free",
+  "host-write-after-free",
+  "null-access",
+  "stack-overflow",
+  "out-of-bounds",
+] as const;
+
+export type ViolationKind = Exclude<(typeof kinds)[number], "">;
+
+const accesses = ["read", "write", "free", "realloc"] as const;
+
+export type ViolationAccess = (typeof accesses)[number];
+
+/** A block as the checker knows it. */
+export interface CheckedBlock {
+  address: number;
+  /** Bytes that the program asked for. */
+  size: number;
+  /** Context in which it was allocated. */
+  allocatedIn: bigint;
+  /** Context in which it was freed; undefined while it is live. */
+  freedIn?: bigint;
+}
+
+/** Something that a program should not have done to its memory. */
+export interface Violation {
+  kind: ViolationKind;
+  access: ViolationAccess;
+  /** The first byte that the program should have left alone; what it freed. */
+  address: number;
+  /** Bytes of the access; what the program took for the size of the block that it freed. */
+  size: number;
+  block?: CheckedBlock;
+  /** Violations of the same number are counted together: see `Checker.countOf`. */
+  place: number;
+}
+
+export interface CheckerHost {
+  /** Called as long as a place is new; later ever more seldom. */
+  found(violation: Violation): void;
+  /** Pages of the program's memory. */
+  pages(): number;
+}
+
+export interface CheckerOptions {
+  /** Bytes of freed blocks that are kept from the allocator. */
+  quarantine: number;
+  /** First address that the program's heap may use; 0 when unknown. */
+  heapStart: number;
+  /** No object lies below; 0 when unknown. */
+  nullEnd: number;
+  /** Whether what lies before a block is the allocator's. */
+  headers: boolean;
+}
+
+export interface Checker {
+  /** What checked modules import, functions and the shadow memory. */
+  imports: Record<string, WebAssembly.ExportValue>;
+  /** The memory has that many pages. */
+  setPages(pages: number): void;
+  /** How often violations of a place came, whether they were announced or not. */
+  countOf(place: number): number;
+}
+
+interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> {
+  memory: WebAssembly.Memory;
+  setPages(count: number): void;
+  setNullPage(until: number): void;
+  setHeap(start: number): void;
+  watchHeaders(value: number): void;
+  setQuarantine(most: number): void;
+}
+
+/** Names under which modules import the checker's functions; the recorder's have others. */
+const checkFunctions = {
+  checkPeek: "peek",
+  checkPeek2: "peek2",
+  checkAccess: "access",
+  checkStack: "stack",
+  checkAllocated: "allocated",
+  checkRelease: "release",
+  checkReleaseNow: "releaseNow",
+  checkEvict: "evict",
+  checkEvictAll: "evictAll",
+  checkArgument: "argument",
+  checkSized: "sized",
+  checkResize: "resize",
+  checkResized: "resized",
+} as const;
+
+type CheckFunction = (typeof checkFunctions)[keyof typeof checkFunctions];
+
+const blockFields = { address: 0, size: 4, state: 12, allocatedIn: 24, freedIn: 32 } as const;
+const live = 1;
+
+// taken before anything puts itself between the program and WebAssembly
+const { Module, Instance, validate } = WebAssembly;
+let compiled: WebAssembly.Module | undefined;
+
+/** Whether the engine takes a module with two memories: checks can read the shadow memory themselves then. */
+export function hasMultipleMemories(): boolean {
+  // the memory section: two of them, of no pages
+  return validate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0));
+}
+
+/** @throws RangeError when the engine has no room for a shadow memory. */
+export function createChecker(host: CheckerHost, options: CheckerOptions): Checker {
+  compiled ??= new Module(Uint8Array.from(atob(checkerWasmBase64), (c) => c.charCodeAt(0)));
+  const found = (
+    kind: number,
+    address: number,
+    size: number,
+    access: number,
+    place: number,
+    block: number,
+  ) => {
+    host.found({
+      kind: kinds[kind] as ViolationKind,
+      access: accesses[access]!,
+      address: address >>> 0,
+      size: size >>> 0,
+      place: place >>> 0,
+      ...(block !== 0 && { block: blockAt(new DataView(wasm.memory.buffer), block >>> 0) }),
+    });
+  };
+  const instance = new Instance(compiled, { host: { found, pages: () => host.pages() } });
+  const wasm = instance.exports as unknown as CheckerExports;
+  wasm.setQuarantine(options.quarantine);
+  wasm.setHeap(options.heapStart);
+  wasm.watchHeaders(options.headers ? 1 : 0);
+  const imports: Record<string, WebAssembly.ExportValue> = { shadow: wasm.memory };
+  for (const [name, own] of Object.entries(checkFunctions)) imports[name] = wasm[own];
+
+  let nullPageIsSet = false;
+  return {
+    imports,
+    setPages(pages) {
+      wasm.setPages(pages);
+      if (nullPageIsSet || pages === 0) return;
+      nullPageIsSet = true;
+      wasm.setNullPage(options.nullEnd);
+    },
+    countOf: (place) => new DataView(wasm.memory.buffer).getUint32(place, true),
+  };
+}
+
+function blockAt(view: DataView, at: number): CheckedBlock {
+  return {
+    address: view.getUint32(at + blockFields.address, true),
+    size: view.getUint32(at + blockFields.size, true),
+    allocatedIn: view.getBigUint64(at + blockFields.allocatedIn, true),
+    ...(view.getUint32(at + blockFields.state, true) !== live && {
+      freedIn: view.getBigUint64(at + blockFields.freedIn, true),
+    }),
+  };
+}

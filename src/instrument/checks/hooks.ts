@@ -1,0 +1,254 @@
+/**
+ * Hooks of a module that is checked. Beside what the others do they ask the allocator for more than the program did, so
+ * that there is a redzone behind each block; and what the program frees they keep in quarantine. A pointer that the
+ * program sees is the allocator's own, never moved: whoever releases it where no hook is does no harm.
+ *
+ * Only the outermost call of the allocator is changed, as only that is recorded. When a block leaves the quarantine, the
+ * function that the program freed it with is called as if by the allocator.
+ */
+import { op } from "../../wasm/instructions.js";
+import { type FunctionType, type ValueType, valueType } from "../../wasm/types.js";
+import { type CodeWriter, noResult } from "../emit.js";
+import { address, type Hook, type HookTargets, loadAddress, record } from "../hooks.js";
+import { type AllocatorRole, type ArgumentMeaning, allocatorRoles } from "../roles.js";
+import type { CheckerFunction } from "./functions.js";
+
+const { i32, i64 } = valueType;
+
+export interface CheckHookOptions {
+  targets: HookTargets;
+  /** Index of a function that the checker provides. */
+  checker(name: CheckerFunction): number;
+  /** Bytes that are added to blocks. */
+  redzone: number;
+  /** Bytes to which the allocator rounds blocks, and those of them that are its own; the program uses the rest. */
+  rounding?: { unit: number; header: number };
+  /** Functions that release blocks which may be kept for a while, by their number; indices of the new module. */
+  releases: readonly { index: number; type: FunctionType }[];
+}
+
+/** Blocks of more than this are left as large as they are. */
+const mostEnlarged = 0x40000000;
+const mostHeldArguments = 4;
+
+const how = { free: 2, realloc: 3 } as const;
+
+/** Whether hooks of this kind can be put on a function: its arguments and its result are 32 bits wide. */
+export function canCheck(type: FunctionType): boolean {
+  return [...type.params, ...type.results].every((it) => it === i32);
+}
+
+/** Whether what a function releases may be kept: it can be called later with the same arguments. */
+export function canHold(type: FunctionType): boolean {
+  return type.results.length === 0 && type.params.length <= mostHeldArguments;
+}
+
+/** @param index of the function itself, in the new module */
+export function makeCheckHook(
+  role: AllocatorRole,
+  type: FunctionType,
+  index: number,
+  options: CheckHookOptions,
+): Hook {
+  const params: readonly ArgumentMeaning[] = allocatorRoles[role].params;
+  const argument = (meaning: ArgumentMeaning) => params.indexOf(meaning);
+  return allocatorRoles[role].returns === "nothing"
+    ? releaseHook(type, argument("block"), index, options)
+    : allocationHook(role, argument, options);
+}
+
+/** What is done only when the program itself calls. */
+function ifOutermost(code: CodeWriter, saved: number, write: () => void): void {
+  code.localGet(saved).op(op.i32WrapI64).i32Const(1).op(op.i32And, op.i32Eqz).if();
+  write();
+  code.end();
+}
+
+function enterAllocator(code: CodeWriter, saved: number, context: number): void {
+  code.localGet(saved).i64Const(1).op(op.i64Or).globalSet(context);
+}
+
+function allocationHook(
+  role: AllocatorRole,
+  argument: (meaning: ArgumentMeaning) => number,
+  { targets, checker, redzone, rounding }: CheckHookOptions,
+): Hook {
+  const returnsError = allocatorRoles[role].returns === "error";
+  const [blockAt, sizeAt, countAt, oldSizeAt] = [
+    argument(returnsError ? "out" : "block"),
+    argument("size"),
+    argument("count"),
+    argument("oldSize"),
+  ];
+  const resizes = blockAt >= 0 && !returnsError;
+  const [size, block, result, answer, extra, saved] = [0, 1, 2, 3, 4, 5];
+  const locals: ValueType[] = [i32, i32, i32, i32, i32, i64];
+
+  return {
+    locals,
+    before(code, first) {
+      const enlarge = () => {
+        code.localGet(first + size).if();
+        code.i32Const(redzone).localSet(first + extra);
+        code
+          .localGet(first + size)
+          .i32Const(redzone)
+          .op(op.i32Add)
+          .localSet(sizeAt);
+        if (countAt >= 0) code.i32Const(1).localSet(countAt);
+        code.end();
+      };
+      code.localGet(sizeAt);
+      if (countAt >= 0) code.localGet(countAt).op(op.i32Mul);
+      code.localSet(first + size);
+      if (blockAt >= 0) code.localGet(blockAt).localSet(first + block);
+      code.globalGet(targets.context).localSet(first + saved);
+      ifOutermost(code, first + saved, () => {
+        if (resizes)
+          code
+            .localGet(first + block)
+            .localGet(first + saved)
+            .call(checker("checkResize"));
+        if (oldSizeAt >= 0) {
+          code
+            .localGet(first + block)
+            .localGet(oldSizeAt)
+            .i32Const(how.realloc)
+            .i32Const(1);
+          code
+            .localGet(first + saved)
+            .call(checker("checkSized"))
+            .localSet(oldSizeAt);
+        }
+        if (redzone > 0) {
+          code.localGet(sizeAt).op(op.i64ExtendI32U);
+          if (countAt >= 0) code.localGet(countAt).op(op.i64ExtendI32U, op.i64Mul);
+          code.i64Const(mostEnlarged).op(op.i64LtU).if();
+          enlarge();
+          code.end();
+        }
+      });
+      enterAllocator(code, first + saved, targets.context);
+    },
+
+    after(code, first) {
+      code.localSet(first + result);
+      ifOutermost(code, first + saved, () => {
+        if (returnsError) {
+          code
+            .localGet(first + result)
+            .op(op.i32Eqz)
+            .if();
+        }
+        const operands = () => {
+          if (returnsError) loadAddress(code, first + block, false);
+          else {
+            if (resizes) code.localGet(first + block);
+            code.localGet(first + result);
+          }
+          code.localGet(first + size);
+        };
+        operands();
+        if (rounding) {
+          const { unit, header } = rounding;
+          code.i32Const(unit - 1 + header).op(op.i32Add);
+          code.i32Const(-unit).op(op.i32And).i32Const(header).op(op.i32Sub);
+        }
+        code.localGet(first + extra).localGet(first + saved);
+        code.call(checker(resizes ? "checkResized" : "checkAllocated"));
+        record(code, resizes ? targets.realloc : targets.alloc, first + answer, targets.pending, () => {
+          operands();
+          code.localGet(first + saved);
+        });
+        if (returnsError) code.end();
+      });
+      code.localGet(first + saved).globalSet(targets.context);
+      code.localGet(first + result);
+    },
+  };
+}
+
+function releaseHook(
+  type: FunctionType,
+  blockAt: number,
+  index: number,
+  { targets, checker, releases }: CheckHookOptions,
+): Hook {
+  const [answer, saved] = [0, 1];
+  const params = type.params.length;
+  const sizeAt = params > blockAt + 1 ? blockAt + 1 : -1;
+  // (block, size, alignment); in two arguments the second may be an alignment
+  const strict = params > blockAt + 2;
+  const number = releases.findIndex((release) => release.index === index);
+
+  const isAll = (code: CodeWriter, first: number) => {
+    code.localGet(blockAt);
+    if (number < 0) {
+      code.localGet(first + saved).call(checker("checkReleaseNow"));
+      return;
+    }
+    code.i32Const(number);
+    for (let i = 0; i < mostHeldArguments; i++) {
+      if (i < params) code.localGet(i);
+      else code.i32Const(0);
+    }
+    code.localGet(first + saved).call(checker("checkRelease"));
+  };
+
+  return {
+    locals: [i32, i64],
+    before(code, first) {
+      code.globalGet(targets.context).localSet(first + saved);
+      ifOutermost(code, first + saved, () => {
+        if (sizeAt >= 0) {
+          // nothing is behind the address of a block of no bytes
+          code.localGet(sizeAt).if();
+          code
+            .localGet(blockAt)
+            .localGet(sizeAt)
+            .i32Const(how.free)
+            .i32Const(strict ? 1 : 0);
+          code
+            .localGet(first + saved)
+            .call(checker("checkSized"))
+            .localSet(sizeAt);
+        }
+        record(code, targets.free, first + answer, targets.pending, () =>
+          address(code, { index: blockAt, wide: false }),
+        );
+        isAll(code, first);
+        code.if();
+        releaseHeld(code, "checkEvict", first + answer, first + saved, { targets, checker, releases });
+        for (const result of type.results) if (result === i32) code.i32Const(0);
+        code.op(op.return).end();
+        if (sizeAt >= 0) code.end();
+      });
+      enterAllocator(code, first + saved, targets.context);
+    },
+    after: (code, first) => code.localGet(first + saved).globalSet(targets.context),
+  };
+}
+
+/** Releases what the quarantine lets go, with the functions that were to do it. */
+function releaseHeld(
+  code: CodeWriter,
+  evict: CheckerFunction,
+  number: number,
+  saved: number,
+  { targets, checker, releases }: Pick<CheckHookOptions, "targets" | "checker" | "releases">,
+): void {
+  code.op(op.block, noResult, op.loop, noResult);
+  code.call(checker(evict)).localTee(number).op(op.i32Eqz, op.brIf, 1);
+  enterAllocator(code, saved, targets.context);
+  releases.forEach(({ index, type }, i) => {
+    code
+      .localGet(number)
+      .i32Const(i + 1)
+      .op(op.i32Eq)
+      .if();
+    for (let k = 0; k < type.params.length; k++) code.i32Const(k).call(checker("checkArgument"));
+    code.call(index).end();
+  });
+  code.op(op.br, 0).end().end();
+  code.localGet(saved).globalSet(targets.context);
+}

@@ -1,0 +1,195 @@
+/** What of a module can be checked, and what the checker has to know of it. */
+import { op } from "../../wasm/instructions.js";
+import type { Module } from "../../wasm/module.js";
+import { externalKind } from "../../wasm/types.js";
+import type { HookTargets } from "../hooks.js";
+import { type MemoryLayout, stackPointer } from "../layout.js";
+import type { Plan } from "../plan.js";
+import type { Callers } from "../reachability.js";
+import type { AllocatorFunction } from "../roles.js";
+import type { Sites } from "../walker.js";
+import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
+import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
+import { canCheckMemory, canInline, type InsertOptions, type StackBounds } from "./insert.js";
+
+export interface CheckOptions {
+  /** Whether the engine has multiple memories: checks read the shadow memory themselves then. */
+  inline: boolean;
+  /** Bytes between a block and what follows, a multiple of 8. */
+  redzone: number;
+}
+
+/** How a module is checked. */
+export interface CheckedModule {
+  /** Its memory, if it had one of its own, and the shadow memory are imports. */
+  inline: boolean;
+  /** Whether what happens to blocks is checked. */
+  blocks: boolean;
+  /** First address that its heap may use; 0 when unknown. */
+  heapStart: number;
+  /** Below it lies no object; 0 when unknown. */
+  nullEnd: number;
+  /** What is not checked, and why. */
+  notes: string[];
+}
+
+export interface ChecksPlan {
+  module: CheckedModule;
+  functions: readonly CheckerFunction[];
+  /** Undefined when there is no allocator that can be checked. */
+  blocks?: Pick<CheckHookOptions, "redzone" | "rounding">;
+  /** Functions that run only for the allocator, by their index in the original. */
+  exempt: ReadonlySet<number>;
+  stack?: StackBounds;
+}
+
+interface Known {
+  hooked: readonly AllocatorFunction[];
+  toolchain: string;
+  layout: MemoryLayout;
+}
+
+/** TLSF keeps 4 bytes before each block and rounds both up to 16; arrays use all that they get. */
+const assemblyScriptRounding = { unit: 16, header: 4 };
+
+const mostNullBytes = 1024;
+
+/** Undefined when nothing of the module can be checked. */
+export function planChecks(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  { hooked, toolchain, layout }: Known,
+  { inline, redzone }: CheckOptions,
+): ChecksPlan | undefined {
+  if (!canCheckMemory(module)) return undefined;
+  const notes: string[] = [];
+  const blocks = canCheckBlocks(module, hooked, notes);
+  const isAssemblyScript = toolchain.startsWith("AssemblyScript");
+  const stack = stackBounds(module, layout);
+  return {
+    module: {
+      inline: inline && canInline(module),
+      blocks,
+      heapStart: heapStart(layout),
+      nullEnd: nullEnd(layout, isAssemblyScript),
+      notes,
+    },
+    functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
+    ...(blocks && {
+      blocks: isAssemblyScript ? { redzone: 0, rounding: assemblyScriptRounding } : { redzone },
+    }),
+    exempt: allocatorOnly(module, sites, callers, hooked),
+    ...(stack && { stack }),
+  };
+}
+
+function canCheckBlocks(module: Module, hooked: readonly AllocatorFunction[], notes: string[]): boolean {
+  if (hooked.length === 0) {
+    notes.push("no allocator was found: its blocks are not checked");
+    return false;
+  }
+  if (!hooked.some(({ role }) => role.startsWith("free"))) {
+    notes.push("nothing that frees was found: its blocks are not checked");
+    return false;
+  }
+  const wide = hooked.find(({ index }) => !canCheck(module.functionType(index)));
+  if (wide) notes.push(`${wide.name} takes or returns more than 32-bit integers: its blocks are not checked`);
+  return !wide;
+}
+
+/**
+ * Where a null pointer leads and nothing else: below the data, or where the stack comes first at its deepest end.
+ * Modules of which it is not known where their stack or runtime lies may well use address 0.
+ */
+function nullEnd({ data, stack }: MemoryLayout, isAssemblyScript: boolean): number {
+  if (!stack && !isAssemblyScript) return 0;
+  const first = data[0]?.[0] ?? 0;
+  const end = stack && stack[0] === 0 ? Math.floor(stack[1] / 64) : first;
+  return Math.min(mostNullBytes, end, first || mostNullBytes) & -8;
+}
+
+/** LLVM's linker puts stack and data below the heap, in either order. */
+function heapStart({ heapBase, stack, data }: MemoryLayout): number {
+  return heapBase ?? (stack ? Math.max(stack[1], data.at(-1)?.[1] ?? 0) : 0);
+}
+
+function stackBounds(module: Module, { stack }: MemoryLayout): StackBounds | undefined {
+  const pointer = stackPointer(module);
+  if (!pointer || !stack) return undefined;
+  const [low] = stack;
+  return { global: pointer.index, below: low === 0 ? [0xff000000, 0xffffffff] : [0, low] };
+}
+
+/** The allocator's functions, and those that nobody calls but them. */
+function allocatorOnly(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  hooked: readonly AllocatorFunction[],
+): Set<number> {
+  const imported = module.importedFunctionCount;
+  const own = new Set(hooked.map(({ index }) => index));
+  const found = new Set(own);
+  const callees = (index: number): number[] => {
+    const body = index - imported;
+    if (body < 0) return [];
+    return [...sites.target.subarray(sites.first[body], sites.first[body + 1])].filter((_, i) =>
+      isCall(sites.opcode[sites.first[body] + i]),
+    );
+  };
+  const work = [...own];
+  for (let index = work.pop(); index !== undefined; index = work.pop()) {
+    for (const callee of callees(index)) {
+      if (callee < imported || found.has(callee)) continue;
+      found.add(callee);
+      work.push(callee);
+    }
+  }
+  const reachable = new Set(
+    module.exports.flatMap(({ kind, index }) => (kind === externalKind.function ? [index] : [])),
+  );
+  if (module.start !== undefined) reachable.add(module.start);
+  const outside = (index: number) => callers.addressTaken[index] === 1 || reachable.has(index);
+  const drop: number[] = [...found].filter((index) => !own.has(index) && outside(index));
+  for (let body = 0; body < module.bodies.count; body++)
+    if (!found.has(imported + body)) drop.push(imported + body);
+  for (let index = drop.pop(); index !== undefined; index = drop.pop()) {
+    found.delete(index);
+    for (const callee of callees(index)) {
+      if (!found.has(callee) || own.has(callee)) continue;
+      found.delete(callee);
+      drop.push(callee);
+    }
+  }
+  return found;
+}
+
+function isCall(opcode: number): boolean {
+  return opcode === op.call || opcode === op.returnCall;
+}
+
+/** How the hooks of a module are to be written. */
+export function checkHookOptions(
+  blocks: NonNullable<ChecksPlan["blocks"]>,
+  module: Module,
+  plan: Plan,
+  targets: HookTargets,
+): CheckHookOptions {
+  const releases = plan.hooked
+    .filter(({ role, index }) => role.startsWith("free") && canHold(module.functionType(index)))
+    .map(({ index }) => ({ index: plan.moved(index), type: module.functionType(index) }));
+  return { ...blocks, targets, checker: (name) => plan.importIndex(name), releases };
+}
+
+/** What to insert into the module once it has its hooks. */
+export function checksOf(checks: ChecksPlan, module: Module, plan: Plan): InsertOptions {
+  const added = plan.imports.length;
+  return {
+    inline: checks.module.inline,
+    checker: (name) => plan.importIndex(name),
+    ...(plan.withContext && { context: plan.context }),
+    isExempt: (index) => index >= module.functionCount + added || checks.exempt.has(index - added),
+    ...(checks.stack && { stack: checks.stack }),
+  };
+}

@@ -1,0 +1,179 @@
+// What happens to blocks: redzones behind what each role allocates, quarantine, releases of what is none.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { AllocatorRole } from "../../src/instrument/roles.js";
+import { assemble, overridesOf } from "../instrument/support.js";
+import { checking, waysToCheck } from "../support/checking.js";
+
+/** Each role on one bump allocator that remembers what it was asked for, and what it got back. */
+const bytes = assemble(`(module
+  (memory (export "memory") 2)
+  (global $top (mut i32) (i32.const 4096))
+  (global $asked (export "asked") (mut i32) (i32.const 0))
+  (global $released (export "released") (mut i32) (i32.const 0))
+  (global $releasedSize (export "releasedSize") (mut i32) (i32.const 0))
+  (func $bump (param $size i32) (result i32)
+    (global.set $asked (local.get $size))
+    (global.get $top)
+    (global.set $top
+      (i32.add (global.get $top) (i32.and (i32.add (local.get $size) (i32.const 31)) (i32.const -16)))))
+  (func (export "malloc") (param i32) (result i32) (call $bump (local.get 0)))
+  (func (export "calloc") (param i32 i32) (result i32) (call $bump (i32.mul (local.get 0) (local.get 1))))
+  (func (export "realloc") (param i32 i32) (result i32)
+    (if (result i32) (i32.lt_u (local.get 1) (i32.const 24)) (then (local.get 0)) (else (call $bump (local.get 1)))))
+  (func (export "aligned_alloc") (param i32 i32) (result i32) (call $bump (local.get 1)))
+  (func (export "posix_memalign") (param i32 i32 i32) (result i32)
+    (i32.store (local.get 0) (call $bump (local.get 2)))
+    (i32.const 0))
+  (func (export "rust_alloc") (param i32 i32) (result i32) (call $bump (local.get 0)))
+  (func (export "rust_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $releasedSize (local.get 1))
+    (call $bump (local.get 3)))
+  (func (export "free") (param i32) (global.set $released (local.get 0)))
+  (func (export "rust_dealloc") (param i32 i32 i32)
+    (global.set $released (local.get 0))
+    (global.set $releasedSize (local.get 1)))
+  (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 1))))`);
+
+const allocator: Record<string, AllocatorRole> = {
+  malloc: "malloc",
+  calloc: "calloc",
+  realloc: "realloc",
+  aligned_alloc: "memalign",
+  posix_memalign: "posix_memalign",
+  rust_alloc: "alloc_aligned",
+  rust_realloc: "rust_realloc",
+  free: "free",
+  rust_dealloc: "free",
+};
+
+for (const { name, inline } of waysToCheck) {
+  const start = (quarantine = 1 << 20) => {
+    const checked = checking(bytes, { inline, quarantine, allocator: overridesOf(allocator) });
+    const { asked, released, releasedSize } = checked.instance.exports as Record<string, WebAssembly.Global>;
+    return { ...checked, asked: asked!, released: released!, releasedSize: releasedSize! };
+  };
+
+  describe(`blocks, checked by ${name}`, () => {
+    test("each role gets a redzone behind its block, and the recorder hears of what was asked for", () => {
+      const { call, found, asked, memory, recorder } = start();
+      const made: [string, number, number][] = [
+        ["malloc", call.malloc!(20) as number, 20],
+        ["calloc", call.calloc!(5, 4) as number, 20],
+        ["realloc", call.realloc!(0, 20) as number, 20],
+        ["aligned_alloc", call.aligned_alloc!(16, 20) as number, 20],
+        ["rust_alloc", call.rust_alloc!(20, 4) as number, 20],
+      ];
+      assert.equal(asked.value, 20 + 16);
+      call.posix_memalign!(1024, 16, 20);
+      made.push(["posix_memalign", new DataView(memory.buffer).getUint32(1024, true), 20]);
+      for (const [role, p, size] of made) {
+        call.store!(p);
+        call.store!(p + size - 1);
+        assert.deepEqual(found(), [], role);
+        for (const past of [0, 11]) {
+          call.store!(p + size + past);
+          assert.deepEqual(found(), [`heap-overflow write ${past} past ${size}`], role);
+        }
+      }
+      assert.equal(recorder.totals().allocatedBytes, 6 * 20);
+    });
+
+    test("what can't be enlarged is left as it is", () => {
+      const { call, asked, found } = start();
+      call.calloc!(0x10000, 0x10001);
+      assert.equal(asked.value, 0x10000, "the product of 32 bits, as without checks");
+      call.malloc!(0x50000000);
+      assert.equal(asked.value, 0x50000000);
+      call.malloc!(0);
+      assert.equal(asked.value, 0);
+      assert.deepEqual(found(), []);
+    });
+
+    test("a freed block is kept until the quarantine is full, and then released as the program did it", () => {
+      const { call, found, released, releasedSize } = start(100);
+      const p = call.rust_alloc!(20, 4) as number;
+      const q = call.malloc!(20) as number;
+      call.rust_dealloc!(p, 20, 4);
+      assert.equal(released.value, 0);
+      call.load!(p);
+      assert.deepEqual(found(), ["use-after-free read 0 into 20"]);
+      call.free!(q);
+      assert.deepEqual(
+        [released.value, releasedSize.value],
+        [p, 20 + 16],
+        "the allocator's size, not the program's",
+      );
+      call.load!(p);
+      assert.deepEqual(found(), [], "the allocator may have given it to somebody else");
+      call.load!(q);
+      assert.deepEqual(found(), ["use-after-free read 0 into 20"]);
+    });
+
+    test("without a quarantine each free is the allocator's at once", () => {
+      const { call, released } = start(0);
+      const p = call.malloc!(20) as number;
+      call.free!(p);
+      assert.equal(released.value, p);
+    });
+
+    test("releases of what is no block don't reach the allocator", () => {
+      const { call, found, released } = start();
+      const p = call.malloc!(20) as number;
+      call.free!(p + 8);
+      assert.deepEqual(found(), ["invalid-free free 8 into 20"]);
+      call.free!(p);
+      call.free!(p);
+      assert.deepEqual(found(), ["double-free free 0 into 20"]);
+      call.realloc!(p, 100);
+      assert.deepEqual(found(), ["double-free realloc 0 into 20"]);
+      call.free!(0);
+      assert.deepEqual(found(), []);
+      assert.equal(released.value, 0);
+    });
+
+    test("a size that isn't the block's is found where sizes have to be right", () => {
+      const { call, found, releasedSize } = start(0);
+      const p = call.rust_alloc!(20, 4) as number;
+      call.rust_dealloc!(p, 24, 4);
+      assert.deepEqual(found(), ["mismatched-free free 0 into 20"]);
+      assert.equal(releasedSize.value, 36);
+      const q = call.rust_alloc!(20, 4) as number;
+      call.rust_realloc!(q, 16, 4, 40);
+      assert.deepEqual(found(), ["mismatched-free realloc 0 into 20"]);
+      assert.equal(releasedSize.value, 36);
+    });
+
+    test("where a block was before realloc moved it is not for use", () => {
+      const { call, found } = start();
+      const p = call.malloc!(20) as number;
+      const q = call.realloc!(p, 40) as number;
+      assert.notEqual(p, q);
+      call.store!(q + 39);
+      assert.deepEqual(found(), []);
+      call.store!(p);
+      assert.deepEqual(found(), ["use-after-free write 0 into 20"]);
+      const r = call.realloc!(q, 4) as number;
+      assert.equal(r, q);
+      call.store!(r + 3);
+      assert.deepEqual(found(), []);
+      call.store!(r + 4);
+      assert.deepEqual(found(), ["heap-overflow write 0 past 4"]);
+    });
+
+    test("a violation knows where its block was allocated and freed, and repetitions are counted", () => {
+      const { call, violations } = start();
+      const p = call.malloc!(20) as number;
+      for (let i = 0; i < 100; i++) call.load!(p + 20);
+      const [first] = violations;
+      assert.ok(first?.block && first.block.freedIn === undefined);
+      assert.equal(violations.length, 32 + 1, "32, then 64");
+      call.free!(p);
+      call.store!(p);
+      const last = violations.at(-1);
+      assert.notEqual(last?.block?.freedIn, undefined);
+      assert.equal(last?.block?.allocatedIn, first.block.allocatedIn);
+    });
+  });
+}

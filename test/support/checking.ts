@@ -1,0 +1,98 @@
+// A checked module as tests use it: what it does wrong is written down.
+import { createChecker, hasMultipleMemories, type Violation } from "../../src/check/index.js";
+import { type AllocatorOverride, instrument } from "../../src/instrument/index.js";
+import { createRecording, type Recording } from "./recording.js";
+
+export interface CheckingOptions {
+  allocator?: readonly AllocatorOverride[];
+  /** Without it: where the engine has multiple memories. */
+  inline?: boolean;
+  redzone?: number;
+  quarantine?: number;
+  imports?: WebAssembly.Imports;
+}
+
+export interface Checking extends Recording {
+  instance: WebAssembly.Instance;
+  call: Record<string, (...args: unknown[]) => unknown>;
+  memory: WebAssembly.Memory;
+  /** Since it was last looked at, as `heap-overflow write 4 past 16`. */
+  found(): string[];
+  violations: Violation[];
+}
+
+/** Both ways in which a module can be checked on this engine. */
+export const waysToCheck: readonly { name: string; inline: boolean }[] = [
+  { name: "calls", inline: false },
+  ...(hasMultipleMemories() ? [{ name: "inline checks", inline: true }] : []),
+];
+
+/** A violation as short as can be: where it is in its block, or its address. */
+function describeViolation({ kind, access, address, block }: Violation): string {
+  if (!block) return `${kind} ${access} at ${address}`;
+  const offset = address - block.address;
+  const place =
+    offset < 0
+      ? `${-offset} before`
+      : offset >= block.size
+        ? `${offset - block.size} past`
+        : `${offset} into`;
+  return `${kind} ${access} ${place} ${block.size}`;
+}
+
+/** Instruments a module with one memory, exported as `memory`, and instantiates it with a checker of its own. */
+export function checking(
+  bytes: Uint8Array,
+  {
+    allocator,
+    inline = hasMultipleMemories(),
+    redzone = 16,
+    quarantine = 1 << 20,
+    imports = {},
+  }: CheckingOptions = {},
+): Checking {
+  const recording = createRecording();
+  const instrumentation = instrument(bytes, {
+    ...(allocator && { allocator }),
+    check: { inline, redzone },
+  });
+  const { check } = instrumentation;
+  if (!check) throw new Error("nothing of the module can be checked");
+  const violations: Violation[] = [];
+  const pages = new WebAssembly.Module(bytes as BufferSource);
+  const plain = new WebAssembly.Instance(pages, imports).exports.memory as WebAssembly.Memory;
+  const initial = plain.buffer.byteLength / 65536;
+  let memory: WebAssembly.Memory | undefined;
+  const checker = createChecker(
+    {
+      found: (violation) => violations.push(violation),
+      pages: () => (memory ? memory.buffer.byteLength / 65536 : initial),
+    },
+    { quarantine, heapStart: check.heapStart, nullEnd: check.nullEnd, headers: true },
+  );
+  checker.setPages(initial);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(instrumentation.bytes as BufferSource), {
+    ...imports,
+    linmem: {
+      ...recording.imports,
+      ...checker.imports,
+      grown: (_memory: number, before: number, asked: number) =>
+        before < 0 ? undefined : checker.setPages(before + asked),
+      ...(check.inline && { memory: new WebAssembly.Memory({ initial }) }),
+    },
+  });
+  memory = instance.exports.memory as WebAssembly.Memory;
+  let told = 0;
+  return {
+    ...recording,
+    instance,
+    memory,
+    call: instance.exports as Checking["call"],
+    violations,
+    found() {
+      const fresh = violations.slice(told).map(describeViolation);
+      told = violations.length;
+      return fresh;
+    },
+  };
+}
