@@ -13,7 +13,8 @@ const layers = {
   "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
   "report/": ["errors.ts", "analyze/"],
   "attach/": ["errors.ts", "instrument/", "recorder/", "check/", "profile/"],
-  "testing/": ["errors.ts", "attach/", "analyze/", "report/", "profile/"],
+  "names/": ["attach/natives"],
+  "testing/": ["errors.ts", "attach/", "analyze/", "report/", "profile/", "names/"],
   "ui/": ["report/"],
   "cli/": [
     "errors.ts",
@@ -26,11 +27,12 @@ const layers = {
     "analyze/",
     "report/",
     "attach/",
+    "names/",
     "testing/",
   ],
   "index.ts": ["errors.ts", "memory/"],
   "index-node.ts": ["index.ts", "memory/"],
-  "report.ts": ["errors.ts", "profile/", "analyze/", "report/"],
+  "report.ts": ["errors.ts", "profile/", "analyze/", "report/", "names/"],
 };
 
 /** Layers that may use another one's types, but not its code. */
@@ -46,6 +48,7 @@ const runnerFiles = ["^src/testing/vitest\\.ts$", "^src/testing/jest\\.cts$"];
 const nodeCode = [
   "^src/cli/",
   "^src/attach/node",
+  "^src/names/",
   "^src/profile/file[^/]*\\.ts$",
   "^src/memory/node-",
   "^src/testing/outside\\.cts$",
@@ -86,7 +89,7 @@ export default {
       name: "no-node",
       severity: "error",
       comment:
-        "node: imports only in src/cli/, src/attach/node*, src/profile/file*.ts, src/memory/node-*.ts and src/testing/outside.cts",
+        "node: imports only in src/cli/, src/names/, src/attach/node*, src/profile/file*.ts, src/memory/node-*.ts and src/testing/outside.cts",
       from: { path: "^src/", pathNot: nodeCode },
       to: { dependencyTypes: ["core"] },
     },

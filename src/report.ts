@@ -6,6 +6,7 @@
 import { type AnalyzeOptions, analyze } from "./analyze/analyze.js";
 import { type Diff, diffReports } from "./analyze/diff.js";
 import type { Finding, Report } from "./analyze/report.js";
+import { demangle } from "./names/demangle.js";
 import { readProfileFile } from "./profile/file.js";
 import type { Profile } from "./profile/state.js";
 import { textReport } from "./report/text.js";
@@ -22,12 +23,12 @@ export function readProfile(path: string): Promise<Profile> {
 
 /** What is wrong with the memory of a recorded run, most serious first. */
 export function diagnose(profile: Profile, options?: AnalyzeOptions): Finding[] {
-  return analyze(profile, options).findings;
+  return report(profile, options).findings;
 }
 
 /** All that a profile says: what `linmem report --format json` prints. */
 export function report(profile: Profile, options?: AnalyzeOptions): Report {
-  return analyze(profile, options);
+  return analyze(profile, { demangle, ...options });
 }
 
 /** The report as text, without colours: what `linmem report` prints. */

@@ -110,7 +110,7 @@ export class StackReader {
   #name(name: string): string {
     let readable = this.#names.get(name);
     if (readable === undefined) {
-      readable = withoutHash(this.#demangle(name));
+      readable = readableName(name, this.#demangle);
       this.#names.set(name, readable);
     }
     return readable;
@@ -123,8 +123,9 @@ function known<K>(numbers: Map<K, number>, key: K, find: () => number): number {
   return number;
 }
 
-/** Without the hashes by which Rust keeps versions of a crate apart: `::h0123456789abcdef`, `core[0123abcd]`. */
-function withoutHash(name: string): string {
+/** Demangled, and without the hashes by which Rust keeps crates apart: `::h0123456789abcdef`, `core[0123abcd]`. */
+export function readableName(mangled: string, demangle: Demangle): string {
+  const name = demangle(mangled);
   return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::)/g, "");
 }
 

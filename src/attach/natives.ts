@@ -57,6 +57,11 @@ export function isSharedMemory(memory: WebAssembly.Memory): boolean {
   }
 }
 
+/** Compiles and instantiates a module of linmem's own: nothing that is put around these functions hears of it. */
+export function instantiateUnseen(bytes: BufferSource, imports: WebAssembly.Imports): WebAssembly.Exports {
+  return exportsOf(new Instance(new Module(bytes), imports));
+}
+
 export function exportsOf(instance: WebAssembly.Instance): WebAssembly.Exports {
   return apply(instanceExports, instance, []);
 }

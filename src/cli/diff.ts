@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import { type Diff, diffReports } from "../analyze/diff.js";
+import { demangle } from "../names/demangle.js";
 import { readProfileFile } from "../profile/file.js";
 import { markdownDiff, textDiff } from "../report/diff.js";
-import { demangle } from "./demangle.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, writeReport } from "./output-file.js";
 import { parseTop } from "./whole-number.js";

@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { analyzeInDetail } from "../analyze/details.js";
+import { demangle } from "../names/demangle.js";
 import { readProfileFile } from "../profile/file.js";
 import { htmlReport } from "../report/html/html.js";
 import type { HtmlProfile } from "../report/html/pack.js";
-import { demangle } from "./demangle.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
 
 /**

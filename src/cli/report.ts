@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import type { Report } from "../analyze/report.js";
 import { UsageError } from "../errors.js";
+import { demangle } from "../names/demangle.js";
 import { readProfileFile } from "../profile/file.js";
 import { collapsedExport } from "../report/exports/collapsed.js";
 import { csvExport } from "../report/exports/csv.js";
@@ -11,7 +12,6 @@ import { type ExportOptions, type Metric, metricNames } from "../report/exports/
 import { speedscopeExport } from "../report/exports/speedscope.js";
 import { jsonReport } from "../report/json.js";
 import { textReport } from "../report/text.js";
-import { demangle } from "./demangle.js";
 import { outputWidth, usesColor } from "./output.js";
 import { type OutputOptions, refuseTerminal, writeReport } from "./output-file.js";
 import { symbolsOption } from "./symbols-option.js";

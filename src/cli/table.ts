@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
+import { demangle } from "../names/demangle.js";
 import { readProfileFile } from "../profile/file.js";
 import { type SortKey, sortKeys, tableReport } from "../report/table.js";
-import { demangle } from "./demangle.js";
 import { outputWidth, usesColor, writeOutput } from "./output.js";
 import { symbolize } from "./symbolize.js";
 import { symbolsOption } from "./symbols-option.js";

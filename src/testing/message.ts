@@ -1,4 +1,6 @@
 /** What a failing test says. The test's own lines come first: they are what somebody has to change. */
+import { readableName } from "../analyze/frames.js";
+import { demangle } from "../names/demangle.js";
 import type { Frame } from "../profile/records.js";
 import { countOf, formatBytes } from "../report/format.js";
 import { functionName, isAllocatorFrame, location } from "../report/frames.js";
@@ -102,7 +104,11 @@ function firstOutside(frames: readonly Frame[], leak: Leak): number {
 }
 
 function frameLines(frames: readonly Frame[], directory: string): string[] {
-  const names = frames.map(functionName);
+  const names = frames.map((frame) =>
+    functionName(
+      frame.kind === "wasm" ? { ...frame, function: readableName(frame.function, demangle) } : frame,
+    ),
+  );
   const width = Math.min(40, Math.max(0, ...names.map((name) => name.length)));
   return frames.map((frame, i) => `    ${names[i]!.padEnd(width)}  ${location(frame, directory)}`);
 }

@@ -74,7 +74,7 @@ before(() => {
   mkdirSync(join(installed, "linmem"));
   cpSync(join(root, "dist"), join(installed, "linmem/dist"), { recursive: true });
   cpSync(join(root, "package.json"), join(installed, "linmem/package.json"));
-  for (const name of ["vitest", "jest"]) {
+  for (const name of ["vitest", "jest", "gecko-profiler-demangle"]) {
     symlinkSync(join(root, "node_modules", name), join(installed, name), "junction");
   }
   writeFileSync(join(installed, "points/package.json"), '{ "name": "points", "main": "points.js" }');

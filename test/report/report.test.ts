@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { analyze } from "../../src/analyze/analyze.js";
 import type { Report } from "../../src/analyze/report.js";
-import { demangle } from "../../src/cli/demangle.js";
+import { demangle } from "../../src/names/demangle.js";
 import { readProfile } from "../../src/profile/reader.js";
 import { jsonReport } from "../../src/report/json.js";
 import { summary } from "../../src/report/summary.js";

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { sharedSession } from "../../src/attach/node/shared-session.js";
 import { expectNoLeaks, LeakError, UsageError } from "../../src/testing/index.js";
 import { assemble } from "../memory/support/assemble.js";
 import { cHeap } from "./c-heap.js";
@@ -127,6 +128,18 @@ describe("expectNoLeaks fails, and names the line", () => {
       message,
       new RegExp(`^ +leak +test/testing/leaks\\.test\\.ts:${lineOf("// leaks")}:15$`, "m"),
     );
+  });
+
+  test("in C++, whose names it makes readable; the demangler's own memory is not among what is measured", async () => {
+    const bytes = readFileSync(new URL("../fixtures/symbols/cpp-4-O0.wasm", import.meta.url));
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
+    const total = exports.total as (shapes: number) => number;
+    const memories = () => [...sharedSession(globalThis)!.memories()].length;
+    const before = memories();
+    const message = await failure(() => total(3));
+    assert.match(message, /^ +geometry::Vector<geometry::Point>::grow\(unsigned long\) +cpp-4-O0\.wasm:0x/m);
+    assert.doesNotMatch(message, /_ZN/);
+    assert.equal(memories(), before);
   });
 
   test("the stack of the error begins with that line", async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { analyze } from "../../../src/analyze/analyze.js";
 import type { Report } from "../../../src/analyze/report.js";
-import { demangle } from "../../../src/cli/demangle.js";
+import { demangle } from "../../../src/names/demangle.js";
 import { readProfile } from "../../../src/profile/reader.js";
 import { type Frame, type ProfileRecord, profileVersion } from "../../../src/profile/records.js";
 import { StackTable, serializeRecord } from "../../../src/profile/writer.js";

@@ -1,17 +1,18 @@
 // Readable names for C++ (Itanium) and Rust (legacy and v0), by the demangler of the Firefox Profiler. Its own
-// entry point imports a .wasm file, which Node 20 can't do: so it is instantiated here, when first needed.
+// entry point imports a .wasm file, which Node 20 can't do: so it is instantiated here, when first needed, and so that
+// it appears in no profile of the program that runs here.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as glue from "gecko-profiler-demangle/index_bg.js";
+import { instantiateUnseen } from "../attach/natives.js";
 
 let ready = false;
 
 function load(): void {
   const path = createRequire(import.meta.url).resolve("gecko-profiler-demangle/index_bg.wasm");
-  const module = new WebAssembly.Module(readFileSync(path));
-  const instance = new WebAssembly.Instance(module, { "./index_bg.js": { ...glue } });
-  glue.__wbg_set_wasm(instance.exports);
-  (instance.exports.__wbindgen_start as () => void)();
+  const exports = instantiateUnseen(readFileSync(path), { "./index_bg.js": { ...glue } });
+  glue.__wbg_set_wasm(exports);
+  (exports.__wbindgen_start as () => void)();
   ready = true;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { demangle } from "../../src/cli/demangle.js";
+import { demangle } from "../../src/names/demangle.js";
 
 const names: [toolchain: string, mangled: string, readable: string][] = [
   ["C++", "_Znwm", "operator new(unsigned long)"],
