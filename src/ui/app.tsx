@@ -66,7 +66,9 @@ export function App({ session }: { session: Session }) {
         {profiles.length > 1 && choice.view !== "diff" && <ProfileChoice />}
         <ThemeButton />
       </header>
-      <Tabs names={names} />
+      <nav aria-label="Views">
+        <Tabs names={names} />
+      </nav>
       {view.filtered && <FilterBar />}
       <main>
         <div id="view" role="tabpanel" aria-labelledby={`tab-${choice.view}`}>

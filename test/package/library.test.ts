@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { noChromium, withPage } from "../support/chromium.js";
-import { noFirefox, resultOfPage } from "../support/firefox.js";
+import { noFirefox, withFirefoxPage } from "../support/firefox.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -57,33 +57,24 @@ test("linmem/report of the tarball reads, diagnoses and compares profiles", asyn
   assert.equal(error, "ERR_LINMEM_PROFILE cannot read nowhere.linmem: there is no such file");
 });
 
+/** Runs in the page: the checks of library/check.mjs on the library, as it is served. */
+async function checkInPage() {
+  const path = "/check.mjs";
+  const library = "/package/dist/index.js";
+  const { check } = await import(path);
+  return check(await import(library));
+}
+
 test("the library of the tarball works in Chromium, without a bundler", { skip: noChromium }, async () => {
   writeFileSync(join(folder, "page.html"), "<!doctype html><title>linmem</title>");
-  const found = await withPage(folder, "page.html", (page) =>
-    page.evaluate(async () => {
-      const path = "/check.mjs";
-      const library = "/package/dist/index.js";
-      const { check } = await import(path);
-      return check(await import(library));
-    }),
-  );
+  const found = await withPage(folder, "page.html", (page) => page.evaluate(checkInPage));
   assert.equal(found.resident, false);
   assert.equal(found.resizable, true);
   assert.equal(found.addresses64, true);
 });
 
 test("the library of the tarball works in Firefox", { skip: noFirefox }, async () => {
-  const page = `<!doctype html><title>linmem</title><script type="module">
-    const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });
-    try {
-      const { check } = await import("/check.mjs");
-      await send(await check(await import("/package/dist/index.js")));
-    } catch (error) {
-      await send({ error: String(error?.stack ?? error) + String(error) });
-    }
-  </script>`;
-  writeFileSync(join(folder, "firefox.html"), page);
-  const found = await resultOfPage(folder, "firefox.html");
-  assert.equal(found.error, undefined);
+  writeFileSync(join(folder, "page.html"), "<!doctype html><title>linmem</title>");
+  const found = await withFirefoxPage(folder, "page.html", (page) => page.evaluate(checkInPage));
   assert.equal(found.resident, false);
 });

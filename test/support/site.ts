@@ -17,22 +17,12 @@ export interface Site {
   close(): void;
 }
 
-/**
- * Serves `folder`. Its pages are isolated: shared memories work there. What a page sends by POST, to whatever path, goes
- * to `received`.
- */
-export async function serve(folder: string, received: (body: string) => void = () => {}): Promise<Site> {
+/** Serves `folder`. Its pages are isolated: shared memories work there. */
+export async function serve(folder: string): Promise<Site> {
   const server = createServer(async (request, response) => {
     const file = join(folder, normalize(new URL(request.url ?? "/", "http://localhost").pathname));
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
     response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-    if (request.method === "POST") {
-      let body = "";
-      for await (const part of request.setEncoding("utf8")) body += part;
-      response.end();
-      received(body);
-      return;
-    }
     try {
       response.setHeader("Content-Type", types[extname(file)] ?? "application/octet-stream");
       response.end(await readFile(file));

@@ -2,17 +2,20 @@
 // Firefox. It may load nothing, and nothing that a profile says may become markup or script.
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import type { AxeResults } from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser as FirefoxBrowser, Page as FirefoxPage } from "puppeteer-core";
 import { analyzeInDetail } from "../../src/analyze/details.js";
 import { readProfile } from "../../src/profile/reader.js";
 import { htmlReport } from "../../src/report/html/html.js";
 import { profileWith, wasmFrame } from "../report/exports/support.js";
 import { chromiumPath, noChromium } from "../support/chromium.js";
-import { noFirefox, resultOfPage } from "../support/firefox.js";
+import { launchFirefox, noFirefox } from "../support/firefox.js";
 import { syntheticProfile } from "../support/synthetic-profile.js";
 
 const folder = mkdtempSync(join(tmpdir(), "linmem-page-"));
@@ -361,60 +364,136 @@ describe("the page in Chromium", { skip: noChromium }, () => {
   });
 });
 
-describe("the page in Firefox", { skip: noFirefox }, () => {
-  test("opens, and shows every view", { timeout: 150_000 }, async () => {
-    await write("small.html", { title: "app.linmem", text: small() });
-    writeFileSync(
-      join(folder, "around.html"),
-      `<!doctype html><iframe src="small.html" width="1000" height="800"></iframe>
-<script type="module">
-const until = async (what) => {
-  for (let left = 400; left > 0; left--) {
-    const found = what();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+/** Rules of WCAG that a machine can check, on every view with all that opens opened. */
+describe("the page for screen readers", { skip: noChromium }, () => {
+  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(`has names, roles, headings and contrast, ${colorScheme}`, async () => {
+      const text = readFileSync(new URL("../fixtures/profiles/photon.linmem", import.meta.url), "utf8");
+      await write("readers.html", { title: "before", text: smaller() }, { title: "after", text });
+      await open("readers.html", "summary", async (page) => {
+        await page.emulateMedia({ colorScheme });
+        await page.evaluate(axe);
+        let checked = 0;
+        for (const tab of await page.getByRole("tab").all()) {
+          await tab.click();
+          for (const closed of await page.locator("details:not([open]) > summary").all()) {
+            if (await closed.isVisible()) await closed.click();
+          }
+          const { violations, passes } = await page.evaluate(async () => {
+            const { axe } = window as unknown as { axe: { run(): Promise<AxeResults> } };
+            return axe.run();
+          });
+          const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
+          assert.deepEqual(found, [], (await tab.textContent())!);
+          checked += passes.length;
+        }
+        assert.ok(checked > 150, `${checked} rules had something to check`);
+      });
+    });
   }
-  throw new Error("waited in vain for " + what);
-};
-const result = {};
-try {
-  const frame = document.querySelector("iframe");
-  const page = () => frame.contentDocument;
-  await until(() => page()?.documentElement?.dataset.ready);
-  for (const tab of [...page().querySelectorAll("[role=tab]")]) {
-    tab.click();
-    await until(() => page().querySelector("[role=tabpanel]").getAttribute("aria-labelledby") === tab.id);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const canvases = [...page().querySelectorAll("canvas")];
-    result[tab.textContent] = {
-      text: page().querySelector("main").textContent.slice(0, 200),
-      drawn: canvases.map((canvas) => {
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+});
+
+describe("the page in Firefox", { skip: noFirefox }, () => {
+  let firefox: FirefoxBrowser;
+  let page: FirefoxPage;
+  before(async () => {
+    await write("firefox.html", { title: "app.linmem", text: small() });
+    firefox = await launchFirefox();
+    page = await firefox.newPage();
+    await page.setViewport({ width: 1200, height: 900 });
+    await page.goto(pathToFileURL(join(folder, "firefox.html")).href);
+    await page.waitForSelector("html[data-ready]");
+  });
+  after(() => firefox?.close());
+
+  const text = (selector: string) => page.$eval(selector, (element) => element.textContent ?? "");
+  const show = async (view: string) => {
+    await page.click(`#tab-${view}`);
+    await page.waitForSelector(`[role=tabpanel][aria-labelledby=tab-${view}]`);
+  };
+  /** Colours in each picture of the view: one that nothing was drawn on has a single one. */
+  const drawn = async () => {
+    await page.evaluate(
+      () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100))),
+    );
+    return page.$$eval("main canvas", (canvases) =>
+      canvases.map((canvas) => {
+        const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
         return new Set(new Uint32Array(data.buffer)).size;
       }),
-    };
-  }
-} catch (error) {
-  result.error = String(error);
-}
-await fetch("/", { method: "POST", body: JSON.stringify(result) });
-</script>`,
     );
-    const result = (await resultOfPage(folder, "around.html")) as Record<
-      string,
-      { text: string; drawn: number[] }
-    >;
-    assert.equal(result.error, undefined);
-    assert.deepEqual(Object.keys(result), ["Summary", "Flame graph", "Timeline", "Heap map", "Memories"]);
-    assert.match(result.Summary!.text, /node app\.mjs/);
-    for (const [view, pictures] of [
-      ["Flame graph", 1],
-      ["Timeline", 1],
-      ["Heap map", 2],
-    ] as const) {
-      const { drawn } = result[view]!;
-      assert.equal(drawn.length, pictures, view);
-      for (const colors of drawn) assert.ok(colors > 3, `${view} has ${colors} colours`);
+  };
+
+  test("draws every view", async () => {
+    for (const [view, pictures] of Object.entries({
+      summary: 0,
+      flame: 1,
+      timeline: 1,
+      map: 2,
+      memories: 0,
+    })) {
+      await show(view);
+      const colors = await drawn();
+      assert.equal(colors.length, pictures, view);
+      for (const count of colors) assert.ok(count > 3, `${view} has ${count} colours`);
     }
+    assert.match(await text("main"), /17 pages|at first/);
+  });
+
+  test("flame graph: keys walk and zoom, a click does the same, the search finds", async () => {
+    await show("flame");
+    const about = () => text(".about [role=status]");
+    const all = await about();
+    assert.match(all, /^All: .*100 % of/);
+    await page.focus(".scroller");
+    await page.keyboard.press("ArrowDown");
+    const first = await about();
+    assert.match(first, /^handle\d+, /);
+    await page.keyboard.press("Escape");
+    assert.equal(await about(), all);
+    await page.click(".scroller canvas", { offset: { x: 60, y: 30 } });
+    assert.equal(await about(), first);
+    await page.focus("body");
+    await page.keyboard.press("/");
+    await page.keyboard.type("no such function");
+    assert.match(await text("output"), /^Found in 0 B, 0 %/);
+  });
+
+  test("timeline: a brush restricts the other views", async () => {
+    await show("timeline");
+    const over = (await (await page.$(".u-over"))!.boundingBox())!;
+    await page.mouse.move(over.x + over.width * 0.6, over.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(over.x + over.width * 0.9, over.y + 60, { steps: 4 });
+    await page.mouse.up();
+    assert.match(await text("h3"), /from \d.* to \d/);
+    await show("flame");
+    assert.match(await text(".filters"), /show the whole run/);
+    await page.locator("::-p-text(show the whole run)").click();
+    assert.doesNotMatch(await text(".filters"), /show the whole run/);
+  });
+
+  test("heap map: hover names a block, keys go to its stack", async () => {
+    await show("map");
+    const [, map] = await page.$$(".map canvas");
+    const box = (await map!.boundingBox())!;
+    const said: string[] = [];
+    for (let part = 1; part < 10; part++) {
+      await page.mouse.move(box.x + (box.width * part) / 10, box.y + box.height / 2);
+      said.push(await text(".tooltip"));
+    }
+    assert.ok(
+      said.every((one) => /^0x[0-9a-f]+: (block of|heap, no live block)/.test(one)),
+      said.join(),
+    );
+    assert.ok(
+      said.some((one) => one.includes("block of")),
+      said.join(),
+    );
+    await page.focus(".map");
+    await page.keyboard.press("ArrowRight");
+    assert.match(await text("h3"), /^Block at 0x[0-9a-f]+, /);
+    assert.match(await text(".stack li"), /malloc/);
   });
 });

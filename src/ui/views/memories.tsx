@@ -54,7 +54,7 @@ export function MemoriesView() {
                     Heap map
                   </button>
                 </p>
-                <h4>Created at</h4>
+                <h3>Created at</h3>
                 <Stack frames={session.stack(memory.node)} />
               </details>
             </li>

@@ -1,5 +1,6 @@
 import { countOf, formatBytes, formatCount, formatDuration } from "../../report/format.js";
 import { OwnerTable } from "../parts/owner-table.js";
+import { Prose } from "../parts/prose.js";
 import type { Metric } from "../selection.js";
 import { useShared } from "../state.js";
 
@@ -68,11 +69,17 @@ export function SummaryView() {
                 {finding.evidence.length > 0 && (
                   <ul>
                     {finding.evidence.map((one) => (
-                      <li key={one}>{one}</li>
+                      <li key={one}>
+                        <Prose text={one} />
+                      </li>
                     ))}
                   </ul>
                 )}
-                {finding.advice !== "" && <p class="advice">{finding.advice}</p>}
+                {finding.advice !== "" && (
+                  <p class="advice">
+                    <Prose text={finding.advice} />
+                  </p>
+                )}
                 {finding.show && (
                   <p>
                     <button type="button" onClick={() => show(finding.show!)}>
@@ -97,7 +104,9 @@ export function SummaryView() {
           <h3>Warnings</h3>
           <ul>
             {warnings.map((warning) => (
-              <li key={warning}>{warning}</li>
+              <li key={warning}>
+                <Prose text={warning} />
+              </li>
             ))}
           </ul>
         </section>
