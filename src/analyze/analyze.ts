@@ -1,8 +1,10 @@
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { ContextState, MemoryState, Profile } from "../profile/state.js";
 import { moduleContexts } from "./contexts.js";
+import { isCollected } from "./diagnosis/finding.js";
 import { findAll } from "./diagnosis/index.js";
 import { type Demangle, StackReader } from "./frames.js";
+import { memoryErrors } from "./memory-errors.js";
 import { moduleObjects } from "./objects.js";
 import type {
   GrowReport,
@@ -63,6 +65,10 @@ export function analyzeContexts(
     const ids = memoriesOf.get(group) ?? [];
     memoriesOf.set(group, ids);
     ids.push(id);
+  }
+  if (profile.header.checked) {
+    const collected = new Set(report.modules.filter(isCollected).map(({ id }) => id));
+    report.memoryErrors = memoryErrors(profile, stacks, moduleOf, (module) => collected.has(module));
   }
   report.findings = findAll(profile, report, stacks, memoriesOf, contextIds);
   return report;

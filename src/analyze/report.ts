@@ -1,4 +1,4 @@
-import type { FrameKind, HeapTotals } from "../profile/records.js";
+import type { FrameKind, HeapTotals, MemoryErrorKind } from "../profile/records.js";
 
 /**
  * What a profile says, as `linmem report --format json` prints it; schema/report.schema.json describes it for
@@ -16,6 +16,32 @@ export interface Report {
   /** Every linear memory of the run, in the order in which they came to life. */
   memories: MemoryReport[];
   warnings: WarningReport[];
+  /** What `linmem check` found; absent for a run that was not checked. */
+  memoryErrors?: MemoryErrorReport[];
+}
+
+/** Something that a program should not have done to its memory; or blocks that it lost. */
+export interface MemoryErrorReport {
+  kind: MemoryErrorKind | "leak";
+  /** What was done; null for a leak. */
+  access: "read" | "write" | "free" | "realloc" | null;
+  /** The first byte that should have been left alone; what was to be released; where the first lost block is. */
+  address: number;
+  /** Bytes of the access; of a `mismatched-free` the size that was named; of a leak the bytes that were lost. */
+  size: number;
+  /** The block that it belongs to, as the program asked for it; absent where there is none. */
+  block?: { address: number; size: number };
+  memory: number;
+  /** Absent while no module is known that uses the memory. */
+  module?: number;
+  /** Who did it; empty for a leak. */
+  stack: FrameReport[];
+  /** Who allocated the block. */
+  allocatedAt?: FrameReport[];
+  /** Who freed it. */
+  freedAt?: FrameReport[];
+  /** How often it happened; blocks of a leak. */
+  count: number;
 }
 
 export type FindingKind =

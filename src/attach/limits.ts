@@ -36,6 +36,9 @@ export const maximumCallers = 0xff_fffe;
 /** Live blocks of one memory that are written at the end; of more none are. */
 export const maximumBlocks = 1 << 22;
 
+/** Memory errors of one memory that are told apart; of further ones nothing is said. */
+export const maximumMemoryErrors = 1000;
+
 /** How long a thread looks for what leads to its live blocks, at its end. */
 export const reachabilityTime = 500;
 

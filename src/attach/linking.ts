@@ -6,7 +6,7 @@
  */
 import { recorderModuleName } from "../recorder/index.js";
 import type { KnownModule } from "./module-registry.js";
-import { exportDescriptorsOf, exportsOf, isObject, memoryPages } from "./natives.js";
+import { exportDescriptorsOf, exportsOf, isObject, makeMemory, memoryPages } from "./natives.js";
 import type { Session } from "./session.js";
 import type { Site } from "./stacks.js";
 import type { TrackedMemory } from "./tracked-memory.js";
@@ -83,10 +83,22 @@ export class Linking {
     };
     this.#token = grown;
     const first = (memories[0] ??= session.newMemory(this.#module.facts.memories[0], this.#stack));
-    const records = this.#module.facts.recorderImports.some((name) => name !== "grown");
+    const records = this.#module.facts.recorderImports.includes("leave");
     const recorder = records ? session.recorderOf(first, this.#module).imports : {};
-    this.#recorderImports = { ...recorder, grown };
+    this.#recorderImports = { ...recorder, ...this.#checkerImports(first), grown };
     return this.#recorderImports;
+  }
+
+  /** The checker's functions; and where checks are inline the shadow memory, and in place of its own another one. */
+  #checkerImports(first: TrackedMemory): object {
+    const { check, facts } = this.#module;
+    if (!check) return {};
+    const { imports } = this.#session.checkerOf(first, this.#module);
+    const [own] = facts.memories;
+    if (!check.inline || !own || own.import) return imports;
+    const memory = makeMemory(own.initialPages, own.maximumPages);
+    first.attach(memory);
+    return { ...imports, memory };
   }
 
   /** The engine made the instance. */

@@ -114,8 +114,8 @@ function readImports(section: Cursor, facts: ModuleFacts, recorderModule: string
   for (let n = facts.imports; n > 0; n--) {
     const module = section.text();
     const name = section.text();
-    if (module === recorderModule) facts.recorderImports.push(name);
     const kind = section.byte();
+    if (module === recorderModule && kind === 0) facts.recorderImports.push(name);
     if (kind === 0) {
       section.number();
       facts.importedFunctions++;

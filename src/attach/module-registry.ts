@@ -3,7 +3,13 @@
  * also those that another thread compiled and sent here. An instrumented module carries two custom sections
  * for that: `linmem` says what it is, `linmem.name` keeps the name section that the program had.
  */
-import type { InitialData, Instrumentation, MemoryLayout, OriginalPosition } from "../instrument/index.js";
+import type {
+  CheckedModule,
+  InitialData,
+  Instrumentation,
+  MemoryLayout,
+  OriginalPosition,
+} from "../instrument/index.js";
 import type { ModuleRecord } from "../profile/records.js";
 import { recorderModuleName } from "../recorder/index.js";
 import { maximumCachedBytes, maximumCachedModules, maximumInitialData } from "./limits.js";
@@ -33,10 +39,14 @@ export interface KnownModule {
   code?: ModuleRecord["code"];
   /** What whoever reads the profile should know. */
   warnings: string[];
+  /** What of it is not checked, and why. */
+  unchecked?: readonly string[];
   /** What it says about the addresses of its first memory; undefined when its bytes were not looked into. */
   layout?: MemoryLayout;
   /** Data that it comes with; undefined when that is much, or not known. */
   data?: readonly InitialData[];
+  /** How it is checked; absent when it isn't. */
+  check?: CheckedModule;
   /** Facts of what the engine runs. */
   facts: ModuleFacts;
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
@@ -57,6 +67,8 @@ export interface RegistryOptions {
   instrument(bytes: Uint8Array): Instrumentation;
   /** Identifies contents; equal means equal. */
   hash(bytes: Uint8Array): string;
+  /** Whether modules are to be checked. */
+  checks?: boolean;
   /** Takes note of a module with debug information, while its bytes are at hand. */
   keepSymbols?(code: string, bytes: Uint8Array): void;
 }
@@ -71,6 +83,7 @@ interface Marker {
   memories: ModuleFacts["memories"];
   code?: ModuleRecord["code"];
   layout?: MemoryLayout;
+  check?: CheckedModule;
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
@@ -89,6 +102,7 @@ function readMarker(section: ArrayBuffer | Uint8Array | undefined): Marker | und
 }
 
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
+const noPlainMemory = "its memory has addresses of 64 bits or pages of another size";
 const noAllocator = "no allocator was found";
 const unhooked = (name: string, reason: string) => `${name || "a module"} runs as it is: ${reason}`;
 const identity = (functionIndex: number, offset: number) => ({ functionIndex, offset });
@@ -158,7 +172,8 @@ export class ModuleRegistry {
     if (facts.debug) this.#options.keepSymbols?.(code.hash, bytes);
     const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0, code };
     if (facts.memories.some((memory) => memory.shared)) {
-      return { module: this.#add({ ...base, facts, reason: "its memory is shared between threads" }) };
+      const reason = "its memory is shared between threads";
+      return { module: this.#add({ ...base, facts, reason, ...this.#unchecked(reason) }) };
     }
     // added functions and globals could give a wrong index a meaning: what the engine refuses stays as it is
     if (!isValidModule(bytes))
@@ -169,7 +184,8 @@ export class ModuleRegistry {
     } catch (error) {
       // Malformed bytes too: if the engine accepts them, the program runs as it is.
       const reason = (error as Error).message;
-      return { module: this.#add({ ...base, facts, reason, warnings: [unhooked(base.name, reason)] }) };
+      const warnings = [unhooked(base.name, reason)];
+      return { module: this.#add({ ...base, facts, reason, warnings, ...this.#unchecked(reason) }) };
     }
     if (instrumentation.bytes === bytes) {
       return {
@@ -178,18 +194,20 @@ export class ModuleRegistry {
           facts,
           layout: instrumentation.layout,
           reason: instrumentation.notes.join("; ") || noAllocator,
+          ...this.#unchecked(noPlainMemory),
         }),
       };
     }
     const after = moduleFacts(instrumentation.bytes, recorderModuleName);
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
-    const { toolchain, allocator } = instrumentation;
+    const { toolchain, allocator, check } = instrumentation;
     const marker: Marker = {
       ...base,
       toolchain,
       allocator: allocator.map(({ role, name, index, evidence }) => ({ role, name, index, evidence })),
       memories: facts.memories,
       layout: instrumentation.layout,
+      ...(check && { check }),
       functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
       importedFunctions: after.importedFunctions,
       recorderImports: after.recorderImports,
@@ -206,13 +224,20 @@ export class ModuleRegistry {
         toolchain,
         allocator: marker.allocator,
         ...(allocator.length === 0 ? { reason: instrumentation.notes.join("; ") || noAllocator } : {}),
-        facts: after,
+        // to be checked it may have got another memory in place of its own: that is linmem's affair
+        facts: { ...after, memories: facts.memories },
         layout: instrumentation.layout,
+        ...(check ? { check, unchecked: check.notes } : this.#unchecked(noPlainMemory)),
         data: copyOf(instrumentation.data),
         instrumented: true,
         toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
       }),
     };
+  }
+
+  /** That nothing of a module is checked is said only where that was wanted. */
+  #unchecked(reason: string): Pick<KnownModule, "unchecked"> {
+    return this.#options.checks ? { unchecked: [`nothing of it is checked: ${reason}`] } : {};
   }
 
   #add(
@@ -244,6 +269,8 @@ export class ModuleRegistry {
     prepared.bytes = undefined;
     prepared.module.instrumented = false;
     prepared.module.allocator = [];
+    prepared.module.check = undefined;
+    Object.assign(prepared.module, this.#unchecked(reason));
     prepared.module.reason = reason;
     prepared.module.warnings.push(unhooked(prepared.module.name, reason));
     prepared.module.toOriginal = identity;

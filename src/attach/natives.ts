@@ -28,6 +28,14 @@ export function memoryPages(value: unknown): number | undefined {
   }
 }
 
+/**
+ * A memory of so many pages.
+ * @throws RangeError when the engine has no room for it
+ */
+export function makeMemory(initial: number, maximum: number | null): WebAssembly.Memory {
+  return new Memory(maximum === null ? { initial } : { initial, maximum });
+}
+
 /** The buffer of a memory, which stays attached as long as the memory does not grow. */
 export function memoryBuffer(memory: WebAssembly.Memory): ArrayBuffer {
   return apply(bufferOfMemory, memory, []);

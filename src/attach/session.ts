@@ -2,6 +2,8 @@
  * What one thread records: its modules, instances and memories, and from time to time what changed in them.
  * Everything is held by WeakRef, or by being reachable from the instance itself.
  */
+
+import type { Checker } from "../check/index.js";
 import type { MemoryLayout } from "../instrument/index.js";
 import type { Frame, GrowRecord, ModuleRecord, ProfileRecord } from "../profile/records.js";
 import { threadId } from "../profile/thread-ids.js";
@@ -20,6 +22,7 @@ import {
   snapshotGrowth,
   snapshotPause,
 } from "./limits.js";
+import { type CheckSettings, MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
 import { isSharedMemory, memoryPages } from "./natives.js";
@@ -46,6 +49,8 @@ export interface SessionOptions {
   open(): RecordSink | undefined;
   /** Whether a thread of this process has opened it. */
   begun(): boolean;
+  /** How modules that are to be checked are. */
+  check?: CheckSettings;
   /** Adds milliseconds to those that all threads of this process took for captures, and returns the sum. */
   addCaptureTime?(milliseconds: number): number;
 }
@@ -184,6 +189,9 @@ export class Session {
       ...(code === undefined ? {} : { code }),
     };
     this.write(record);
+    for (const message of module.unchecked ?? []) {
+      this.write({ type: "warning", code: "not-checked", message, module: record.id });
+    }
     for (const message of module.warnings) {
       this.write({ type: "warning", code: "not-instrumented", message, module: record.id });
     }
@@ -315,11 +323,44 @@ export class Session {
     return recorder;
   }
 
+  /**
+   * The checker of a memory, made for the first module that is checked.
+   * @throws RangeError when the engine has no room for a shadow memory
+   */
+  checkerOf(tracked: TrackedMemory, module: KnownModule): Checker {
+    tracked.modules.add(module.id);
+    tracked.errors ??= new MemoryErrors(
+      {
+        memory: tracked.id,
+        now: this.#options.now,
+        pages: () => tracked.currentPages(),
+        write: (record) => {
+          this.#activate();
+          if (!tracked.written) this.register(tracked);
+          this.write(record);
+        },
+        sites: (callSites) => this.sites.ofRecorderCall(callSites),
+        stackId: (sites) => this.stackId(sites),
+        contextStackId: (sites) => this.#stacks.of(splitStack(sites, tracked.modules).context),
+        contextStacks: module.contextStacks,
+        callerOf: (address) => tracked.callers[tracked.recorder?.callerOf(address) ?? 0] ?? 0,
+      },
+      module.check!,
+      this.#options.check!,
+    );
+    const { checker } = tracked.errors;
+    checker.setPages(tracked.pages);
+    return checker;
+  }
+
   /** A memory was asked to grow; `from` is undefined when the engine refused. */
   grew(tracked: TrackedMemory, from: number | undefined, deltaPages: number, asked: AnyFunction): void {
     const fromPages = from ?? tracked.pages;
     const granted = from !== undefined;
-    if (granted) tracked.pages = fromPages + deltaPages;
+    if (granted) {
+      tracked.pages = fromPages + deltaPages;
+      tracked.errors?.checker.setPages(tracked.pages);
+    }
     // Asking for nothing detaches views but moves no boundary.
     if (deltaPages === 0 || ++tracked.growStacks > maximumGrowStacks) return;
     const record: GrowRecord = {
@@ -409,6 +450,7 @@ export class Session {
   end(exit: number | string): void {
     this.#lastLook = Number.NEGATIVE_INFINITY;
     this.snapshot();
+    for (const { errors } of this.#memories.values()) errors?.end();
     this.#writeBlocks();
     const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
     if (this.#options.thread !== 0) return;

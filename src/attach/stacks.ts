@@ -50,7 +50,8 @@ export class Sites {
   readonly #files = new Map<string, Map<number, Site>>();
   #count = 0;
   #next = 1;
-  #recorder = "";
+  /** How the engine names linmem's own wasm modules. */
+  readonly #ownModules = new Set<string>();
 
   constructor(registry: ModuleRegistry, options: SitesOptions) {
     this.#registry = registry;
@@ -62,9 +63,10 @@ export class Sites {
     return callSites.map((site) => this.#site(site));
   }
 
-  /** The sites of a stack on which the recorder called, which shows how the engine names the recorder. */
+  /** The sites of a stack on which the recorder or the checker called, which shows how the engine names it. */
   ofRecorderCall(callSites: readonly CallSite[]): Site[] {
-    this.#recorder ||= callSites.map(fileOf).find((file) => file.startsWith(wasmScheme)) ?? "";
+    const own = callSites.map(fileOf).find((file) => file.startsWith(wasmScheme));
+    if (own !== undefined) this.#ownModules.add(own);
     return this.of(callSites);
   }
 
@@ -111,7 +113,7 @@ export class Sites {
 
   #wasmSite(callSite: CallSite, url: string, offset: number): Site {
     const functionIndex = wasmFunctionIndex(callSite);
-    if (url === this.#recorder) return { number: this.#next++, frame: noFrame, module: 0, hidden: true };
+    if (this.#ownModules.has(url)) return { number: this.#next++, frame: noFrame, module: 0, hidden: true };
     const module = this.#moduleOf(functionIndex, offset);
     const original = module?.toOriginal(functionIndex, offset) ?? { functionIndex, offset };
     const frame: Frame = {

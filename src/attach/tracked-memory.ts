@@ -1,6 +1,7 @@
 import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
 import type { Recorder } from "../recorder/index.js";
+import type { MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule } from "./module-registry.js";
 import { isSharedMemory, memoryBuffer, memoryPages } from "./natives.js";
@@ -13,6 +14,8 @@ export class TrackedMemory {
   pages: number;
   shared: boolean;
   recorder?: Recorder;
+  /** What checked modules do wrong to it. */
+  errors?: MemoryErrors;
   /** Ids of the modules that use it. */
   readonly modules = new Set<number>();
   /** Stack ids by the recorder's number of a context, and of a caller. */

@@ -52,6 +52,8 @@ export interface Violation {
 export interface CheckerHost {
   /** Called as long as a place is new; later ever more seldom. */
   found(violation: Violation): void;
+  /** A block is freed in this context: called at least when that is so for the first time. */
+  freedIn(context: bigint): void;
   /** Pages of the program's memory. */
   pages(): number;
 }
@@ -63,8 +65,8 @@ export interface CheckerOptions {
   heapStart: number;
   /** No object lies below; 0 when unknown. */
   nullEnd: number;
-  /** Whether what lies before a block is the allocator's. */
-  headers: boolean;
+  /** Whose accesses to the bytes before a block are errors. */
+  headers: "any" | "writes";
 }
 
 export interface Checker {
@@ -81,7 +83,7 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
   setPages(count: number): void;
   setNullPage(until: number): void;
   setHeap(start: number): void;
-  watchHeaders(value: number): void;
+  checkHeaderReads(value: number): void;
   setQuarantine(most: number): void;
 }
 
@@ -137,11 +139,17 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
       ...(block !== 0 && { block: blockAt(new DataView(wasm.memory.buffer), block >>> 0) }),
     });
   };
-  const instance = new Instance(compiled, { host: { found, pages: () => host.pages() } });
+  const instance = new Instance(compiled, {
+    host: {
+      found,
+      freedIn: (context: bigint) => host.freedIn(BigInt.asUintN(64, context)),
+      pages: () => host.pages(),
+    },
+  });
   const wasm = instance.exports as unknown as CheckerExports;
   wasm.setQuarantine(options.quarantine);
   wasm.setHeap(options.heapStart);
-  wasm.watchHeaders(options.headers ? 1 : 0);
+  wasm.checkHeaderReads(options.headers === "any" ? 1 : 0);
   const imports: Record<string, WebAssembly.ExportValue> = { shadow: wasm.memory };
   for (const [name, own] of Object.entries(checkFunctions)) imports[name] = wasm[own];
 

@@ -29,6 +29,7 @@ const program = new Command("linmem")
 /** In the order of the help. Only the one that is asked for is loaded: all of them take twice as long to start. */
 const commands: Record<string, () => Promise<Command>> = {
   run: async () => (await import("./run.js")).runCommand(),
+  check: async () => (await import("./check.js")).checkCommand(),
   report: async () => (await import("./report.js")).reportCommand(),
   table: async () => (await import("./table.js")).tableCommand(),
   diff: async () => (await import("./diff.js")).diffCommand(),

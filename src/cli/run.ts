@@ -1,5 +1,5 @@
-import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, rmSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { accessSync, closeSync, constants, openSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import { defaultSnapshotInterval } from "../attach/limits.js";
@@ -13,6 +13,7 @@ import { summary } from "../report/summary.js";
 import { allocatorOption } from "./allocator-option.js";
 import { ProgramEnded } from "./outcome.js";
 import { cannotWrite, outputWidth, ownCommand, usesColor } from "./output.js";
+import { programOf } from "./program.js";
 import { SymbolFiles, symbolizeFile } from "./symbolize.js";
 import { symbolsOption } from "./symbols-option.js";
 
@@ -46,89 +47,26 @@ export function runCommand(): Command {
     .passThroughOptions()
     .allowUnknownOption()
     .action(async (program: string[], options: RunCommandOptions, command: Command) => {
-      const [name, ...args] = program;
-      if (name === undefined) throw new UsageError("nothing to run: name a script, or -- and a command");
-      const isCommand = followsTerminator(command, program);
-      const script = isCommand ? undefined : findScript(program);
-      if (script !== undefined) checkScript(script);
+      const { start, script } = programOf(command, program);
       new SymbolFiles(options.symbols).close(); // says now what is wrong with them
       const out = checkOutput(options);
       let outcome: Launched["outcome"];
       try {
         outcome = await launch(
           {
-            command: isCommand ? name : process.execPath,
-            args: isCommand ? args : program,
+            ...start,
             out,
             folder: process.cwd(),
             interval: options.interval,
             allocator: options.allocator,
-            script: !isCommand,
           },
           (launched) => conclude(launched, options, script),
         );
       } catch (error) {
-        throw new UsageError(`cannot run ${name}: ${systemReason(error)}`, { cause: error });
+        throw new UsageError(`cannot run ${program[0]}: ${systemReason(error)}`, { cause: error });
       }
       throw new ProgramEnded(outcome);
     });
-}
-
-/** Whether `--` stood before the program; commander takes it out of the arguments. */
-function followsTerminator(command: Command, program: readonly string[]): boolean {
-  let root = command;
-  while (root.parent) root = root.parent;
-  const { rawArgs } = root as unknown as { rawArgs: string[] };
-  return rawArgs[rawArgs.length - program.length - 1] === "--";
-}
-
-/** Options of node whose value is the next argument. Others have theirs behind `=`. */
-const optionsWithValue = new Set(
-  `-r --require --import --loader --experimental-loader -C --conditions --env-file --env-file-if-exists --title
-  --input-type --inspect-port --icu-data-dir --openssl-config --redirect-warnings --trace-event-categories
-  --trace-event-file-pattern --report-directory --report-dir --report-filename --diagnostic-dir --watch-path
-  --dns-result-order --unhandled-rejections --disable-warning --experimental-default-type --cpu-prof-dir
-  --cpu-prof-name --cpu-prof-interval --heap-prof-dir --heap-prof-name --heap-prof-interval --test-name-pattern --test-reporter --test-reporter-destination --test-concurrency
-  --localstorage-file --experimental-sea-config --build-sea --stack-trace-limit --max-http-header-size
-  --secure-heap --secure-heap-min --tls-cipher-list --tls-keylog --allow-fs-read --allow-fs-write`.split(
-    /\s+/,
-  ),
-);
-/** Options after which there need not be a script. */
-const optionsWithoutScript =
-  /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--test|--run|-v|--version|-h|--help|-s)(=|$)/;
-
-/** The script among the arguments for node; undefined when node is asked for something else. */
-function findScript(program: readonly string[]): string | undefined {
-  for (let i = 0; i < program.length; i++) {
-    const argument = program[i];
-    if (argument === "--") return program[i + 1];
-    if (argument === "-" || optionsWithoutScript.test(argument)) return undefined;
-    if (!argument.startsWith("-")) {
-      if (i === 0 || existsSync(argument) || program[i - 1].includes("=")) return argument;
-      // Maybe the value of an option that isn't known here: then a script that exists comes next.
-      const next = program[i + 1];
-      return next !== undefined && existsSync(next) ? next : argument;
-    }
-    if (optionsWithValue.has(argument)) i++;
-  }
-  return undefined;
-}
-
-/** Loaders may resolve what node itself does not: only what has no file of any extension is missing. */
-function checkScript(script: string): void {
-  if (/^[a-z]{2,}:/i.test(script)) return;
-  const path = resolve(script);
-  if (existsSync(path)) return;
-  let siblings: string[] = [];
-  try {
-    siblings = readdirSync(dirname(path));
-  } catch {
-    // The folder is missing too.
-  }
-  if (!siblings.some((name) => name.startsWith(`${basename(path)}.`))) {
-    throw new UsageError(`cannot run ${script}: there is no such file`);
-  }
 }
 
 /** Makes sure that the profile can be written before the program starts. */

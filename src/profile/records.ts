@@ -47,6 +47,8 @@ export interface HeaderRecord {
   engine: { name: string; version: string };
   platform: string;
   argv: string[];
+  /** Accesses to memory were checked. */
+  checked?: boolean;
 }
 
 export interface ModuleRecord {
@@ -242,6 +244,46 @@ export interface BlocksRecord {
   data: string;
 }
 
+/** Kinds of memory errors. */
+export type MemoryErrorKind =
+  | "heap-overflow"
+  | "heap-underflow"
+  | "use-after-free"
+  | "double-free"
+  | "invalid-free"
+  | "mismatched-free"
+  | "host-write-after-free"
+  | "null-access"
+  | "stack-overflow"
+  | "out-of-bounds";
+
+/**
+ * Something that a checked program should not have done to a memory. Written when it first happens, and once more at the
+ * end if it happened again: then with the same `id`, which is unique within the memory, and its final `count`.
+ */
+export interface MemoryErrorRecord {
+  type: "memory-error";
+  id: number;
+  memory: number;
+  time: number;
+  kind: MemoryErrorKind;
+  access: "read" | "write" | "free" | "realloc";
+  /** First byte that the program should have left alone, or what it wanted to release. */
+  address: number;
+  /** Bytes of the access; of a `mismatched-free` the size that the program named. */
+  size: number;
+  /** The block that it belongs to, as the program asked for it; absent when there is none. */
+  block?: { address: number; size: number };
+  /** Who did it (stack id). */
+  stack: number;
+  /** Where the block was allocated: the wasm part of the stack, and the JavaScript that called it; 0 when not known. */
+  allocatedAt?: number;
+  allocatedBy?: number;
+  /** Where it was freed: the wasm part of the stack. */
+  freedAt?: number;
+  count: number;
+}
+
 export interface WarningRecord {
   type: "warning";
   code: string;
@@ -285,6 +327,7 @@ export type ProfileRecord =
   | SnapshotRecord
   | LayoutRecord
   | BlocksRecord
+  | MemoryErrorRecord
   | WarningRecord
   | SourceRecord
   | EndRecord;

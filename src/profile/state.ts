@@ -9,6 +9,7 @@ import type {
   HeapTotals,
   InstanceRecord,
   LayoutRecord,
+  MemoryErrorRecord,
   MemoryRecord,
   ModuleRecord,
   ProfileRecord,
@@ -49,6 +50,8 @@ export interface MemoryState extends Omit<MemoryRecord, "type"> {
   layouts: LayoutRecord[];
   /** Live blocks when they were last written, for `decodeBlocks`. */
   blocks: BlocksRecord[];
+  /** What was done wrong to it, by id. */
+  errors: Map<number, MemoryErrorRecord>;
   /** Totals of the last snapshot; absent when blocks of this memory are not recorded. */
   heap?: HeapTotals;
   /** By the id of the context, which is unique within its memory. */
@@ -135,6 +138,7 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
         timeline: [],
         layouts: [],
         blocks: [],
+        errors: new Map(),
         contexts: new Map(),
       });
       return true;
@@ -176,6 +180,8 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
         if (memory.blocks[0]?.time !== record.time) memory.blocks = [];
         memory.blocks.push(record);
       });
+    case "memory-error":
+      return withMemory(profile, record.memory, (memory) => memory.errors.set(record.id, record));
     case "warning":
       profile.warnings.push(record);
       return true;

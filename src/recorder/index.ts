@@ -68,6 +68,8 @@ export interface Recorder {
    * than `most`.
    */
   blocks(most?: number): Blocks | undefined;
+  /** Number of the JavaScript caller of the live block at an address; 0 when it is not known. */
+  callerOf(address: number): number;
   /** Bytes of the recorder's own memory. */
   memoryBytes(): number;
 }
@@ -90,6 +92,7 @@ interface RecorderExports {
   setEager(value: number): void;
   beginPeriod(): void;
   periodPeak(): number;
+  callerOf(address: number): number;
   recordCount(): number;
   recordsAddress(): number;
   peakShare(record: number): number;
@@ -248,6 +251,10 @@ export function createRecorder(host: RecorderHost): Recorder {
         [wasm.frontAddress(), wasm.frontEnd()],
         most,
       );
+    },
+
+    callerOf(address) {
+      return wasm.callerOf(address);
     },
 
     memoryBytes() {

@@ -105,7 +105,7 @@ const shownAroundCaller = 2;
  */
 export function stackLines(
   stack: readonly FrameReport[],
-  module: ModuleReport,
+  module: Pick<ModuleReport, "name" | "allocator">,
   caller?: FrameReport,
 ): StackLine[] {
   let begin = stack.findIndex((frame) => !isAllocatorFrame(frame, module));

@@ -12,6 +12,21 @@ export function* jsonReport(report: Report): Generator<string> {
   yield "\n";
 }
 
+/** What checked processes did wrong, all together, with `findings` as `memoryErrors` of a report. */
+export function* jsonCheck(reports: readonly Report[]): Generator<string> {
+  yield* pieces(
+    {
+      format: "linmem-check",
+      version: 1,
+      runs: reports.map(({ run }) => run),
+      findings: reports.flatMap(({ memoryErrors = [] }) => memoryErrors),
+      warnings: reports.flatMap(({ warnings }) => warnings),
+    },
+    0,
+  );
+  yield "\n";
+}
+
 function* pieces(value: unknown, depth: number): Generator<string> {
   if (typeof value !== "object" || value === null || depth >= openDepth) {
     yield JSON.stringify(value);

@@ -7,6 +7,7 @@ import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTota
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import { commandLine, functionName, lineLocation, location, moduleName, stackLines } from "./frames.js";
 import { growthSection } from "./growth.js";
+import { memoryErrorList } from "./memory-errors.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
 import { withoutProbes } from "./probes.js";
@@ -26,6 +27,10 @@ export function textReport(all: Report, { top = defaultTop, ...options }: TextRe
   const page = new Page(options);
   const { report, note } = withoutProbes(all);
   head(page, report);
+  if (report.memoryErrors?.length) {
+    page.heading("Memory errors");
+    memoryErrorList(page, report);
+  }
   diagnosisSection(page, report, top > defaultTop);
   timelineSection(page, report);
   callers(page, report, top);

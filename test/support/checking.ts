@@ -66,9 +66,10 @@ export function checking(
   const checker = createChecker(
     {
       found: (violation) => violations.push(violation),
+      freedIn: () => {},
       pages: () => (memory ? memory.buffer.byteLength / 65536 : initial),
     },
-    { quarantine, heapStart: check.heapStart, nullEnd: check.nullEnd, headers: true },
+    { quarantine, heapStart: check.heapStart, nullEnd: check.nullEnd, headers: check.headers },
   );
   checker.setPages(initial);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(instrumentation.bytes as BufferSource), {

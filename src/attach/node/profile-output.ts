@@ -79,7 +79,7 @@ function beginProfile(
 ): ProfileFileWriter | undefined {
   for (const [index, path] of paths.entries()) {
     try {
-      const writer = ProfileFileWriter.create(path, header(time, argv));
+      const writer = ProfileFileWriter.create(path, header(time, argv, options.check !== undefined));
       Atomics.store(shared, 1, index);
       notify(options, "profile", path);
       return writer;
@@ -90,7 +90,7 @@ function beginProfile(
   return undefined;
 }
 
-function header(time: number, argv: string[]): HeaderRecord {
+function header(time: number, argv: string[], checked: boolean): HeaderRecord {
   const manifest = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
   return {
     type: "header",
@@ -102,6 +102,7 @@ function header(time: number, argv: string[]): HeaderRecord {
     engine: { name: "node", version: process.version },
     platform: `${process.platform} ${process.arch}`,
     argv,
+    ...(checked && { checked }),
   };
 }
 

@@ -1,7 +1,16 @@
-// What `linmem run` tells the processes below it, in one environment variable that they inherit.
+// What `linmem run` and `linmem check` tell the processes below it, in one environment variable that they inherit.
 import type { AllocatorOverride } from "../../instrument/index.js";
 
 export const runVariable = "LINMEM_RUN";
+
+export interface CheckRunOptions {
+  /** Bytes between a block and what follows. */
+  redzone: number;
+  /** Bytes of freed blocks that are kept from the allocator. */
+  quarantine: number;
+  /** The process ends at the first error, with this exit code. */
+  halt?: number;
+}
 
 export interface RunOptions {
   /** Absolute path of the profile that `--out` names. */
@@ -11,6 +20,8 @@ export interface RunOptions {
   /** Milliseconds between snapshots. */
   interval: number;
   allocator: AllocatorOverride[];
+  /** Set by `linmem check`. */
+  check?: CheckRunOptions;
   /** Process id of `linmem run`. */
   launcher: number;
   /** Whether `linmem run` started a script, whose process is then the one to write `out`; else any may. */

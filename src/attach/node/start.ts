@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
-import type { AllocatorOverride, Instrumentation } from "../../instrument/index.js";
+import { hasMultipleMemories } from "../../check/index.js";
+import type { AllocatorOverride, CheckOptions, Instrumentation } from "../../instrument/index.js";
 import { instrument } from "../../instrument/index.js";
 import { threadId as profileThreadId } from "../../profile/thread-ids.js";
 import { ModuleRegistry } from "../module-registry.js";
@@ -41,10 +42,15 @@ function processState(): ProcessState | undefined {
 
 function attach(state: ProcessState): void {
   const { options } = state;
-  const overrides: Overrides = { allocator: options.allocator };
+  const { check, allocator } = options;
+  const overrides: Overrides = {
+    allocator,
+    ...(check && { check: { redzone: check.redzone, inline: hasMultipleMemories() } }),
+  };
   const registry = new ModuleRegistry({
     instrument: (bytes) => instrumentWith(overrides, bytes),
     hash: (bytes) => createHash("sha256").update(bytes).digest("hex"),
+    checks: check !== undefined,
     keepSymbols: (code, bytes) => keepSymbols(options, code, bytes),
   });
   const sites = new Sites(registry, {
@@ -61,6 +67,7 @@ function attach(state: ProcessState): void {
     interval: options.interval,
     open: () => openProfile(state),
     begun: () => isBegun(state),
+    ...(check && { check: { quarantine: check.quarantine, onError: halting(check.halt) } }),
     addCaptureTime: (milliseconds) => addCaptureTime(state, milliseconds),
   });
   patchWebAssembly(session);
@@ -89,7 +96,13 @@ function attach(state: ProcessState): void {
   }
 }
 
+/** Ends the process as soon as the error that was found is in the profile. */
+function halting(exitCode: number | undefined): (() => void) | undefined {
+  return exitCode === undefined ? undefined : () => process.exit(exitCode);
+}
+
 interface Overrides {
+  check?: CheckOptions;
   allocator: readonly AllocatorOverride[];
   /** Whether a module had the functions. */
   fit?: true;
@@ -99,10 +112,11 @@ interface Overrides {
 
 /** `--allocator` names functions of one module; others of the run don't have them, and get what is found. */
 function instrumentWith(overrides: Overrides, bytes: Uint8Array): Instrumentation {
-  const { allocator } = overrides;
-  if (allocator.length === 0) return instrument(bytes);
+  const { allocator, check } = overrides;
+  const options = check ? { check } : {};
+  if (allocator.length === 0) return instrument(bytes, options);
   try {
-    const instrumentation = instrument(bytes, { allocator });
+    const instrumentation = instrument(bytes, { ...options, allocator });
     overrides.fit = true;
     overrides.refusal = undefined;
     return instrumentation;
@@ -110,7 +124,7 @@ function instrumentWith(overrides: Overrides, bytes: Uint8Array): Instrumentatio
     if ((error as { code?: string }).code !== "ERR_LINMEM_USAGE") throw error;
     const { message } = error as Error;
     if (!overrides.fit) overrides.refusal = message;
-    const found = instrument(bytes);
+    const found = instrument(bytes, options);
     return { ...found, notes: [...found.notes, message] };
   }
 }

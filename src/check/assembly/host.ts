@@ -16,6 +16,10 @@ export declare function found(
   block: usize,
 ): void;
 
+/** A block is freed in a context that was not seen lately. */
+@external("host", "freedIn")
+export declare function freedIn(context: u64): void;
+
 /** Pages that the program's memory has now. */
 @external("host", "pages")
 export declare function pages(): u32;

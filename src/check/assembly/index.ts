@@ -6,7 +6,7 @@
  * AddressSanitizer: A Fast Address Sanity Checker, USENIX ATC 2012).
  */
 import { addBlock, blockAround, blocksEnd as endOfBlocks, findBlock, forget, nearestBlock, recycle } from "./blocks";
-import { found, pages } from "./host";
+import { found, freedIn, pages } from "./host";
 import {
   ADDRESS,
   ARGUMENTS,
@@ -17,6 +17,8 @@ import {
   FREE,
   FREED,
   FREED_IN,
+  FREE_CONTEXTS,
+  FREE_CONTEXT_BITS,
   HEAP_OVERFLOW,
   HEAP_UNDERFLOW,
   HELD,
@@ -60,7 +62,10 @@ const ALWAYS: u32 = 32;
 const MOST_LOOKUPS: u32 = 1000;
 
 let bytes: u64 = 0;
-let headers: bool = false;
+/** Whether reads of what lies before a block are errors, as writes are. */
+let headerReads: bool = false;
+/** The stack has grown into what lies below it. */
+let stackIsFull: bool = false;
 /** Below it lies no block. */
 let heapStart: u32 = 0;
 let lookups: u32 = 0;
@@ -82,9 +87,8 @@ export function setHeap(start: u32): void {
   heapStart = start;
 }
 
-/** Whether allocators keep headers in the 4 bytes before a block. */
-export function watchHeaders(value: i32): void {
-  headers = value != 0;
+export function checkHeaderReads(value: i32): void {
+  headerReads = value != 0;
 }
 
 export function setQuarantine(most: f64): void {
@@ -121,7 +125,8 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
   // Library functions read whole words, of which the block may end in the middle: `strlen`
   if (how == READ && size <= 16 && !(address & (size - 1)) && isPartlyUsable(address, size)) return;
   if (value == NULL_PAGE) {
-    report(NULL_ACCESS, address, size, how, placeOf(site), 0);
+    // where the stack comes first it is the deepest part of it
+    report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);
     return;
   }
   if (value == FREED) {
@@ -131,13 +136,16 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
   }
   const block = nearestBlock(bad);
   if (!block) return;
-  const under = bad < load<u32>(block, ADDRESS);
+  const start = load<u32>(block, ADDRESS);
+  const under = bad < start;
+  if (under && how == READ && !headerReads && bad + 4 >= start) return;
   report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
 }
 
 /** The stack pointer was set to what lies outside of the stack. */
 export function stack(pointer: u32, site: u32, context: u64): void {
   if (<u32>context & 1) return;
+  stackIsFull = true;
   report(STACK_OVERFLOW, pointer, 0, WRITE, placeOf(site), 0);
 }
 
@@ -166,7 +174,8 @@ export function allocated(address: u32, size: u32, extra: u32, context: u64): vo
   if (known) drop(known);
   if (!addBlock(address, size, extra, context)) return;
   markLive(address, size, extra);
-  if (headers && address & 0xffff) markHeader(address);
+  // what begins a page may be the first thing of a segment, behind what belongs to somebody else
+  if (address & 0xffff) markHeader(address);
 }
 
 /** A block whose release was not seen. */
@@ -202,7 +211,7 @@ export function release(
     return 1;
   }
   store<u32>(block, HELD, STATE);
-  store<u64>(block, context, FREED_IN);
+  setFreed(block, context);
   store<u32>(block, release, RELEASE);
   store<u32>(block, argument0, ARGUMENTS);
   store<u32>(block, argument1, ARGUMENTS + 4);
@@ -226,10 +235,19 @@ export function releaseNow(address: u32, context: u64): i32 {
   return 0;
 }
 
+function setFreed(block: usize, context: u64): void {
+  store<u64>(block, context, FREED_IN);
+  const hash = <u32>(context ^ (context >> 32)) * 0x9e37_79b1;
+  const known = FREE_CONTEXTS + (<usize>(hash >> (32 - FREE_CONTEXT_BITS)) << 3);
+  if (load<u64>(known) == context) return;
+  store<u64>(known, context);
+  freedIn(context);
+}
+
 /** A block that the allocator has back is remembered for a while. */
 function outlived(block: usize, context: u64): void {
   store<u32>(block, STALE, STATE);
-  store<u64>(block, context, FREED_IN);
+  setFreed(block, context);
   unmarkHeader(load<u32>(block, ADDRESS));
   markFreed(load<u32>(block, ADDRESS), load<u32>(block, SIZE));
   enqueue(block);

@@ -3,9 +3,9 @@
  * blocks. Most of it is never touched, and so takes no room: an engine gets such pages from the system at first use.
  *
  * ```
- *  0                     0x2000_0000      0x2010_0000      0x2050_0000
- *  | shadow, a byte for  | heads of the   | how often each | blocks, 64 bytes each, up to the
- *  | 8 of the program's  | block index    | place reported | end of the memory
+ *  0                     0x2000_0000      0x2010_0000      0x2050_0000        0x2058_0000
+ *  | shadow, a byte for  | heads of the   | how often each | contexts in which  | blocks, 64 bytes each,
+ *  | 8 of the program's  | block index    | place reported | blocks were freed  | up to the end
  * ```
  *
  * A byte of shadow says how many of its 8 bytes, from the first on, the program may use. What lies beyond the end of the
@@ -24,7 +24,10 @@ export const HEADS: usize = 0x2000_0000;
 export const HEAD_BITS: u32 = 18;
 export const PLACES: usize = 0x2010_0000;
 export const PLACE_BITS: u32 = 20;
-export const BLOCKS: usize = 0x2050_0000;
+/** A cache: 2^16 hashes. */
+export const FREE_CONTEXTS: usize = 0x2050_0000;
+export const FREE_CONTEXT_BITS: u32 = 16;
+export const BLOCKS: usize = 0x2058_0000;
 
 /**
  * A block:

@@ -31,6 +31,11 @@ export interface CheckedModule {
   nullEnd: number;
   /** What is not checked, and why. */
   notes: string[];
+  /**
+   * Whose accesses to the bytes before a block are errors: in a module without names there may be functions of the
+   * allocator that nobody knows, and `calloc` reads the header of what `malloc` gave it.
+   */
+  headers: "any" | "writes";
 }
 
 export interface ChecksPlan {
@@ -66,14 +71,18 @@ export function planChecks(
   const notes: string[] = [];
   const blocks = canCheckBlocks(module, hooked, notes);
   const isAssemblyScript = toolchain.startsWith("AssemblyScript");
-  const stack = stackBounds(module, layout);
+  const low = nullEnd(layout, isAssemblyScript);
+  const stack = stackBounds(module, layout, low);
   return {
     module: {
       inline: inline && canInline(module),
       blocks,
       heapStart: heapStart(layout),
-      nullEnd: nullEnd(layout, isAssemblyScript),
+      nullEnd: low,
       notes,
+      headers: hooked.every(({ confidence }) => confidence === "named" || confidence === "told")
+        ? "any"
+        : "writes",
     },
     functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
     ...(blocks && {
@@ -105,7 +114,7 @@ function canCheckBlocks(module: Module, hooked: readonly AllocatorFunction[], no
 function nullEnd({ data, stack }: MemoryLayout, isAssemblyScript: boolean): number {
   if (!stack && !isAssemblyScript) return 0;
   const first = data[0]?.[0] ?? 0;
-  const end = stack && stack[0] === 0 ? Math.floor(stack[1] / 64) : first;
+  const end = stack && stack[0] === 0 ? Math.floor(stack[1] / 256) : first;
   return Math.min(mostNullBytes, end, first || mostNullBytes) & -8;
 }
 
@@ -114,11 +123,11 @@ function heapStart({ heapBase, stack, data }: MemoryLayout): number {
   return heapBase ?? (stack ? Math.max(stack[1], data.at(-1)?.[1] ?? 0) : 0);
 }
 
-function stackBounds(module: Module, { stack }: MemoryLayout): StackBounds | undefined {
+function stackBounds(module: Module, { stack }: MemoryLayout, nullEnd: number): StackBounds | undefined {
   const pointer = stackPointer(module);
   if (!pointer || !stack) return undefined;
   const [low] = stack;
-  return { global: pointer.index, below: low === 0 ? [0xff000000, 0xffffffff] : [0, low] };
+  return { global: pointer.index, below: low === 0 ? [0xff000000, nullEnd] : [0, low] };
 }
 
 /** The allocator's functions, and those that nobody calls but them. */

@@ -34,6 +34,7 @@ import {
   HISTOGRAM,
   MEMO,
   MEMO_BITS,
+  RECORD_CALLER,
   RECORD_SURVIVAL,
   RECORD_TEMPORARY,
   SLOT_ADDRESS,
@@ -295,6 +296,13 @@ export function carry(context: u64): u64 {
 /** Whether every entry that leaves blocks is to be captured, or only those that are worth it. */
 export function setEager(value: i32): void {
   setEagerness(value != 0);
+}
+
+/** Number of the JavaScript caller of a live block; 0 when it is not known. */
+export function callerOf(address: u32): u32 {
+  let slot = frontSlot(address);
+  if (load<u32>(slot, SLOT_ADDRESS) != address) slot = findBlock(address);
+  return slot ? load<u32>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_CALLER) & 0xff_ffff : 0;
 }
 
 export function recordCount(): u32 {

@@ -1,0 +1,190 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { analyze } from "../analyze/analyze.js";
+import type { Report } from "../analyze/report.js";
+import { type Launched, launch } from "../attach/node/launcher.js";
+import { UsageError } from "../errors.js";
+import type { AllocatorOverride } from "../instrument/index.js";
+import { demangle } from "../names/demangle.js";
+import { systemReason } from "../profile/file.js";
+import { jsonCheck } from "../report/json.js";
+import { checkText } from "../report/memory-errors.js";
+import { allocatorOption } from "./allocator-option.js";
+import { ProgramEnded } from "./outcome.js";
+import { outputWidth, usesColor } from "./output.js";
+import { writeReport } from "./output-file.js";
+import { programOf } from "./program.js";
+import { SymbolFiles, symbolizeFile } from "./symbolize.js";
+import { symbolsOption } from "./symbols-option.js";
+
+interface CheckCommandOptions {
+  out?: string;
+  force?: true;
+  format: "text" | "json";
+  allocator: AllocatorOverride[];
+  symbols: string[];
+  halt?: true;
+  errorExitcode?: number;
+  strict?: true;
+  leaks: "no" | "show" | "fail";
+  redzone: number;
+  quarantine: number;
+  profile?: string;
+}
+
+/** Exit code with `--halt` when no other one is asked for. */
+const haltCode = 1;
+const noSnapshots = 2 ** 31 - 1;
+
+/** `linmem check`: runs a program and says where it misuses its WebAssembly memory. Ends as the program ended. */
+export function checkCommand(): Command {
+  return new Command("check")
+    .description("run a program and find memory errors in its WebAssembly modules")
+    .usage(
+      "[options] [node options] <script> [arguments]\n       linmem check [options] -- <command> [arguments]",
+    )
+    .argument("[program...]", "node options, script and its arguments; after --, any command")
+    .addOption(
+      new Option("--format <format>", "text for people, json for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .option(
+      "-o, --out <file>",
+      "file for the findings (default: standard error for text, standard output for json)",
+    )
+    .option("--profile <file>", "keep the profile of the run, for linmem report")
+    .option("-f, --force", "overwrite files that exist")
+    .option("--halt", "end the program at the first error, with exit code 1 or what --error-exitcode says")
+    .addOption(
+      new Option(
+        "--error-exitcode <code>",
+        "exit code when there were errors (default: the program's own)",
+      ).argParser(parseExitCode),
+    )
+    .option("--strict", "count it as an error when a module could not be checked")
+    .addOption(
+      new Option("--leaks <how>", "what to do about blocks that nothing in the memory leads to at the end")
+        .choices(["no", "show", "fail"])
+        .default("show"),
+    )
+    .addOption(
+      new Option("--redzone <bytes>", "between a block and what follows").argParser(parseRedzone).default(16),
+    )
+    .addOption(
+      new Option("--quarantine <KiB>", "of freed blocks that are kept from being used again")
+        .argParser(parseQuarantine)
+        .default(4096),
+    )
+    .addOption(allocatorOption())
+    .addOption(symbolsOption())
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (program: string[], options: CheckCommandOptions, command: Command) => {
+      const { start, script } = programOf(command, program);
+      new SymbolFiles(options.symbols).close(); // says now what is wrong with them
+      const folder = mkdtempSync(join(tmpdir(), "linmem-check-"));
+      let failed = false;
+      try {
+        const outcome = await launch(
+          {
+            ...start,
+            ...(options.profile !== undefined && { out: resolve(options.profile) }),
+            folder,
+            interval: noSnapshots,
+            allocator: options.allocator,
+            check: {
+              redzone: options.redzone,
+              quarantine: options.quarantine * 1024,
+              ...(options.halt && { halt: options.errorExitcode ?? haltCode }),
+            },
+          },
+          async (launched) => {
+            failed = await conclude(launched, options, script);
+          },
+        ).catch((error) => {
+          if (error instanceof UsageError) throw error;
+          throw new UsageError(`cannot run ${program[0]}: ${systemReason(error)}`, { cause: error });
+        });
+        throw new ProgramEnded(failed ? (options.errorExitcode ?? outcome) : outcome);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+}
+
+/** Prints what was found; returns whether that is something to fail for. */
+async function conclude(
+  launched: Launched,
+  options: CheckCommandOptions,
+  script: string | undefined,
+): Promise<boolean> {
+  const { stderr } = process;
+  for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
+  const reports: Report[] = [];
+  for (const path of launched.profiles.sort()) {
+    const profile = await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols });
+    const report = analyze(profile, { demangle });
+    if (options.leaks === "no") {
+      report.memoryErrors = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak");
+    }
+    reports.push(report);
+  }
+  if (reports.length === 0 && launched.failures.length === 0) {
+    stderr.write(
+      launched.attached
+        ? `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; nothing was checked\n`
+        : "linmem: nothing was checked: no Node process got to run a program\n",
+    );
+  }
+  await print(reports, options);
+  return reports.some((report) => fails(report, options));
+}
+
+async function print(reports: readonly Report[], { format, out, force }: CheckCommandOptions): Promise<void> {
+  const { stderr } = process;
+  if (format === "json") {
+    await writeReport(jsonCheck(reports), { ...(out !== undefined && { out }), ...(force && { force }) });
+    return;
+  }
+  const directory = process.cwd();
+  if (out === undefined) {
+    const look = { width: outputWidth(stderr), color: usesColor(stderr), directory };
+    for (const report of reports) stderr.write(checkText(report, look));
+  } else {
+    const texts = reports.map((report) => checkText(report, { directory }));
+    await writeReport(texts, { out, ...(force && { force }) });
+  }
+}
+
+function fails({ memoryErrors = [], warnings }: Report, { leaks, strict }: CheckCommandOptions): boolean {
+  if (strict && warnings.some(({ code }) => code === "not-checked" || code === "not-instrumented"))
+    return true;
+  return memoryErrors.some(({ kind }) => kind !== "leak" || leaks === "fail");
+}
+
+function parseExitCode(text: string): number {
+  const code = Number(text);
+  if (!(Number.isInteger(code) && code >= 1 && code <= 255)) {
+    throw new InvalidArgumentError("give a number from 1 to 255.");
+  }
+  return code;
+}
+
+function parseRedzone(text: string): number {
+  const bytes = Number(text);
+  if (!(Number.isInteger(bytes) && bytes >= 8 && bytes <= 4096 && bytes % 8 === 0)) {
+    throw new InvalidArgumentError("give a multiple of 8 from 8 to 4096.");
+  }
+  return bytes;
+}
+
+function parseQuarantine(text: string): number {
+  const size = Number(text);
+  if (!(Number.isInteger(size) && size >= 0 && size <= 4 * 1024 * 1024)) {
+    throw new InvalidArgumentError("give a whole number of KiB from 0 to 4194304.");
+  }
+  return size;
+}
