@@ -36,25 +36,21 @@ export function moduleContexts(
       if (!sum) {
         const known = stacks.has(caller);
         const frames = stacks.whole(stack, caller);
-        sum = {
-          report: { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0 },
-          wasm,
-          known,
-        };
-        sums.set(key, sum);
+        const report = { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0 };
+        sums.set(key, (sum = { report, wasm, known }));
       }
       const { report } = sum;
       added(state, report.id);
-      const [, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, temporary] = totals;
-      report.temporary += temporary;
-      add(report, {
-        allocations,
-        frees,
-        allocatedBytes,
-        liveBytes: live ? liveBytes : 0,
-        liveBlocks: live ? Math.max(0, allocations - frees) : 0,
-        peakLiveBytes,
-      });
+      // by index: taking an array apart by a pattern goes through its iterator
+      report.allocations += totals[1];
+      report.frees += totals[2];
+      report.allocatedBytes += totals[3];
+      if (live) {
+        report.liveBytes += totals[4];
+        report.liveBlocks += Math.max(0, totals[1] - totals[2]);
+      }
+      report.peakLiveBytes += totals[5];
+      report.temporary += totals[6];
     }
   }
   const all = [...sums.values()].sort((a, b) => byLiveBytes(a.report, b.report));

@@ -212,13 +212,13 @@ function foldContext(memory: MemoryState, { id, stack, caller }: ContextRecord):
 }
 
 function foldTotals(memory: MemoryState, time: number, totals: ContextTotals): void {
-  const [id, allocations, frees, , liveBytes] = totals;
+  const id = totals[0];
   let context = memory.contexts.get(id);
   if (!context) memory.contexts.set(id, (context = { stack: 0, caller: 0, history: [] }));
   context.totals = totals;
   // most contexts change once, and an array that grew has room for sixteen more
-  if (context.history.length === 0) context.history = [time, allocations, frees, liveBytes];
-  else context.history.push(time, allocations, frees, liveBytes);
+  if (context.history.length === 0) context.history = [time, totals[1], totals[2], totals[4]];
+  else context.history.push(time, totals[1], totals[2], totals[4]);
 }
 
 function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {
