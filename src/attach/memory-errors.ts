@@ -49,11 +49,7 @@ export class MemoryErrors {
   readonly #places = new Map<number, { announced: number; last: Entry }>();
 
   /** @throws RangeError when the engine has no room for a shadow memory */
-  constructor(
-    host: MemoryErrorsHost,
-    { heapStart, nullEnd, headers }: CheckedModule,
-    settings: CheckSettings,
-  ) {
+  constructor(host: MemoryErrorsHost, check: CheckedModule, settings: CheckSettings) {
     this.#host = host;
     this.#settings = settings;
     const found = (violation: Violation) => this.#found(violation, found);
@@ -64,7 +60,7 @@ export class MemoryErrors {
     };
     this.checker = createChecker(
       { found, freedIn, pages: () => host.pages() },
-      { quarantine: settings.quarantine, heapStart, nullEnd, headers },
+      { quarantine: settings.quarantine, ...check },
     );
   }
 

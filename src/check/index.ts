@@ -67,6 +67,8 @@ export interface CheckerOptions {
   nullEnd: number;
   /** Whose accesses to the bytes before a block are errors. */
   headers: "any" | "writes";
+  /** Blocks may be larger than is known, and be released unseen: only freed ones are checked. */
+  freedOnly: boolean;
 }
 
 export interface Checker {
@@ -84,6 +86,7 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
   setNullPage(until: number): void;
   setHeap(start: number): void;
   checkHeaderReads(value: number): void;
+  checkFreedOnly(value: number): void;
   setQuarantine(most: number): void;
 }
 
@@ -149,6 +152,7 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
   const wasm = instance.exports as unknown as CheckerExports;
   wasm.setQuarantine(options.quarantine);
   wasm.setHeap(options.heapStart);
+  wasm.checkFreedOnly(options.freedOnly ? 1 : 0);
   wasm.checkHeaderReads(options.headers === "any" ? 1 : 0);
   const imports: Record<string, WebAssembly.ExportValue> = { shadow: wasm.memory };
   for (const [name, own] of Object.entries(checkFunctions)) imports[name] = wasm[own];

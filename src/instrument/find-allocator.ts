@@ -23,6 +23,8 @@ export interface FoundAllocator {
   functions: AllocatorFunction[];
   /** For people: what was left out and why, and what the figures therefore don't show. */
   notes: string[];
+  /** Functions that are not among them resize blocks in place: nobody hears how large those are. */
+  resizedElsewhere?: boolean;
 }
 
 interface Search extends FoundAllocator {
@@ -97,7 +99,7 @@ function search(module: Module, graph: CallGraph): Search {
   }
   // with names, a function that isn't there isn't there
   const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
-  return { functions: all, notes, explained };
+  return { functions: all, notes, explained, resizedElsewhere: cores.resizedElsewhere };
 }
 
 /** What a trial leaves of functions that were found by their constants, and says of them. */
@@ -189,7 +191,7 @@ function merge(
 }
 
 /** Half an allocator is worse than none: blocks that only come or only go make every figure wrong. */
-function paired(module: Module, { functions, notes, explained }: Search): FoundAllocator {
+function paired(module: Module, { functions, notes, explained, resizedElsewhere }: Search): FoundAllocator {
   const unique = [...new Set(notes)];
   const allocating = functions.some(allocates);
   if (functions.length > 0 && allocating !== functions.some(releases)) {
@@ -204,7 +206,11 @@ function paired(module: Module, { functions, notes, explained }: Search): FoundA
     if (unique.length === 0 && module.functions.length > 0) unique.push("no allocator was found");
     return { functions, notes: unique };
   }
-  return { functions, notes: explained ? unique : [...unique, ...missingRealloc(functions)] };
+  return {
+    functions,
+    notes: explained ? unique : [...unique, ...missingRealloc(functions)],
+    ...(resizedElsewhere && { resizedElsewhere }),
+  };
 }
 
 function resizes({ role }: AllocatorFunction): boolean {

@@ -87,7 +87,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
   const callers = findCallers(module, sites);
   const checks =
-    options.check && planChecks(module, sites, callers, { hooked, toolchain, layout }, options.check);
+    options.check &&
+    planChecks(module, sites, callers, { ...found, hooked, toolchain, layout }, options.check);
   const plan = makePlan(module, sites, callers, hooked, checks?.functions);
   if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {

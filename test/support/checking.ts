@@ -69,7 +69,7 @@ export function checking(
       freedIn: () => {},
       pages: () => (memory ? memory.buffer.byteLength / 65536 : initial),
     },
-    { quarantine, heapStart: check.heapStart, nullEnd: check.nullEnd, headers: check.headers },
+    { quarantine, ...check },
   );
   checker.setPages(initial);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(instrumentation.bytes as BufferSource), {

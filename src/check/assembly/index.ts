@@ -17,6 +17,7 @@ import {
   FREE,
   FREED,
   FREED_IN,
+  GRANULE,
   FREE_CONTEXTS,
   FREE_CONTEXT_BITS,
   HEAP_OVERFLOW,
@@ -64,6 +65,8 @@ const MOST_LOOKUPS: u32 = 1000;
 let bytes: u64 = 0;
 /** Whether reads of what lies before a block are errors, as writes are. */
 let headerReads: bool = false;
+/** Blocks may be larger than is known, and be released unseen. */
+let freedOnly: bool = false;
 /** The stack has grown into what lies below it. */
 let stackIsFull: bool = false;
 /** Below it lies no block. */
@@ -85,6 +88,10 @@ export function setNullPage(until: u32): void {
 
 export function setHeap(start: u32): void {
   heapStart = start;
+}
+
+export function checkFreedOnly(value: i32): void {
+  freedOnly = value != 0;
 }
 
 export function checkHeaderReads(value: i32): void {
@@ -129,6 +136,13 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
     report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);
     return;
   }
+  if (how == READ && !headerReads) {
+    const after = findBlock((bad & ~7) + GRANULE);
+    if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
+      useWhole(after);
+      return;
+    }
+  }
   if (value == FREED) {
     const block = blockAround(bad);
     report(USE_AFTER_FREE, block ? bad : address, size, how, placeOf(site), block);
@@ -136,10 +150,15 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
   }
   const block = nearestBlock(bad);
   if (!block) return;
-  const start = load<u32>(block, ADDRESS);
-  const under = bad < start;
-  if (under && how == READ && !headerReads && bad + 4 >= start) return;
+  const under = bad < load<u32>(block, ADDRESS);
   report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
+}
+
+/** Somebody asked the header of a block how large it is, and may use all of it. */
+function useWhole(block: usize): void {
+  if (load<u32>(block, STATE) != LIVE) return;
+  const extra = load<u32>(block, EXTRA);
+  markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extra, 0);
 }
 
 /** The stack pointer was set to what lies outside of the stack. */
@@ -173,6 +192,10 @@ export function allocated(address: u32, size: u32, extra: u32, context: u64): vo
   const known = findBlock(address);
   if (known) drop(known);
   if (!addBlock(address, size, extra, context)) return;
+  if (freedOnly) {
+    markLive(address, (size + 7) & ~7, 0);
+    return;
+  }
   markLive(address, size, extra);
   // what begins a page may be the first thing of a segment, behind what belongs to somebody else
   if (address & 0xffff) markHeader(address);
@@ -246,10 +269,15 @@ function setFreed(block: usize, context: u64): void {
 
 /** A block that the allocator has back is remembered for a while. */
 function outlived(block: usize, context: u64): void {
+  if (freedOnly) {
+    forget(block);
+    recycle(block);
+    return;
+  }
   store<u32>(block, STALE, STATE);
   setFreed(block, context);
   unmarkHeader(load<u32>(block, ADDRESS));
-  markFreed(load<u32>(block, ADDRESS), load<u32>(block, SIZE));
+  markFreed(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + load<u32>(block, EXTRA));
   enqueue(block);
 }
 
@@ -257,7 +285,7 @@ function outlived(block: usize, context: u64): void {
 function isInvalid(address: u32, how: u32, context: u64): bool {
   let block: usize = 0;
   if (address >= heapStart) {
-    if (++lookups > MOST_LOOKUPS) return false;
+    if (freedOnly || ++lookups > MOST_LOOKUPS) return false;
     block = blockAround(address);
     if (!block) return false;
   }

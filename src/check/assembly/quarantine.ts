@@ -97,6 +97,7 @@ export function evictTo(most: u64): u32 {
 
 /** Something else is at the address of a block that was only remembered; it leaves when its turn comes. */
 export function replace(block: usize): void {
+  markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
   forget(block);
   store<u32>(block, REPLACED, STATE);
 }

@@ -32,13 +32,15 @@ export function markLive(address: u32, size: u32, extra: u32): void {
   fill(first, last, FULL);
   // of a granule that it shares with what lies before it nothing can be said
   if (end & 7) store<u8>(last, last == first && address & 7 ? FULL : <u8>(end & 7));
-  fill((end + 7) >> 3, (end + extra) >> 3, REDZONE);
+  // behind what was added the next header begins, or a block that is aligned to 8
+  if (extra) fill((end + 7) >> 3, (end + extra + 4) >> 3, REDZONE);
 }
 
 export function markHeader(address: u32): void {
   if (address & 7 || address < GRANULE) return;
   const at = <usize>(address >> 3) - 1;
-  if (load<u8>(at) == FULL) store<u8>(at, 4);
+  const value = load<u8>(at);
+  if (value == FULL || value == FREED) store<u8>(at, 4);
 }
 
 export function unmarkHeader(address: u32): void {

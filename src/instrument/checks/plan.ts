@@ -31,9 +31,12 @@ export interface CheckedModule {
   nullEnd: number;
   /** What is not checked, and why. */
   notes: string[];
+  /** How large its blocks are is not always known: only those that were freed are checked. */
+  freedOnly: boolean;
   /**
-   * Whose accesses to the bytes before a block are errors: in a module without names there may be functions of the
-   * allocator that nobody knows, and `calloc` reads the header of what `malloc` gave it.
+   * Which accesses to the bytes before a block are errors. In a module without names there may be functions of the
+   * allocator that nobody knows and that read them: `calloc` looks at the header of what `malloc` gave it; and who asks
+   * for the usable size of a block may use all of it.
    */
   headers: "any" | "writes";
 }
@@ -49,6 +52,7 @@ export interface ChecksPlan {
 }
 
 interface Known {
+  resizedElsewhere?: boolean;
   hooked: readonly AllocatorFunction[];
   toolchain: string;
   layout: MemoryLayout;
@@ -57,19 +61,34 @@ interface Known {
 /** TLSF keeps 4 bytes before each block and rounds both up to 16; arrays use all that they get. */
 const assemblyScriptRounding = { unit: 16, header: 4 };
 
+/**
+ * Rust's allocator compares the size of a chunk with the one that it is told at a release, and panics if the chunk is more
+ * than 39 bytes larger; without a redzone it may be so by 27. The comparison may be put into any function.
+ */
+const rustRedzone = 8;
+
 const mostNullBytes = 1024;
+
+function isRust(toolchain: string, hooked: readonly AllocatorFunction[]): boolean {
+  return /Rust/.test(toolchain) || hooked.some(({ role, evidence }) => /rust/i.test(`${role} ${evidence}`));
+}
 
 /** Undefined when nothing of the module can be checked. */
 export function planChecks(
   module: Module,
   sites: Sites,
   callers: Callers,
-  { hooked, toolchain, layout }: Known,
+  { hooked, toolchain, layout, resizedElsewhere = false }: Known,
   { inline, redzone }: CheckOptions,
 ): ChecksPlan | undefined {
   if (!canCheckMemory(module)) return undefined;
   const notes: string[] = [];
   const blocks = canCheckBlocks(module, hooked, notes);
+  if (blocks && resizedElsewhere) {
+    notes.push(
+      "functions that are not hooked resize its blocks: overflows are not found, uses after free and double frees are",
+    );
+  }
   const isAssemblyScript = toolchain.startsWith("AssemblyScript");
   const low = nullEnd(layout, isAssemblyScript);
   const stack = stackBounds(module, layout, low);
@@ -80,17 +99,32 @@ export function planChecks(
       heapStart: heapStart(layout),
       nullEnd: low,
       notes,
-      headers: hooked.every(({ confidence }) => confidence === "named" || confidence === "told")
-        ? "any"
-        : "writes",
+      freedOnly: resizedElsewhere,
+      headers: knowsHeaders(module, hooked) && !isAssemblyScript ? "any" : "writes",
     },
     functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
     ...(blocks && {
-      blocks: isAssemblyScript ? { redzone: 0, rounding: assemblyScriptRounding } : { redzone },
+      blocks: isAssemblyScript
+        ? { redzone: 0, rounding: assemblyScriptRounding }
+        : {
+            redzone: resizedElsewhere
+              ? 0
+              : isRust(toolchain, hooked)
+                ? Math.min(redzone, rustRedzone)
+                : redzone,
+          },
     }),
-    exempt: allocatorOnly(module, sites, callers, hooked),
+    exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
     ...(stack && { stack }),
   };
+}
+
+const usableSize = /usable_size|malloc_size/;
+
+/** Whether none but hooked functions read the headers of blocks. */
+function knowsHeaders(module: Module, hooked: readonly AllocatorFunction[]): boolean {
+  if (!hooked.every(({ confidence }) => confidence === "named" || confidence === "told")) return false;
+  return ![...(module.names.functions?.values() ?? [])].some((name) => usableSize.test(name));
 }
 
 function canCheckBlocks(module: Module, hooked: readonly AllocatorFunction[], notes: string[]): boolean {
@@ -128,6 +162,24 @@ function stackBounds(module: Module, { stack }: MemoryLayout, nullEnd: number): 
   if (!pointer || !stack) return undefined;
   const [low] = stack;
   return { global: pointer.index, below: low === 0 ? [0xff000000, nullEnd] : [0, low] };
+}
+
+/** AssemblyScript's collector and its runtime work on headers; the program's own code doesn't. */
+const assemblyScriptRuntime = /^~lib\/rt\//;
+
+function exemptFunctions(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  hooked: readonly AllocatorFunction[],
+  isAssemblyScript: boolean,
+): Set<number> {
+  const exempt = allocatorOnly(module, sites, callers, hooked);
+  if (!isAssemblyScript) return exempt;
+  for (const [index, name] of module.names.functions ?? []) {
+    if (assemblyScriptRuntime.test(name)) exempt.add(index);
+  }
+  return exempt;
 }
 
 /** The allocator's functions, and those that nobody calls but them. */
