@@ -21,6 +21,8 @@ export interface CheckHookOptions {
   checker(name: CheckerFunction): number;
   /** Bytes that are added to blocks. */
   redzone: number;
+  /** Sizes that are multiples of the alignment remain so: some functions refuse others. */
+  keepsMultiples?: boolean;
   /** Bytes to which the allocator rounds blocks, and those of them that are its own; the program uses the rest. */
   rounding?: { unit: number; header: number };
   /** Functions that release blocks which may be kept for a while, by their number; indices of the new module. */
@@ -29,6 +31,8 @@ export interface CheckHookOptions {
 
 /** Blocks of more than this are left as large as they are. */
 const mostEnlarged = 0x40000000;
+/** Aligned blocks of more than this get a redzone that is no multiple. */
+const mostAlignment = 4096;
 const mostHeldArguments = 4;
 
 const how = { free: 2, realloc: 3 } as const;
@@ -71,7 +75,7 @@ function enterAllocator(code: CodeWriter, saved: number, context: number): void 
 function allocationHook(
   role: AllocatorRole,
   argument: (meaning: ArgumentMeaning) => number,
-  { targets, checker, redzone, rounding }: CheckHookOptions,
+  { targets, checker, redzone, keepsMultiples, rounding }: CheckHookOptions,
 ): Hook {
   const returnsError = allocatorRoles[role].returns === "error";
   const [blockAt, sizeAt, countAt, oldSizeAt] = [
@@ -80,6 +84,7 @@ function allocationHook(
     argument("count"),
     argument("oldSize"),
   ];
+  const alignmentAt = keepsMultiples ? argument("alignment") : -1;
   const resizes = blockAt >= 0 && !returnsError;
   const [size, block, result, answer, extra, saved] = [0, 1, 2, 3, 4, 5];
   const locals: ValueType[] = [i32, i32, i32, i32, i32, i64];
@@ -90,9 +95,23 @@ function allocationHook(
       const enlarge = () => {
         code.localGet(first + size).if();
         code.i32Const(redzone).localSet(first + extra);
+        if (alignmentAt >= 0) {
+          // the redzone, or as much as the alignment if that is more
+          code
+            .localGet(alignmentAt)
+            .i32Const(redzone)
+            .op(op.i32Sub)
+            .i32Const(mostAlignment)
+            .op(op.i32LtU)
+            .if();
+          code
+            .localGet(alignmentAt)
+            .localSet(first + extra)
+            .end();
+        }
         code
           .localGet(first + size)
-          .i32Const(redzone)
+          .localGet(first + extra)
           .op(op.i32Add)
           .localSet(sizeAt);
         if (countAt >= 0) code.i32Const(1).localSet(countAt);

@@ -43,7 +43,7 @@ export interface InsertOptions {
 
 export interface StackBounds {
   global: number;
-  /** `[start, end)`; where the stack lies at address 0 they begin with the last ones of all, and go round. */
+  /** `[start, end)`: they begin with the last ones of all, and go round, as a large frame takes the pointer there. */
   below: [start: number, end: number];
 }
 

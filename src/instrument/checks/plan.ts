@@ -45,7 +45,7 @@ export interface ChecksPlan {
   module: CheckedModule;
   functions: readonly CheckerFunction[];
   /** Undefined when there is no allocator that can be checked. */
-  blocks?: Pick<CheckHookOptions, "redzone" | "rounding">;
+  blocks?: Pick<CheckHookOptions, "redzone" | "keepsMultiples" | "rounding">;
   /** Functions that run only for the allocator, by their index in the original. */
   exempt: ReadonlySet<number>;
   stack?: StackBounds;
@@ -68,6 +68,11 @@ const assemblyScriptRounding = { unit: 16, header: 4 };
 const rustRedzone = 8;
 
 const mostNullBytes = 1024;
+
+function redzoneOf(redzone: number, resizedElsewhere: boolean, rust: boolean) {
+  if (resizedElsewhere) return { redzone: 0 };
+  return rust ? { redzone: Math.min(redzone, rustRedzone) } : { redzone, keepsMultiples: true };
+}
 
 function isRust(toolchain: string, hooked: readonly AllocatorFunction[]): boolean {
   return /Rust/.test(toolchain) || hooked.some(({ role, evidence }) => /rust/i.test(`${role} ${evidence}`));
@@ -100,19 +105,13 @@ export function planChecks(
       nullEnd: low,
       notes,
       freedOnly: resizedElsewhere,
-      headers: knowsHeaders(module, hooked) && !isAssemblyScript ? "any" : "writes",
+      headers: onlyHookedReadHeaders(module, toolchain, hooked) ? "any" : "writes",
     },
     functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
     ...(blocks && {
       blocks: isAssemblyScript
         ? { redzone: 0, rounding: assemblyScriptRounding }
-        : {
-            redzone: resizedElsewhere
-              ? 0
-              : isRust(toolchain, hooked)
-                ? Math.min(redzone, rustRedzone)
-                : redzone,
-          },
+        : redzoneOf(redzone, resizedElsewhere, isRust(toolchain, hooked)),
     }),
     exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
     ...(stack && { stack }),
@@ -121,8 +120,16 @@ export function planChecks(
 
 const usableSize = /usable_size|malloc_size/;
 
-/** Whether none but hooked functions read the headers of blocks. */
-function knowsHeaders(module: Module, hooked: readonly AllocatorFunction[]): boolean {
+/**
+ * Whether none but hooked functions read the headers of blocks. Not so where an optimiser may have put them into others:
+ * Emscripten's does that to `calloc`, Rust's to the check of a size.
+ */
+function onlyHookedReadHeaders(
+  module: Module,
+  toolchain: string,
+  hooked: readonly AllocatorFunction[],
+): boolean {
+  if (/Emscripten|AssemblyScript/.test(toolchain) || isRust(toolchain, hooked)) return false;
   if (!hooked.every(({ confidence }) => confidence === "named" || confidence === "told")) return false;
   return ![...(module.names.functions?.values() ?? [])].some((name) => usableSize.test(name));
 }
@@ -161,7 +168,7 @@ function stackBounds(module: Module, { stack }: MemoryLayout, nullEnd: number): 
   const pointer = stackPointer(module);
   if (!pointer || !stack) return undefined;
   const [low] = stack;
-  return { global: pointer.index, below: low === 0 ? [0xff000000, nullEnd] : [0, low] };
+  return { global: pointer.index, below: [0xff000000, low === 0 ? nullEnd : low] };
 }
 
 /** AssemblyScript's collector and its runtime work on headers; the program's own code doesn't. */
