@@ -1,6 +1,7 @@
 // A checked module as tests use it: what it does wrong is written down.
 import { createChecker, hasMultipleMemories, type Violation } from "../../src/check/index.js";
 import { type AllocatorOverride, instrument } from "../../src/instrument/index.js";
+import { decodeModule } from "../../src/wasm/module.js";
 import { createRecording, type Recording } from "./recording.js";
 
 export interface CheckingOptions {
@@ -38,6 +39,12 @@ function describeViolation({ kind, access, address, block }: Violation): string 
         ? `${offset - block.size} past`
         : `${offset} into`;
   return `${kind} ${access} ${place} ${block.size}`;
+}
+
+/** What a module says of the size that its memory may have. */
+function maximumOf(bytes: Uint8Array): { maximum?: number } {
+  const maximum = decodeModule(bytes).memories[0]?.max;
+  return maximum === undefined ? {} : { maximum };
 }
 
 /** Instruments a module with one memory, exported as `memory`, and instantiates it with a checker of its own. */
@@ -79,7 +86,7 @@ export function checking(
       ...checker.imports,
       grown: (_memory: number, before: number, asked: number) =>
         before < 0 ? undefined : checker.setPages(before + asked),
-      ...(check.inline && { memory: new WebAssembly.Memory({ initial }) }),
+      ...(check.inline && { memory: new WebAssembly.Memory({ initial, ...maximumOf(bytes) }) }),
     },
   });
   memory = instance.exports.memory as WebAssembly.Memory;
