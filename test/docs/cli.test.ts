@@ -51,7 +51,15 @@ describe("docs/cli.md", () => {
 
   test("shows every command at work", () => {
     const commands = new Set(blocks.map(([, command]) => command.split(" ")[0]));
-    assert.deepEqual([...commands].sort(), ["diff", "inspect", "instrument", "report", "run", "table"]);
+    assert.deepEqual([...commands].sort(), [
+      "check",
+      "diff",
+      "inspect",
+      "instrument",
+      "report",
+      "run",
+      "table",
+    ]);
   });
 
   for (const [, command, output] of blocks) {
@@ -70,7 +78,7 @@ describe("docs/cli.md", () => {
   });
 
   test("names every option", () => {
-    for (const name of ["run", "report", "table", "diff", "inspect", "instrument"]) {
+    for (const name of ["run", "check", "report", "table", "diff", "inspect", "instrument"]) {
       const section = text.split(/^## /m).find((part) => part.startsWith(`linmem ${name}\n`)) ?? "";
       const options = run([name, "--help"]).matchAll(/^ {2}(-[^ ].*?) {2,}/gm);
       for (const [, option] of options) {
