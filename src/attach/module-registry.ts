@@ -5,6 +5,7 @@
  */
 import type {
   CheckedModule,
+  GlueScripts,
   InitialData,
   Instrumentation,
   MemoryLayout,
@@ -64,7 +65,9 @@ export interface Prepared {
 }
 
 export interface RegistryOptions {
-  instrument(bytes: Uint8Array): Instrumentation;
+  instrument(bytes: Uint8Array, scripts: GlueScripts): Instrumentation;
+  /** The text of a script of the program; undefined where there is none to read. */
+  readScript?(file: string): string | undefined;
   /** Identifies contents; equal means equal. */
   hash(bytes: Uint8Array): string;
   /** Whether modules are to be checked. */
@@ -143,8 +146,9 @@ export class ModuleRegistry {
   /**
    * Instruments the bytes of a module with a memory, or finds them done already.
    * @param name What to call the module when it has no name of its own.
+   * @param files Scripts that may have come with it, the likeliest first.
    */
-  prepare(bytes: Uint8Array, name: string): Prepared {
+  prepare(bytes: Uint8Array, name: string, files: readonly string[] = []): Prepared {
     const key = `${bytes.length}:${this.#options.hash(bytes)}`;
     const cached = this.#cache.get(key);
     if (cached) {
@@ -152,7 +156,7 @@ export class ModuleRegistry {
       this.#cache.set(key, cached);
       return cached;
     }
-    const prepared = this.#prepare(bytes, name);
+    const prepared = this.#prepare(bytes, name, files);
     this.#cache.set(key, prepared);
     this.#cachedBytes += prepared.bytes?.length ?? 0;
     for (const [oldest, { bytes: held }] of this.#cache) {
@@ -163,7 +167,7 @@ export class ModuleRegistry {
     return prepared;
   }
 
-  #prepare(bytes: Uint8Array, name: string): Prepared {
+  #prepare(bytes: Uint8Array, name: string, files: readonly string[]): Prepared {
     const facts = moduleFacts(bytes, recorderModuleName)!;
     const marked = readMarker(customSection(bytes, recorderModuleName));
     if (marked) return { module: this.#fromMarker(marked, facts) };
@@ -180,7 +184,7 @@ export class ModuleRegistry {
       return { module: this.#add({ ...base, facts, reason: "the engine refuses it" }) };
     let instrumentation: ReturnType<RegistryOptions["instrument"]>;
     try {
-      instrumentation = this.#options.instrument(bytes);
+      instrumentation = this.#options.instrument(bytes, () => this.#texts(files));
     } catch (error) {
       // Malformed bytes too: if the engine accepts them, the program runs as it is.
       const reason = (error as Error).message;
@@ -233,6 +237,13 @@ export class ModuleRegistry {
         toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
       }),
     };
+  }
+
+  *#texts(files: readonly string[]): Generator<string> {
+    for (const file of files) {
+      const text = this.#options.readScript?.(file);
+      if (text !== undefined) yield text;
+    }
   }
 
   /** That nothing of a module is checked is said only where that was wanted. */

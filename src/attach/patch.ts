@@ -35,9 +35,10 @@ export function patchWebAssembly(session: Session, namespace: WebAssemblyNamespa
   const { Module: moduleClass, CompileError } = namespace;
   const memoryPrototype = namespace.Memory.prototype;
 
-  function callerFile(from: AnyFunction): string {
-    const caller = captureCallSites(from, 8).find((site) => !session.sites.isOwn(site));
-    return caller?.getFileName() ?? "";
+  /** Files of the program on the stack, the nearest first. */
+  function callerFiles(from: AnyFunction): string[] {
+    const callers = captureCallSites(from, 8).filter((site) => !session.sites.isOwn(site));
+    return callers.map((site) => site.getFileName() ?? "");
   }
 
   /** The bytes that a program compiles, instrumented; undefined when they are to be left alone. */
@@ -45,9 +46,10 @@ export function patchWebAssembly(session: Session, namespace: WebAssemblyNamespa
     const bytes = bytesOf(source);
     if (!bytes) return undefined;
     if (!registry.concerns(bytes)) return undefined;
-    const caller = callerFile(from);
+    const files = callerFiles(from);
+    const [caller = ""] = files;
     if (isHost(caller)) return undefined;
-    return { prepared: registry.prepare(bytes, moduleName(caller)), original: bytes };
+    return { prepared: registry.prepare(bytes, moduleName(caller), [...new Set(files)]), original: bytes };
   }
 
   function demote(prepared: Prepared, error: unknown): void {
@@ -57,7 +59,8 @@ export function patchWebAssembly(session: Session, namespace: WebAssemblyNamespa
   function link(known: KnownModule, importObject: unknown, from: AnyFunction | Site[]): Linking | undefined {
     // What the engine refuses, it has to see. An original without imports may come without an import object.
     if (importObject === undefined ? known.importsAnything : !isObject(importObject)) return undefined;
-    if (typeof from === "function" && known.bytes === 0 && isHost(callerFile(from))) return undefined;
+    if (typeof from === "function" && known.bytes === 0 && isHost(callerFiles(from)[0] ?? ""))
+      return undefined;
     return new Linking(session, known, typeof from === "function" ? session.stackOf(from) : from);
   }
 

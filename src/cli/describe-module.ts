@@ -3,6 +3,7 @@ import { DecodeError } from "../errors.js";
 import { typeText, valueTypeText } from "../instrument/allocators/named.js";
 import { usedFeatures } from "../instrument/features.js";
 import { findAllocator } from "../instrument/find-allocator.js";
+import type { GlueScripts } from "../instrument/index.js";
 import { detectToolchain } from "../instrument/toolchain.js";
 import type { BoundaryItem, MemoryDescription, ModuleDescription } from "../report/inspect-text.js";
 import { decodeDebugLink } from "../wasm/debug-links.js";
@@ -19,10 +20,13 @@ import {
   valueType,
 } from "../wasm/types.js";
 
-/** @throws DecodeError when the bytes are no module, or a damaged one */
-export function describeModule(file: string, bytes: Uint8Array): ModuleDescription {
+/**
+ * @param scripts the JavaScript that came with the module
+ * @throws DecodeError when the bytes are no module, or a damaged one
+ */
+export function describeModule(file: string, bytes: Uint8Array, scripts: GlueScripts): ModuleDescription {
   const module = decodeModule(bytes);
-  const { functions, notes } = findAllocator(module);
+  const { functions, notes } = findAllocator(module, [], undefined, scripts);
   return {
     file,
     bytes: bytes.length,

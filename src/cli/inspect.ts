@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { inspectText } from "../report/inspect-text.js";
 import { describeModule } from "./describe-module.js";
+import { glueScripts } from "./glue-scripts.js";
 import { useModuleFile } from "./module-file.js";
 import { outputWidth, usesColor, writeOutput } from "./output.js";
 
@@ -11,7 +12,7 @@ export function inspectCommand(): Command {
     .argument("<module>", "WebAssembly module")
     .option("--json", "for programs")
     .action(async (path: string, { json }: { json?: true }) => {
-      const description = useModuleFile(path, (bytes) => describeModule(path, bytes));
+      const description = useModuleFile(path, (bytes) => describeModule(path, bytes, glueScripts(path)));
       const { stdout } = process;
       await writeOutput(
         json

@@ -10,6 +10,7 @@ import { recorderModuleName } from "../recorder/index.js";
 import { clean, countOf, formatBytes } from "../report/format.js";
 import { Page } from "../report/page.js";
 import { allocatorOption } from "./allocator-option.js";
+import { glueScripts } from "./glue-scripts.js";
 import { useModuleFile } from "./module-file.js";
 import { cannotWrite, outputWidth, usesColor, writeOutput } from "./output.js";
 
@@ -59,7 +60,7 @@ function instrumentModule(
 ): Instrumented {
   let instrumentation: Instrumentation;
   try {
-    instrumentation = instrument(bytes, { allocator });
+    instrumentation = instrument(bytes, { allocator, scripts: glueScripts(path) });
   } catch (error) {
     if (!(error instanceof InstrumentError)) throw error;
     throw new UsageError(`cannot instrument ${path}: ${error.message}`, { cause: error });

@@ -10,10 +10,11 @@ import { followBoundary } from "./allocators/boundary.js";
 import { collectedAllocation } from "./allocators/conventions.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
 import { confirmAllocator, discoverAllocator } from "./allocators/discover.js";
-import { findNamed, functionLabel, type NamedFunction } from "./allocators/named.js";
+import { findNamed, functionLabel, type NamedFunction, type NamedFunctions } from "./allocators/named.js";
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
 import { buildCallGraph, type CallGraph } from "./call-graph.js";
+import { type GlueScripts, glueNames } from "./glue-names.js";
 import type { AllocatorOverride } from "./roles.js";
 import { type AllocatorFunction, allocatorRoles } from "./roles.js";
 import { findSites, type Sites } from "./walker.js";
@@ -36,16 +37,18 @@ interface Search extends FoundAllocator {
  * @param overrides with a function that allocates and one that releases among them they replace what would be
  *   found, otherwise they add to it
  * @param sites from `findSites`, where it was done already
+ * @param scripts the JavaScript that came with the module: asked for only where exports have minified names
  * @throws UsageError when an override names a role or function that there isn't, or one that doesn't fit
  */
 export function findAllocator(
   module: Module,
   overrides: readonly AllocatorOverride[] = [],
   sites: Sites = findSites(module),
+  scripts?: GlueScripts,
 ): FoundAllocator {
   const told = overrides.map((override) => resolveOverride(module, override));
   const graph = buildCallGraph(module, sites);
-  const found = search(module, graph);
+  const found = search(module, graph, scripts);
   if (told.length === 0) return paired(module, found);
   const replaces = told.some(allocates) && told.some(releases);
   // what was found around the very functions that the user names is right as well
@@ -54,8 +57,8 @@ export function findAllocator(
   return paired(module, { ...found, functions: merge(told, found.functions) });
 }
 
-function search(module: Module, graph: CallGraph): Search {
-  const named = findNamed(module);
+function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefined): Search {
+  const named = findNamedByAll(module, graph, scripts);
   const notes = [...named.notes, ...collectorNotes(module)];
   let functions: NamedFunction[] = named.functions;
   for (const choose of [chooseAssemblyScript, chooseZig]) {
@@ -100,6 +103,23 @@ function search(module: Module, graph: CallGraph): Search {
   // with names, a function that isn't there isn't there
   const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
   return { functions: all, notes, explained, resizedElsewhere: cores.resizedElsewhere };
+}
+
+/** By the names of the module, and where those are minified, of the scripts around it, as far as trials prove them. */
+function findNamedByAll(module: Module, graph: CallGraph, scripts: GlueScripts | undefined): NamedFunctions {
+  const glue = glueNames(module, scripts);
+  const named = findNamed(module, glue.names);
+  const notes = [...named.notes, ...glue.notes];
+  if (glue.names.size === 0 || named.functions.length === 0) return { ...named, notes };
+  // a script may bundle several modules: what it says of another one is not to be believed here
+  const verdict = confirmAllocator(module, graph, named.functions);
+  if (verdict === "proved") return { ...named, notes };
+  const list = named.functions.map(({ role, evidence }) => `${role} (${evidence})`).join(", ");
+  const why =
+    verdict === "contradicted"
+      ? "does not behave so when tried out"
+      : "could not be tried out: not relied on";
+  return { functions: [], boundary: [], notes: [...notes, `${list} ${why}`] };
 }
 
 /** What a trial leaves of functions that were found by their constants, and says of them. */

@@ -11,6 +11,7 @@ import { insertChecks } from "./checks/insert.js";
 import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
 import { isSideModule } from "./dynamic-linking.js";
 import { findAllocator } from "./find-allocator.js";
+import type { GlueScripts } from "./glue-names.js";
 import { fitsRole } from "./hooks.js";
 import { type InitialData, initialData, type MemoryLayout, memoryLayout } from "./layout.js";
 import { allMemories, makePlan, type Plan } from "./plan.js";
@@ -30,6 +31,7 @@ import {
 } from "./write-sections.js";
 
 export type { CheckedModule, CheckOptions } from "./checks/plan.js";
+export type { GlueScripts } from "./glue-names.js";
 export type { InitialData, MemoryLayout } from "./layout.js";
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
@@ -39,6 +41,8 @@ const countedElsewhere = "linked dynamically: its blocks are counted with the mo
 export interface InstrumentOptions {
   /** Replaces what would be found. */
   allocator?: readonly AllocatorOverride[];
+  /** The JavaScript that came with the module: asked for only where the names of its exports say nothing. */
+  scripts?: GlueScripts;
   /** Checks accesses to memory too. */
   check?: CheckOptions;
   /** For measurements: parts to leave out, to see what they cost. What is recorded is wrong then. */
@@ -78,7 +82,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const walker = new CodeWalker(module);
   const sites = walker.walk();
   checkIndices(module, sites);
-  const found = findAllocator(module, options.allocator, sites);
+  const found = findAllocator(module, options.allocator, sites, options.scripts);
   const { functions } = found;
   const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ModuleDescription } from "../../src/report/inspect-text.js";
+import { minifiedModule } from "../support/minified.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const modules = "test/fixtures/allocators";
@@ -32,6 +33,16 @@ describe("linmem inspect", () => {
     const { stdout } = inspect([`${modules}/c-exports.wasm`]);
     assert.match(stdout, /^ {2}malloc +8 +malloc +named +export "malloc"$/m);
     assert.match(stdout, /^ {2}memalign +16 +wasm-function\[16\] +likely +calls malloc and trims blocks/m);
+  });
+
+  test("names functions of minified exports as the script beside the module does", (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "linmem-glue-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "heap.wasm"), minifiedModule());
+    writeFileSync(join(folder, "a.js"), "q._malloc=w.e;q._free=w.d");
+    writeFileSync(join(folder, "z.mjs"), 'load("heap.wasm");q._malloc=w.b;q._free=w.d');
+    const { stdout } = inspect([join(folder, "heap.wasm")]);
+    assert.match(stdout, /^ {2}malloc +8 +malloc +named +export "b", which the script calls "_malloc"$/m);
   });
 
   test("keeps lines within the terminal's width, coloured when asked for", () => {

@@ -1,5 +1,7 @@
 // What Node knows of the scripts on a stack.
+import { readFileSync, statSync } from "node:fs";
 import { findSourceMap } from "node:module";
+import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runInThisContext } from "node:vm";
 import type { CallSite } from "../v8-stacks.js";
@@ -15,6 +17,20 @@ export function filePath(file: string): string {
     return fileURLToPath(file);
   } catch {
     return file;
+  }
+}
+
+/** Scripts that are larger are not looked into. */
+const largestScript = 64 << 20;
+
+/** The text of a script that lies in a file. */
+export function scriptText(file: string): string | undefined {
+  try {
+    const path = filePath(file);
+    if (!isAbsolute(path) || statSync(path).size > largestScript) return undefined;
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
   }
 }
 

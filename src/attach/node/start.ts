@@ -4,7 +4,12 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
 import { hasMultipleMemories } from "../../check/index.js";
-import type { AllocatorOverride, CheckOptions, Instrumentation } from "../../instrument/index.js";
+import type {
+  AllocatorOverride,
+  CheckOptions,
+  GlueScripts,
+  Instrumentation,
+} from "../../instrument/index.js";
 import { instrument } from "../../instrument/index.js";
 import { threadId as profileThreadId } from "../../profile/thread-ids.js";
 import { ModuleRegistry } from "../module-registry.js";
@@ -21,7 +26,7 @@ import {
   openProfile,
 } from "./profile-output.js";
 import { readRunOptions } from "./run-options.js";
-import { filePath, ownFiles, sourcePosition } from "./scripts.js";
+import { filePath, ownFiles, scriptText, sourcePosition } from "./scripts.js";
 import { shareSession } from "./shared-session.js";
 import { watchExit, watchSignals } from "./signals.js";
 import { attachWorkers, hideRegister, stateKey } from "./workers.js";
@@ -48,7 +53,8 @@ function attach(state: ProcessState): void {
     ...(check && { check: { redzone: check.redzone, inline: hasMultipleMemories() } }),
   };
   const registry = new ModuleRegistry({
-    instrument: (bytes) => instrumentWith(overrides, bytes),
+    instrument: (bytes, scripts) => instrumentWith(overrides, bytes, scripts),
+    readScript: scriptText,
     hash: (bytes) => createHash("sha256").update(bytes).digest("hex"),
     checks: check !== undefined,
     keepSymbols: (code, bytes) => keepSymbols(options, code, bytes),
@@ -111,9 +117,9 @@ interface Overrides {
 }
 
 /** `--allocator` names functions of one module; others of the run don't have them, and get what is found. */
-function instrumentWith(overrides: Overrides, bytes: Uint8Array): Instrumentation {
+function instrumentWith(overrides: Overrides, bytes: Uint8Array, scripts: GlueScripts): Instrumentation {
   const { allocator, check } = overrides;
-  const options = check ? { check } : {};
+  const options = { scripts, ...(check && { check }) };
   if (allocator.length === 0) return instrument(bytes, options);
   try {
     const instrumentation = instrument(bytes, { ...options, allocator });

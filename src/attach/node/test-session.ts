@@ -12,7 +12,7 @@ import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
 import { findMemories } from "./find-memories.js";
-import { filePath, ownFiles, shownPosition } from "./scripts.js";
+import { filePath, ownFiles, scriptText, shownPosition } from "./scripts.js";
 import { sharedSession, shareSession } from "./shared-session.js";
 import { changeWorkers, hideRegister } from "./workers.js";
 
@@ -51,7 +51,8 @@ export function trackEarlierMemories(session: Session): void {
 
 function newSession(): Session {
   const registry = new ModuleRegistry({
-    instrument: (bytes) => instrument(bytes),
+    instrument: (bytes, scripts) => instrument(bytes, { scripts }),
+    readScript: scriptText,
     hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
   });
   const session = new Session({

@@ -24,7 +24,8 @@ export interface NamedFunctions {
   notes: string[];
 }
 
-export function findNamed(module: Module): NamedFunctions {
+/** @param glue names of exports in C, by their minified ones */
+export function findNamed(module: Module, glue: ReadonlyMap<string, string> = new Map()): NamedFunctions {
   const pointer = pointerType(module);
   const found = new Map<number, NamedFunction>();
   const notes: string[] = [];
@@ -35,15 +36,18 @@ export function findNamed(module: Module): NamedFunctions {
     const type = module.functionType(index);
     const fitting = conventions.find((convention) => fitsConvention(convention, type, pointer));
     if (fitting) {
-      const name = functionLabel(module, index);
-      found.set(index, { ...fitting, index, name, evidence, confidence: "named" });
+      const label = glue.size > 0 ? name : functionLabel(module, index);
+      found.set(index, { ...fitting, index, name: label, evidence, confidence: "named" });
     } else {
       notes.push(misfit(name, index, type, conventions));
     }
   };
   for (const [index, name] of module.names.functions ?? []) consider(name, index, "name section");
   for (const { name, kind, index } of module.exports) {
-    if (kind === externalKind.function) consider(name, index, `export "${name}"`);
+    if (kind !== externalKind.function) continue;
+    const real = glue.get(name);
+    if (real === undefined) consider(name, index, `export "${name}"`);
+    else consider(real, index, `export "${name}", which the script calls "_${real}"`);
   }
   for (const { module: from, name, kind } of module.imports) {
     if (kind !== externalKind.function || conventionsOf(name).length === 0) continue;
