@@ -3,7 +3,7 @@
 //   npm run strip-matrix                               builds with the toolchains that are here (strip-matrix/build.ts)
 //   npm run strip-matrix -- packages/node_modules      also the modules with names in these folders
 //   npm run strip-matrix -- --built                    what was built before, nothing more
-//   npm run strip-matrix -- --only Zig --details       only toolchains whose name contains "Zig", each module
+//   npm run strip-matrix -- --only Zig --details       builds and tries only what has "Zig" in its name, tells of each
 //   npm run strip-matrix -- --as-built                 without the forms that wasm-opt makes
 //   npm run strip-matrix -- --held-out                 also details of the modules that rules must not be made from
 //   npm run strip-matrix -- --write                    also into bench/STRIP-MATRIX.md
@@ -11,7 +11,7 @@
 // Exits with 1 when a function was found that is none.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findAllocator } from "../src/instrument/find-allocator.js";
@@ -23,6 +23,7 @@ import { optimisations, optimised, stripped } from "./strip-matrix/variants.js";
 
 interface Result extends Comparison {
   toolchain: string;
+  allocator: string;
   name: string;
   heldOut: boolean;
   /** Whether anything was found. */
@@ -54,6 +55,12 @@ for (const module of modules()) {
   measure(module);
 }
 process.stderr.write("\n");
+if (results.length === 0) {
+  process.stderr.write(
+    `strip-matrix: nothing to measure${only ? `: no module has "${only}" in its name` : ""}\n`,
+  );
+  process.exit(2);
+}
 const text = report(results);
 process.stdout.write(text);
 if (values.write)
@@ -61,7 +68,7 @@ if (values.write)
 if (results.some(({ verdicts }) => kinds.some((kind) => verdicts[kind] === "wrong"))) process.exitCode = 1;
 
 function modules(): BuiltModule[] {
-  const built = values.built ? earlier() : buildModules(cache);
+  const built = values.built ? earlier() : buildModules(cache, only);
   return [...built, ...positionals.flatMap(collected)];
 }
 
@@ -125,6 +132,7 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
     if (!new Set(truth.kinds.values()).has("malloc")) continue;
     results.push({
       toolchain,
+      allocator,
       name: `${allocator}, ${level}${form.name}`,
       heldOut,
       hooked: functions.length > 0,
@@ -180,6 +188,31 @@ function tableOf(rows: readonly Result[]): string {
   return lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
 }
 
+/** Where the percentages are: what was not found, by toolchain and allocator, the most frequent first. */
+function missedTable(rows: readonly Result[]): string {
+  const groups = new Map<string, { missed: number; countable: number }>();
+  for (const row of rows) {
+    const verdict = pair(row);
+    if (verdict === "nothing to hook") continue;
+    const isPackage = row.toolchain.startsWith("npm");
+    const name = `${row.toolchain.replace(/ [\d.]+$/, "")} | ${isPackage ? "" : row.allocator}`;
+    const group = groups.get(name) ?? { missed: 0, countable: 0 };
+    group.countable++;
+    if (verdict !== "right") group.missed++;
+    groups.set(name, group);
+  }
+  const countable = [...groups.values()].reduce((sum, group) => sum + group.countable, 0);
+  const lines = [...groups]
+    .filter(([, { missed }]) => missed > 0)
+    .sort(([, a], [, b]) => b.missed - a.missed)
+    .map(([name, group]) => {
+      const share = ((100 * group.missed) / countable).toFixed(1);
+      return `| ${name} | ${group.missed} of ${group.countable} | ${share} |\n`;
+    });
+  const head = "| Toolchain | allocator | not right | points of all |\n| --- | --- | --- | --- |\n";
+  return lines.length > 0 ? head + lines.join("") : "Nothing.\n";
+}
+
 function line(name: string, members: readonly Result[]): string[] {
   const count = (verdict: string) => members.filter((member) => pair(member) === verdict).length;
   const countable = members.length - count("nothing to hook");
@@ -217,16 +250,27 @@ function report(all: readonly Result[]): string {
     tableOf(tuned),
     "Held out:\n",
     tableOf(held),
+    "Where the percentages are, of those that rules may be made from:\n",
+    missedTable(tuned),
     ...(details ? ["Not right:\n", details] : []),
   ];
   return `${parts.join("\n")}\n`;
+}
+
+/** The command as it was given; of folders elsewhere the last two names, which tell enough. */
+function command(): string {
+  const words = process.argv.slice(2).map((word) => {
+    const short = isAbsolute(word) ? `…/${word.split(/[\\/]/).filter(Boolean).slice(-2).join("/")}` : word;
+    return /\s/.test(short) ? `'${short}'` : short;
+  });
+  return ["npm run strip-matrix --", ...words].join(" ");
 }
 
 function page(tables: string): string {
   return `# Finding allocators without names
 
 Modules whose names are known, with their names taken away and their exports numbered, against what the names \
-say: \`npm run strip-matrix -- --write\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}.
+say: \`${command()}\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}.
 Each module as it was built, and twice more through wasm-opt. *Right*: every function through which blocks are made \
 or released is hooked, and nothing else. Modules in which nothing releases \
 (stub runtimes, releases that were inlined into a collector) and nothing was hooked are counted under *nothing to \

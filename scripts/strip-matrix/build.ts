@@ -246,12 +246,17 @@ function missing(what: string): never[] {
   return [];
 }
 
-/** Builds what isn't in `cache` yet; returns all that is. */
-export function buildModules(cache: string): BuiltModule[] {
+/**
+ * Builds what isn't in `cache` yet; returns all that is.
+ *
+ * @param only a part of `toolchain, allocator, level`: others are left out
+ */
+export function buildModules(cache: string, only = ""): BuiltModule[] {
   const folder = join(cache, "built");
   mkdirSync(folder, { recursive: true });
   const recipes = [...emscripten(), ...clang(), ...zig(), ...rust(cache), ...assemblyScript(cache)];
   return recipes.flatMap(({ toolchain, allocator, level, build }) => {
+    if (!`${toolchain}, ${allocator}, ${level}`.includes(only)) return [];
     const name = `${toolchain}, ${allocator}, ${level}`.replaceAll(/[^\w.,()-]+/g, " ").trim();
     const file = join(folder, `${name}.wasm`);
     const failed = `${file}.failed`;

@@ -30,7 +30,7 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["free", new RegExp(`^(?:${c}free|c_free)(?:\\.\\d+)?$`)],
   ["free", /^(?:operator delete(?:\[\])?\(void\*.*\)|_Zd[la]Pv\w*)$/],
   ["free", /^_?mi_free(?:_\w+)?$/],
-  ["realloc", new RegExp(`^(?:${c}realloc|c_realloc)(?:\\.\\d+)?$`)],
+  ["realloc", new RegExp(`^(?:${c}(?:aligned_)?realloc|c_realloc)(?:\\.\\d+)?$`)],
   ["realloc", /^_?mi_(?:heap_|theap_)?realloc\w*$/],
   ["calloc", new RegExp(`^(?:${c}calloc|c_calloc)(?:\\.\\d+)?$`)],
   ["calloc", /^mi_(?:heap_|theap_)?calloc\w*$/],

@@ -14,6 +14,10 @@ export interface BodyFacts {
   /** Constants, and offsets of loads and stores, that may be static addresses. */
   addresses: ReadonlySet<number>;
   callees: ReadonlySet<number>;
+  /** Globals of the module's own that it reads or writes. */
+  globals: ReadonlySet<number>;
+  /** Those of them that it writes. */
+  written: ReadonlySet<number>;
   multiplies: boolean;
   /** Whether it contains a call through a table or a reference. */
   callsIndirectly: boolean;
@@ -34,7 +38,18 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   const constants = new Set<number>();
   const addresses = new Set<number>();
   const callees = new Set<number>();
-  const facts = { instructions: 0, constants, addresses, callees, multiplies: false, callsIndirectly: false };
+  const globals = new Set<number>();
+  const written = new Set<number>();
+  const facts = {
+    instructions: 0,
+    constants,
+    addresses,
+    callees,
+    globals,
+    written,
+    multiplies: false,
+    callsIndirectly: false,
+  };
   let pos = decodeLocals(bytes, bodies.start[body], end).end;
   while (pos < end) {
     const opcode = bytes[pos];
@@ -48,6 +63,10 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
       if (offset >= lowestAddress) addresses.add(offset);
     } else if (opcode === op.call || opcode === op.returnCall) {
       callees.add(u32At(bytes, pos + 1));
+    } else if (opcode === op.globalGet || opcode === op.globalSet) {
+      const global = u32At(bytes, pos + 1);
+      if (global >= module.importedGlobalCount) globals.add(global);
+      if (opcode === op.globalSet) written.add(global);
     } else if (opcode === op.i32Mul || opcode === op.i64Mul) {
       facts.multiplies = true;
     } else if (opcode === op.callIndirect || opcode === op.returnCallIndirect) {
@@ -58,6 +77,39 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   for (const address of addresses) if (besidePower(address)) addresses.delete(address);
   return facts;
 }
+
+/** Whether a body can't be left but by a trap or an exception: a panic. Where that takes more than a look, it can. */
+export function neverReturns(module: Module, index: number): boolean {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body];
+  let depth = 0;
+  let last = -1;
+  for (let pos = decodeLocals(bytes, bodies.start[body], end).end; pos < end - 1; ) {
+    const opcode = bytes[pos];
+    if (opcode === op.block || opcode === op.loop || opcode === op.if) depth++;
+    else if (opcode === op.end) depth--;
+    else if (opcode === op.br || opcode === op.brIf) {
+      if (u32At(bytes, pos + 1) >= depth) return false;
+    } else if (leaves.has(opcode)) return false;
+    last = opcode;
+    pos = instructionEnd(bytes, pos);
+  }
+  return last === op.unreachable;
+}
+
+/** Instructions through which a body may be left, or may be for all that is known here. */
+const brTable = 0x0e;
+const leaves: ReadonlySet<number> = new Set([
+  op.return,
+  op.returnCall,
+  op.returnCallIndirect,
+  op.returnCallRef,
+  op.try,
+  op.tryTable,
+  op.delegate,
+  brTable,
+]);
 
 /**
  * Whether a body may have one of these constants: a look at the bytes alone, several times quicker than

@@ -97,7 +97,7 @@ export class Fuel {
  * What else takes time, as so many rounds of a loop of about 2 ns: an instance, a trap, a page more of memory, a
  * byte of a copy that is made and compiled.
  */
-const costs = { instance: 150_000, trap: 5000, growth: 20_000, byte: 10 } as const;
+const costs = { instance: 60_000, trap: 5000, growth: 20_000, byte: 10 } as const;
 
 /** undefined where the engine doesn't take the part, or it has no memory, or too much data. */
 export function makeSandbox(

@@ -5,6 +5,7 @@ import type { Module } from "../../wasm/module.js";
 import { countLocals } from "../../wasm/sections/code.js";
 import type { CallGraph } from "../call-graph.js";
 import { lowestAddress, signedAt } from "./body-facts.js";
+import { pointerType } from "./cores.js";
 
 /** Callers that are looked at. */
 const mostCallers = 40;
@@ -32,6 +33,8 @@ export function firstArguments(module: Module, graph: CallGraph, callee: number)
       const constant = opcode === op.i32Const ? signedAt(bytes, pos + 1) : 0;
       if (constant >= lowestAddress) recent.push({ kind: "constant", value: constant });
       else if (opcode === op.globalGet) recent.push({ kind: "global", value: u32At(bytes, pos + 1) });
+      else if (opcode === op.call && givesPointer(module, u32At(bytes, pos + 1)))
+        recent.push({ kind: "call", value: u32At(bytes, pos + 1) });
       else recent.push(undefined);
       pos = instructionEnd(bytes, pos);
     }
@@ -39,8 +42,15 @@ export function firstArguments(module: Module, graph: CallGraph, callee: number)
   return [...count.values()].sort((a, b) => b.seen - a.seen).map(({ value }) => value);
 }
 
+/** A function of the module's own that takes nothing: it may set the state up when it is first asked for. */
+function givesPointer(module: Module, index: number): boolean {
+  if (index < module.importedFunctionCount) return false;
+  const { params, results } = module.functionType(index);
+  return params.length === 0 && results.length === 1 && results[0] === pointerType(module);
+}
+
 export interface SelfArgument {
-  kind: "constant" | "global";
-  /** The constant, or the global's index. */
+  kind: "constant" | "global" | "call";
+  /** The constant, the global's index, or that of a function that returns it. */
   value: number;
 }

@@ -15,6 +15,8 @@ export interface Way {
   parameters: number;
   /** Of methods: the address of the state. */
   self?: SelfArgument;
+  /** Bytes at the beginning of each block that stay the allocator's: it hands out its own headers. */
+  header?: number;
 }
 
 /**
@@ -27,6 +29,8 @@ interface Block {
   address: number;
   size: number;
   mark: number;
+  /** Where its own bytes begin. */
+  start: number;
 }
 
 const sizes = [24, 100, 8, 1000, 40, 3000, 1, 64, 300, 24, 24, 5000, 16, 24, 200, 33, 48, 24, 700, 12];
@@ -48,23 +52,28 @@ class Blocks {
   readonly #trial: Trial;
   #marks = 0;
 
-  constructor(trial: Trial) {
+  readonly #header: number;
+
+  /** @param malloc what gives the blocks */
+  constructor(trial: Trial, { header = 0 }: Way) {
     this.#trial = trial;
+    this.#header = header;
   }
 
   add(address: number, size: number, alignment: number): Block | undefined {
     const memory = this.#trial.memory();
-    const inside = address >= lowestBlock && address + size <= memory.length;
+    const start = address + this.#header;
+    const inside = address >= lowestBlock && start + size <= memory.length;
     const overlaps = this.live.some(
-      (other) => address < other.address + other.size && other.address < address + size,
+      (other) => start < other.start + other.size && other.start < start + size,
     );
     if (!Number.isInteger(address) || !inside || overlaps || address % alignment !== 0) {
       this.broken = true;
       return undefined;
     }
     const mark = (this.#marks = (this.#marks + 37) & 0xff) | 1;
-    const block = { address, size, mark };
-    memory.fill(mark, address, address + size);
+    const block = { address, size, mark, start };
+    memory.fill(mark, start, start + size);
     this.live.push(block);
     return block;
   }
@@ -82,8 +91,8 @@ class Blocks {
   /** Whether every block still has its bytes. */
   intact(): boolean {
     const memory = this.#trial.memory();
-    for (const { address, size, mark } of this.live) {
-      for (let i = 0; i < size; i++) if (memory[address + i] !== mark) this.broken = true;
+    for (const { start, size, mark } of this.live) {
+      for (let i = 0; i < size; i++) if (memory[start + i] !== mark) this.broken = true;
     }
     return !this.broken;
   }
@@ -91,6 +100,7 @@ class Blocks {
 
 function selfOf(trial: Trial, { self }: Way): number {
   if (!self) return 0;
+  if (self.kind === "call") return trial.call(self.value, []) ?? 0;
   return self.kind === "global" ? trial.global(self.value) : self.value;
 }
 
@@ -119,14 +129,15 @@ function release(trial: Trial, way: Way, { address, size }: Block, alignment: nu
 }
 
 function alignsBlocks({ role, parameters }: Way): boolean {
-  return /aligned|memalign/.test(role) || (role === "malloc_method" && parameters >= 3);
+  // AssemblyScript's methods of three parameters take something else there
+  return /aligned|memalign/.test(role) || (role === "malloc_method" && parameters >= 4);
 }
 
 /** Whether a function gives blocks that don't overlap, twice as many as `sizes` has. */
 export function tryAllocation(sandbox: Sandbox, way: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial);
+  const blocks = new Blocks(trial, way);
   for (const size of [...sizes, ...sizes]) {
     const address = allocate(trial, way, size, usualAlignment);
     if (!address) return "unknown";
@@ -149,7 +160,7 @@ export function trySameAddresses(sandbox: Sandbox, one: Way, other: Way): boolea
 function aligns(sandbox: Sandbox, way: Way): boolean {
   const trial = sandbox.open();
   if (!trial) return false;
-  const blocks = new Blocks(trial);
+  const blocks = new Blocks(trial, way);
   for (const alignment of [64, 8, 256, 32, 16, 128, 512]) {
     const address = allocate(trial, way, 40, alignment);
     if (!address || !blocks.add(address, 40, alignment)) return false;
@@ -177,7 +188,7 @@ function clears(sandbox: Sandbox, way: Way): boolean {
 export function tryBriefly(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial);
+  const blocks = new Blocks(trial, malloc);
   const fill = () => {
     for (const size of fewSizes) {
       const address = allocate(trial, malloc, size, usualAlignment);
@@ -203,7 +214,7 @@ export function tryBriefly(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
 export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   const first = sandbox.open();
   if (!first) return "unknown";
-  const blocks = new Blocks(first);
+  const blocks = new Blocks(first, malloc);
   const fill = (trial: Trial, into: Blocks): Block[] | undefined => {
     const made: Block[] = [];
     for (const size of [...sizes, ...sizes]) {
@@ -234,7 +245,7 @@ export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   // the same with half of them released
   const second = sandbox.open();
   if (!second) return "unknown";
-  const others = new Blocks(second);
+  const others = new Blocks(second, malloc);
   const all = fill(second, others);
   for (const [i, block] of (all ?? []).entries()) {
     if (i % 2 === 0) continue;
@@ -248,7 +259,7 @@ export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
 export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, resize: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial);
+  const blocks = new Blocks(trial, malloc);
   const make = (size: number) => {
     const address = allocate(trial, malloc, size, usualAlignment);
     return address ? blocks.add(address, size, leastAlignment) : undefined;
@@ -267,7 +278,8 @@ export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, resize: Way)
     const moved = trial.call(resize.index, args.slice(0, resize.parameters));
     if (!moved) return "unknown";
     const memory = trial.memory();
-    const kept = memory.subarray(moved, moved + Math.min(from, to));
+    const start = moved + (malloc.header ?? 0);
+    const kept = memory.subarray(start, start + Math.min(from, to));
     if (kept.length === 0 || kept.some((byte) => byte !== block.mark)) return "contradicted";
     blocks.remove(block);
     if (!blocks.add(moved, to, leastAlignment)) return "contradicted";
@@ -295,7 +307,7 @@ function argumentsOfResize(trial: Trial, way: Way, { address, size }: Block, to:
 export function trySameHeap(sandbox: Sandbox, malloc: Way, free: Way, other: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial);
+  const blocks = new Blocks(trial, malloc);
   const fromOther: Block[] = [];
   for (const [i, size] of [...sizes, ...sizes].entries()) {
     const way = i % 2 === 0 ? malloc : other;

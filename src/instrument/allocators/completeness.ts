@@ -1,0 +1,160 @@
+/**
+ * Whether functions that allocate and release are all there is of an allocator: where others work on its state as well,
+ * since the optimiser put a part of it there or it has more ways in, blocks would come and go unseen.
+ */
+import type { Module } from "../../wasm/module.js";
+import type { CallGraph } from "../call-graph.js";
+import { bodyFacts, neverReturns } from "./body-facts.js";
+import type { Candidates } from "./candidates.js";
+import { type CoreFunction, pointerType, stateAddresses } from "./cores.js";
+import type { Way } from "./trials.js";
+
+/** How far below a function the one that it uses may be. */
+export const depthOfUse = 12;
+/** `resize` and `remap` of Zig's allocators: state, slice, alignment, size, return address. */
+const zigResizeParameters = 6;
+/** Functions that may resize blocks with a part of the allocator in them. */
+const mostResizers = 2;
+/** Instructions of a function that stores one value. */
+const mostOfSetter = 5;
+/** Static addresses that two functions have in common when they work on one state. */
+const fewestAddresses = 2;
+
+/** What allocates in a heap and what releases. */
+interface Pair {
+  mallocs: readonly Way[];
+  frees: readonly Way[];
+}
+
+export class Completeness {
+  readonly #module: Module;
+  readonly #graph: CallGraph;
+  readonly #candidates: Candidates;
+
+  constructor(module: Module, graph: CallGraph, candidates: Candidates) {
+    this.#module = module;
+    this.#graph = graph;
+    this.#candidates = candidates;
+  }
+
+  /** Whether others too call what these functions take their blocks from: then it is that which allocates. */
+  isBypassed({ mallocs, frees }: Pair, resizers: readonly Way[]): boolean {
+    const inside = this.#inside(new Set([...mallocs, ...frees, ...resizers].map(({ index }) => index)));
+    const { growing } = this.#graph;
+    // functions that only the host calls are no allocator of the program, unless they have all there is
+    const isFront = mallocs.every(({ index }) => this.#graph.callCount[index] === 0);
+    if (isFront && growing.size > 0 && ![...growing].every((index) => inside.has(index))) return true;
+    const shared = (index: number, results: 0 | 1) =>
+      this.#graph.callees(index).filter((callee) => {
+        if (inside.has(callee) || callee < this.#module.importedFunctionCount) return false;
+        const type = this.#module.functionType(callee);
+        const pointer = pointerType(this.#module);
+        if (type.results.length !== results || type.params.length === 0) return false;
+        return [...type.params, ...type.results].every((value) => value === pointer);
+      });
+    if (mallocs.some(({ index }) => shared(index, 1).some((callee) => this.#candidates.growing?.has(callee))))
+      return true;
+    // what releases may be called by others as well, by one that resizes and was not found for example
+    const parts = frees
+      .flatMap(({ index }) => shared(index, 0))
+      .filter((index) => this.#isPartOfState(index));
+    const users = this.#usersOutside(parts, inside, [...mallocs, ...frees]);
+    return users.size > mostResizers || [...users].some((index) => !this.#mayResize(index, mallocs, frees));
+  }
+
+  /** Not a panic, and not a setter that the whole program shares: those have nothing to do with an allocator. */
+  #isPartOfState(index: number): boolean {
+    const { instructions, callees } = bodyFacts(this.#module, index);
+    return (instructions > mostOfSetter || callees.size > 0) && !neverReturns(this.#module, index);
+  }
+
+  /** Functions outside that use parts of an allocator, without what only sets its state up. */
+  #usersOutside(parts: readonly number[], inside: ReadonlySet<number>, ways: readonly Way[]): Set<number> {
+    const users = new Set<number>();
+    const seen = new Set<number>();
+    const work = [...parts];
+    for (let part = work.pop(); part !== undefined; part = work.pop()) {
+      for (const caller of this.#graph.callers(part)) {
+        if (inside.has(caller) || seen.has(caller) || this.#setsUp(caller, ways)) continue;
+        seen.add(caller);
+        // what the allocator itself calls is one more part of it
+        if (this.#graph.callers(caller).some((index) => inside.has(index))) work.push(caller);
+        else users.add(caller);
+      }
+    }
+    return users;
+  }
+
+  /** Whether it makes the state that methods are given: it writes the global that they take it from, or returns it. */
+  #setsUp(index: number, ways: readonly Way[]): boolean {
+    const { written } = bodyFacts(this.#module, index);
+    return ways.some(
+      ({ self }) =>
+        (self?.kind === "global" && written.has(self.value)) ||
+        (self?.kind === "call" && self.value === index),
+    );
+  }
+
+  /** Whether it may be what resizes, with a part of the allocator in it: takes an address and a size, moves blocks. */
+  #mayResize(index: number, mallocs: readonly Way[], frees: readonly Way[]): boolean {
+    const [made, released] = [mallocs, frees].map((ways) => new Set(ways.map((way) => way.index)));
+    // Zig's are called through a table beside the others, and never move a block
+    const isZigs =
+      this.#candidates.tabled.has(index) && this.#candidates.count(index) === zigResizeParameters;
+    if (isZigs) return true;
+    const { params, results } = this.#module.functionType(index);
+    const pointer = pointerType(this.#module);
+    if (params.length < 2 || params.length > 4 || results.length !== 1) return false;
+    if (![...params, ...results].every((type) => type === pointer)) return false;
+    return this.#graph.reaches(index, made!, depthOfUse) && this.#graph.reaches(index, released!, depthOfUse);
+  }
+
+  /** A function outside of the allocator that works on its state, since the optimiser put a part of it there. */
+  partElsewhere(functions: readonly CoreFunction[], { mallocs, frees }: Pair): number | undefined {
+    const module = this.#module;
+    const own = new Set(functions.map(({ index }) => index));
+    const core = functions.filter(({ role }) => /^(?:malloc|alloc_aligned|free)/.test(role));
+    const state = new Set(core.flatMap(({ index }) => [...stateAddresses(bodyFacts(module, index))]));
+    // a copy that nothing calls tells that the optimiser puts parts of it into others
+    const releasing = functions.filter(({ role }) => role.startsWith("free"));
+    const uncalled = releasing.find(({ index }) => this.#candidates.weight(index) === 0);
+    if (releasing.length > 1 && uncalled) return uncalled.index;
+    if (state.size < fewestAddresses) return undefined;
+    const inside = this.#inside(own);
+    const ways = [...mallocs, ...frees];
+    // static addresses tell least of a state that is handed on
+    const isKept = mallocs.every(({ self }) => self !== undefined && self.kind !== "constant");
+    for (let index = module.importedFunctionCount; index < module.functionCount; index++) {
+      if (inside.has(index)) continue;
+      const { addresses } = bodyFacts(module, index);
+      let shared = 0;
+      for (const address of addresses) if (state.has(address)) shared++;
+      if (shared < fewestAddresses || this.#onlyPasses(index, own)) continue;
+      if (this.#setsUp(index, ways) || (isKept && this.#mayResize(index, mallocs, frees))) continue;
+      const isPart = isKept && this.#graph.callers(index).some((caller) => inside.has(caller));
+      const users = isPart ? [...this.#usersOutside([index], inside, ways)] : [];
+      if (!isPart || !users.every((user) => this.#mayResize(user, mallocs, frees))) return index;
+    }
+    return undefined;
+  }
+
+  /** The functions and what only they call. */
+  #inside(own: ReadonlySet<number>): Set<number> {
+    const inside = new Set(own);
+    const work = [...own];
+    for (let index = work.pop(); index !== undefined; index = work.pop()) {
+      for (const callee of this.#graph.callees(index)) {
+        if (inside.has(callee) || !this.#graph.callers(callee).every((caller) => inside.has(caller)))
+          continue;
+        inside.add(callee);
+        work.push(callee);
+      }
+    }
+    return inside;
+  }
+
+  #onlyPasses(index: number, own: ReadonlySet<number>): boolean {
+    const callees = this.#graph.callees(index);
+    return callees.length === 1 && own.has(callees[0]);
+  }
+}
