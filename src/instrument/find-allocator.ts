@@ -59,7 +59,7 @@ export function findAllocator(
 
 function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefined): Search {
   const named = findNamedByAll(module, graph, scripts);
-  const notes = [...named.notes, ...collectorNotes(module)];
+  const notes = [...named.notes];
   let functions: NamedFunction[] = named.functions;
   for (const choose of [chooseAssemblyScript, chooseZig]) {
     const choice = choose(module, graph, functions);
@@ -100,6 +100,7 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
     const names = named.boundary.map(({ name }) => name).join(", ");
     notes.push(`the functions behind ${names} could not be told apart`);
   }
+  if (all.length === 0) notes.unshift(...collectorNotes(module));
   // with names, a function that isn't there isn't there
   const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
   return { functions: all, notes, explained, resizedElsewhere: cores.resizedElsewhere };
