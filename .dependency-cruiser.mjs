@@ -12,7 +12,7 @@ const layers = {
   "profile/": ["errors.ts"],
   "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
   "report/": ["errors.ts", "analyze/"],
-  "attach/": ["errors.ts", "instrument/", "recorder/", "check/", "profile/"],
+  "attach/": ["errors.ts", "memory/", "instrument/", "recorder/", "check/", "profile/"],
   "names/": ["attach/natives"],
   "testing/": ["errors.ts", "attach/", "analyze/", "report/", "profile/", "names/"],
   "ui/": ["report/"],
@@ -36,7 +36,7 @@ const layers = {
 };
 
 /** Layers that may use another one's types, but not its code. */
-const typesOnly = { "recorder/": "profile/", "testing/": "profile/", "ui/": "report/" };
+const typesOnly = { "recorder/": "profile/", "attach/": "memory/", "testing/": "profile/", "ui/": "report/" };
 
 /** What of it they may use all the same: the page of reports is bundled, and writes figures as all reports do. */
 const codeAllowed = { "ui/": ["report/format.ts", "report/html/data.ts"] };

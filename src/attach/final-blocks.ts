@@ -30,7 +30,9 @@ export function* finalBlocks(
       if (tracked.recorder) yield leftOut(`more than ${maximumBlocks} live blocks: they are not written`);
       continue;
     }
-    const buffer = running || blocks.count === 0 ? undefined : tracked.buffer();
+    // what leads to blocks of linmem's own heaps are handles and numbers in JavaScript, which can't be looked through
+    const unseen = running || tracked.ownHeaps || blocks.count === 0;
+    const buffer = unseen ? undefined : tracked.buffer();
     if (buffer && !spent() && !examineBlocks(buffer, blocks, rootsOf(tracked, blocks, buffer), spent)) {
       yield leftOut(`what leads to the ${blocks.count} live blocks was not found in ${reachabilityTime} ms`);
     }

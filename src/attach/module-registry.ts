@@ -269,6 +269,23 @@ export class ModuleRegistry {
     return known;
   }
 
+  /** Code that is no module and has blocks all the same: linmem's own allocator. */
+  addLibrary(name: string, functions: readonly string[]): KnownModule {
+    return this.#add({
+      name,
+      bytes: 0,
+      importsAnything: false,
+      facts: emptyFacts,
+      toolchain: "linmem",
+      allocator: functions.map((name) => ({
+        role: "allocate",
+        name,
+        index: 0,
+        evidence: "announces itself",
+      })),
+    });
+  }
+
   /** Notes what the engine made of prepared bytes. */
   remember(module: WebAssembly.Module, known: KnownModule): void {
     this.#modules.set(module, known);

@@ -59,6 +59,8 @@ export class Session {
   readonly registry: ModuleRegistry;
   readonly sites: Sites;
   readonly #options: SessionOptions;
+  /** Stacks of contexts that are not of a module, by their hash. */
+  readonly libraryStacks = new Map<bigint, number>();
   readonly #table: StackTable;
   readonly #stacks: StackIds;
   readonly #budget: CaptureBudget;
@@ -290,7 +292,7 @@ export class Session {
     if (tracked.recorder) return tracked.recorder;
     const { contextStacks } = module;
     const contextSeen = (context: number, hash: bigint): void => {
-      let stack = contextStacks.get(hash);
+      let stack = this.libraryStacks.get(hash) ?? contextStacks.get(hash);
       if (stack === undefined) {
         stack = this.#budget.other(() => {
           const sites = this.sites.ofRecorderCall(captureCallSites(contextSeen));

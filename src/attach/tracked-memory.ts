@@ -34,6 +34,8 @@ export class TrackedMemory {
   /** What its modules say about its addresses, the data that they came with, and globals that they export. */
   readonly layouts: { layout: MemoryLayout; data?: readonly InitialData[] }[] = [];
   readonly globals: WeakRef<WebAssembly.Global>[] = [];
+  /** Whether blocks of linmem's own heaps lie in it. */
+  ownHeaps = false;
   #ref?: WeakRef<WebAssembly.Memory>;
   /** Pages in its last snapshot. */
   #snapshotPages = -1;

@@ -49,6 +49,17 @@ export interface LiveContext extends RecordedContext {
 export interface Recorder {
   /** Functions to import under `recorderModuleName`. */
   readonly imports: Readonly<Record<string, WebAssembly.ExportValue>>;
+  /**
+   * For allocators in JavaScript: a block was allocated, `address` 0 for a failure. Each call is an entry of its own, so
+   * the JavaScript caller is asked for before it returns.
+   * @param context hash of the calling context
+   */
+  allocated(address: number, bytes: number, context: bigint): void;
+  freed(address: number): void;
+  /** `to` 0 is a failure that left the block as it was. */
+  reallocated(from: number, to: number, bytes: number, context: bigint): void;
+  /** A block is at another address, and otherwise what it was. */
+  moved(from: number, to: number): void;
   totals(): HeapTotals;
   /** Pairs that are new and totals that changed since the previous call. */
   takeChanges(): { contexts: RecordedContext[]; totals: ContextTotals[] };
@@ -74,18 +85,19 @@ export interface Recorder {
   memoryBytes(): number;
 }
 
-/** What only wasm calls. */
+/** What wasm calls; allocators in JavaScript get the same functions. */
 type Hook = (...operands: never[]) => unknown;
 
 interface RecorderExports {
   memory: WebAssembly.Memory;
-  alloc: Hook;
-  free: Hook;
-  realloc: Hook;
-  allocSlowly: Hook;
-  freeSlowly: Hook;
-  reallocSlowly: Hook;
-  leave: Hook;
+  alloc(address: number, bytes: number, context: bigint): number;
+  free(address: number): number;
+  realloc(from: number, to: number, bytes: number, context: bigint): number;
+  allocSlowly(address: number, bytes: number, context: bigint): number;
+  freeSlowly(address: number): number;
+  reallocSlowly(from: number, to: number, bytes: number, context: bigint): number;
+  moved(from: number, to: number): void;
+  leave(): void;
   abandon: Hook;
   nested: Hook;
   carry: Hook;
@@ -175,6 +187,28 @@ export function createRecorder(host: RecorderHost): Recorder {
       nested,
       carry,
     } as Record<string, WebAssembly.ExportValue>,
+
+    allocated(address, bytes, context) {
+      let left = alloc(address, bytes, context);
+      if (left < 0) left = allocSlowly(address, bytes, context);
+      if (left !== 0) leave();
+    },
+
+    freed(address) {
+      let left = free(address);
+      if (left < 0) left = freeSlowly(address);
+      if (left !== 0) leave();
+    },
+
+    reallocated(from, to, bytes, context) {
+      let left = realloc(from, to, bytes, context);
+      if (left < 0) left = reallocSlowly(from, to, bytes, context);
+      if (left !== 0) leave();
+    },
+
+    moved(from, to) {
+      wasm.moved(from, to);
+    },
 
     totals() {
       const at = wasm.sync();

@@ -62,6 +62,7 @@ export function nextStep(report: Report, directory: string): string {
 /** How programs release what a module made, by the toolchain's habits. */
 function releaseCall({ toolchain }: ModuleReport): string {
   if (/wasm-bindgen/i.test(toolchain)) return "call `.free()` on it (or declare it with `using`)";
+  if (toolchain === "linmem") return "call `release()` on its handle, or the heap's `free`";
   if (/emscripten/i.test(toolchain)) return "call `.delete()` on it, or the module's `_free`";
   if (/assemblyscript/i.test(toolchain)) return "call `__unpin` for it";
   return "release it";

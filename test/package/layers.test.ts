@@ -62,6 +62,7 @@ const allowed: Record<Layer, Layer[]> = {
 };
 const allowedTypes: Partial<Record<Layer, Layer[]>> = {
   recorder: ["profile"],
+  attach: ["memory"],
   testing: ["profile"],
   ui: ["report"],
 };

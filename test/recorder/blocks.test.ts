@@ -44,6 +44,36 @@ describe("live blocks", () => {
     });
   });
 
+  test("that compaction moves are what they were, at another address", () => {
+    forSeeds(20, (random) => {
+      const rig = new Rig();
+      const place = () => {
+        for (;;) {
+          const address = 16 + random.below(2 ** random.pick([8, 20, 28])) * 16;
+          if (!rig.live.has(address)) return address;
+        }
+      };
+      for (let entry = 0; entry < 60; entry++) {
+        rig.enter(random.below(5));
+        for (let i = random.below(100); i > 0; i--) {
+          const live = [...rig.live.keys()];
+          if (live.length === 0 || random.chance(0.4)) {
+            rig.alloc(place(), random.below(16), BigInt(2 + 2 * random.below(6)));
+          } else if (random.chance(0.5)) rig.free(random.pick(live));
+          else rig.move(random.pick(live), place());
+        }
+        rig.leave();
+        for (const from of [...rig.live.keys()]) if (random.chance(0.3)) rig.move(from, place());
+        const expected = [...rig.live].sort(([a], [b]) => a - b);
+        assert.deepEqual(
+          handedOut(rig),
+          expected.map(([address, { bytes, context }]) => `${address}: ${bytes} by ${context}`),
+        );
+        rig.check();
+      }
+    });
+  });
+
   test("reach up to the end of 4 GiB", () => {
     const rig = new Rig();
     rig.alloc(0xffff_fff0, 16, 2n);

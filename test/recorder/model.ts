@@ -224,6 +224,17 @@ export class Rig {
     }
   }
 
+  move(from: number, to: number): void {
+    this.recorder.moved(from, to);
+    if (this.#last === from) this.#last = to;
+    for (const blocks of [this.live, this.#ofEntry]) {
+      const block = blocks.get(from);
+      if (block === undefined) continue;
+      blocks.delete(from);
+      blocks.set(to, block);
+    }
+  }
+
   /** The outermost entry begins: what is pending was made outside of entries. */
   enter(caller: number): void {
     if (this.pending !== 0) this.abandon();

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { sharedSession } from "../../src/attach/node/shared-session.js";
+import { Heap, LinearMemory } from "../../src/index.js";
 import { expectNoLeaks, LeakError, UsageError } from "../../src/testing/index.js";
 import { assemble } from "../memory/support/assemble.js";
 import { cHeap } from "./c-heap.js";
@@ -296,5 +297,16 @@ describe("modules of which only whole pages are known", () => {
       warnings[0]!,
       /^expectNoLeaks: of leaks\.test\.ts \(no allocator was found\) only whole pages are known, and no leak below 64 KiB is seen$/,
     );
+  });
+});
+
+describe("expectNoLeaks of linmem's own heaps", () => {
+  const own = Heap.create(new LinearMemory({ initial: 1, maximum: 100 }));
+
+  test("passes what releases all, and names the line of what doesn't", async () => {
+    await expectNoLeaks(() => own.string("text").release());
+    const message = await failure(() => void own.allocate(100)); // forgotten here
+    assert.match(message, /100 B in 1 block more live after each run/);
+    assert.ok(message.includes(`leaks.test.ts:${lineOf("// forgotten here")}:`), message);
   });
 });

@@ -178,6 +178,7 @@ function softened(finding: Finding): Finding {
 /** How programs release what a module made, by the toolchain's habits. */
 export function releaseCall({ toolchain }: Pick<ModuleReport, "toolchain">): string {
   if (/wasm-bindgen/i.test(toolchain)) return "call `.free()` on it (or declare it with `using`)";
+  if (toolchain === "linmem") return "call `release()` on its handle, or the heap's `free`";
   if (/emscripten/i.test(toolchain)) return "call its `.delete()`, `.close()` or the module's `_free`";
   if (/assemblyscript/i.test(toolchain)) return "call `__unpin` for it";
   return "release it";

@@ -12,6 +12,7 @@ import type {
 } from "../../instrument/index.js";
 import { instrument } from "../../instrument/index.js";
 import { threadId as profileThreadId } from "../../profile/thread-ids.js";
+import { watchHeaps } from "../heap-watcher.js";
 import { ModuleRegistry } from "../module-registry.js";
 import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
@@ -77,6 +78,7 @@ function attach(state: ProcessState): void {
     addCaptureTime: (milliseconds) => addCaptureTime(state, milliseconds),
   });
   patchWebAssembly(session);
+  watchHeaps(session);
   shareSession(session, globalThis);
   attachWorkers(state, register);
   const snapshotLater = () => {

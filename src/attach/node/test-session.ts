@@ -7,6 +7,7 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { isMainThread, threadId } from "node:worker_threads";
 import { instrument } from "../../instrument/index.js";
+import { watchHeaps } from "../heap-watcher.js";
 import { ModuleRegistry } from "../module-registry.js";
 import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
@@ -29,6 +30,7 @@ export function testSession(realm: typeof globalThis): Session {
   if (known) return known;
   const session = sharedSession(globalThis) ?? newSession();
   patchWebAssembly(session, realm.WebAssembly);
+  watchHeaps(session, realm);
   unsearched.push(new WeakRef(realm.WebAssembly.Memory.prototype));
   shareSession(session, realm);
   if (realm !== globalThis) shareSession(session, globalThis);

@@ -19,6 +19,7 @@ import { hex } from "../views.js";
 import { blocksOf, type HeapBlock } from "./check.js";
 import type { HeapCore } from "./core.js";
 import { GRANULE, LARGEST } from "./layout.js";
+import type { HeapOperations } from "./operations.js";
 
 /** What `allocate` leaves in a block, `free` in a freed one, and what redzones hold. */
 const FRESH = 0xcd;
@@ -52,7 +53,7 @@ interface Damage {
 }
 
 /** Does for `Heap` what its core does, guarded. Addresses are those of payloads that the heap's callers see. */
-export class GuardedCore {
+export class GuardedCore implements HeapOperations {
   private readonly core: HeapCore;
   private readonly live = new Map<number, Guarded>();
   private readonly quarantine = new Map<number, Guarded>();

@@ -20,6 +20,8 @@ import {
   MAGIC,
   VERSION,
 } from "./layout.js";
+import { findListener, ReportedCore } from "./listener.js";
+import type { HeapOperations } from "./operations.js";
 
 /** What a heap can lie in. Threads may share it, but use the heap one at a time. */
 export type HeapTarget = LinearMemory | WebAssembly.Memory | ArrayBuffer | SharedArrayBuffer;
@@ -75,8 +77,8 @@ const NO_CEILING = 0xffff_fff0;
 export class Heap extends OwningHeap {
   private readonly core: HeapCore;
   private readonly guard: GuardedCore | undefined;
-  /** The core, or the guard before it. */
-  private readonly front: HeapCore | GuardedCore;
+  /** The core, or what stands before it. Set once the heap is laid out. */
+  private front: HeapOperations;
   private readonly grows: boolean;
 
   private constructor(memory: LinearMemory | BufferMemory, start: number, grows: boolean, debug: boolean) {
@@ -85,6 +87,20 @@ export class Heap extends OwningHeap {
     this.core = new HeapCore(memory, start, (end) => this.grow(end));
     this.guard = debug ? new GuardedCore(this.core) : undefined;
     this.front = this.guard ?? this.core;
+  }
+
+  /** To be called when the heap is laid out, or opened: from now on whoever profiles hears of it. */
+  private announce(): this {
+    const { memory, core, start } = this;
+    const listener = findListener(() => ({
+      memory: memory instanceof LinearMemory ? memory.wasm : memory.buffer,
+      start,
+      end: core.get("end"),
+      blocks: [...this.walk()].filter(({ used }) => used),
+      token: this,
+    }));
+    if (listener !== undefined) this.front = new ReportedCore(this.front, listener);
+    return this;
   }
 
   /**
@@ -115,7 +131,7 @@ export class Heap extends OwningHeap {
     const bounded = Math.min(end >>> 0, ceiling - (ceiling % GRANULE));
     heap.core.format(bounded, heap.grows ? ceiling : bounded);
     if (debug) heap.core.set("guarded", 1);
-    return heap;
+    return heap.announce();
   }
 
   /**
@@ -147,7 +163,7 @@ export class Heap extends OwningHeap {
     const heap = new Heap(memory, begin, ceiling > end && memory instanceof LinearMemory, debug);
     checkHeap(heap.core, memory.byteLength, false);
     heap.guard?.adopt();
-    return heap;
+    return heap.announce();
   }
 
   /** Where it begins. */
@@ -200,7 +216,7 @@ export class Heap extends OwningHeap {
     const old = this.front.requestedOf(ptr);
     // in place it keeps its alignment; elsewhere it would not
     const stays = this.guard === undefined && blockSize(byteLength) <= blockSize(old);
-    if (stays) return this.core.reallocate(ptr, byteLength);
+    if (stays) return this.front.reallocate(ptr, byteLength);
     const moved = this.allocate(byteLength, alignment);
     this.memory.u8.copyWithin(moved, ptr, ptr + Math.min(old, byteLength));
     this.free(ptr);

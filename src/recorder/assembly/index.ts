@@ -246,6 +246,23 @@ export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32
   return pending;
 }
 
+/** A block was moved by an allocator that keeps its handles right: it is at another address, and nothing else changes. */
+export function moved(from: u32, to: u32): void {
+  let slot = frontSlot(from);
+  const inFront = load<u32>(slot, SLOT_ADDRESS) == from;
+  if (!inFront) slot = findBlock(from);
+  if (!slot) return;
+  const bytes = load<u32>(slot, SLOT_BYTES);
+  const owner = load<u32>(slot, SLOT_OWNER);
+  if (inFront) store<u32>(slot, 0, SLOT_ADDRESS);
+  else removeBlock(slot);
+  const place = frontSlot(to);
+  // newer than one in the table: it would be found first
+  if (load<u32>(place, SLOT_ADDRESS) == to) giveWay(place, to);
+  toTable(to, bytes, owner);
+  if (lastAddress == from) lastAddress = to;
+}
+
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
 export function leave(): void {
   endEntry(true);
