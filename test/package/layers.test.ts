@@ -63,6 +63,7 @@ const allowed: Record<Layer, Layer[]> = {
 const allowedTypes: Partial<Record<Layer, Layer[]>> = {
   recorder: ["profile"],
   attach: ["memory"],
+  "attach/natives": ["memory"],
   testing: ["profile"],
   ui: ["report"],
 };
