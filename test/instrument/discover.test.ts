@@ -144,6 +144,25 @@ describe("AssemblyScript of the installed version", () => {
     );
   });
 
+  for (const [level, expected] of [
+    // one level below __new, whose blocks nothing releases
+    ["-O0", ["__alloc", "__free", "__realloc"]],
+    // __alloc and __free are inlined: what is left hands out headers
+    ["-O1", ["allocateBlock", "freeBlock"]],
+    ["-Oz", ["allocateBlock", "freeBlock"]],
+  ] as const) {
+    test(`its minimal runtime, without names, ${level}`, () => {
+      const bytes = compiled("--runtime", "minimal", "--exportRuntime", ...(level === "-O0" ? [] : [level]));
+      const named = decodeModule(bytes);
+      const { functions } = found(bytes);
+      assert.deepEqual(
+        functions.map(({ index }) => named.functionName(index)).sort(),
+        expected.map((name) => `~lib/rt/tlsf/${name}`),
+      );
+      for (const { confidence } of functions) assert.equal(confidence, "proved");
+    });
+  }
+
   test("a runtime that never releases has nothing to pair", () => {
     assert.deepEqual(found(compiled("--runtime", "stub", "-O2")).functions, []);
   });
