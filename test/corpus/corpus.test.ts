@@ -56,10 +56,10 @@ describe("real packages", { skip }, () => {
 
   test("what a guest with a collector keeps is no leak: anan's objects wait for a FinalizationRegistry", async () => {
     const found = await corpus.findings("anan", "free", 2000);
-    assert.deepEqual(
-      found.filter(({ severity }) => severity !== "note").map(({ kind, caller }) => [kind, caller?.function]),
-      [["retention", "mk"]],
-    );
+    // when snapshots fall decides whether it is seen to grow, and in which of its lines
+    for (const { kind, title } of found) assert.ok(kind !== "leak" && kind !== "late-release", title);
+    for (const { kind, severity, title } of found)
+      if (severity !== "note") assert.equal(kind, "retention", title);
   });
 
   for (const [name, n] of [
