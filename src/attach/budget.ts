@@ -7,6 +7,15 @@ import { captureCredit, captureShare } from "./limits.js";
 export type CaptureMode = "budget" | "all" | "none";
 
 /**
+ * A capture that took longer than so many usual ones, and longer than so many milliseconds, was interrupted: by another
+ * process, mostly. What a busy machine takes must not be charged to the budget, or callers are missing there.
+ */
+const interrupted = { usualCaptures: 8, milliseconds: 0.25 };
+
+/** Weight of the latest capture in what is usual. */
+const weight = 1 / 16;
+
+/**
  * Accounts for the time that captures of stacks take. Those of JavaScript callers have a budget: a credit at
  * first, then a share of the run time. Others happen once for each new thing and are only added up: were they
  * charged to the budget, a program with thousands of contexts had no callers.
@@ -15,8 +24,10 @@ export class CaptureBudget {
   readonly #now: () => number;
   readonly #start: number;
   mode: CaptureMode = "budget";
-  #callers = 0;
-  #others = 0;
+  #total = 0;
+  #charged = 0;
+  /** What a caller's capture takes usually. */
+  #usual?: number;
 
   /** @param now Milliseconds on a clock that never goes back. */
   constructor(now: () => number) {
@@ -26,22 +37,22 @@ export class CaptureBudget {
 
   /** Milliseconds that all captures took. */
   get total(): number {
-    return this.#callers + this.#others;
+    return this.#total;
   }
 
   /** Milliseconds left for callers. */
   left(): number {
     if (this.mode !== "budget") return this.mode === "all" ? Number.POSITIVE_INFINITY : 0;
-    return captureCredit + captureShare * (this.#now() - this.#start) - this.#callers;
+    return captureCredit + captureShare * (this.#now() - this.#start) - this.#charged;
   }
 
   /** Runs the capture of a caller. */
   caller<T>(capture: () => T): T {
-    const start = this.#now();
+    const before = this.#total;
     try {
-      return capture();
+      return this.other(capture);
     } finally {
-      this.#callers += this.#now() - start;
+      this.#charge(this.#total - before);
     }
   }
 
@@ -51,7 +62,14 @@ export class CaptureBudget {
     try {
       return capture();
     } finally {
-      this.#others += this.#now() - start;
+      this.#total += this.#now() - start;
     }
+  }
+
+  #charge(taken: number): void {
+    const usual = this.#usual ?? taken;
+    const charged = Math.min(taken, Math.max(interrupted.milliseconds, interrupted.usualCaptures * usual));
+    this.#charged += charged;
+    this.#usual = usual + (charged - usual) * weight;
   }
 }

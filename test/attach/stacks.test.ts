@@ -130,3 +130,25 @@ test("captures of callers are charged to a credit and a share of the run; others
   assert.equal(budget.left(), captureCredit + 100 * captureShare - 60);
   assert.equal(budget.total, 100);
 });
+
+test("a capture that another process interrupted is charged like a slow one, and counts whole in the total", () => {
+  let time = 0;
+  const budget = new CaptureBudget(() => time);
+  const capture = (milliseconds: number) => {
+    const before = budget.left();
+    budget.caller(() => {
+      time += milliseconds;
+    });
+    return before + milliseconds * captureShare - budget.left();
+  };
+  const close = (charged: number, expected: number) =>
+    assert.ok(Math.abs(charged - expected) < 1e-9, `${charged}`);
+  for (let i = 0; i < 100; i++) close(capture(1), 1);
+  close(capture(6), 6);
+  const charged = capture(500);
+  assert.ok(charged > 8 && charged < 12, `${charged}`);
+  assert.ok(Math.abs(budget.total - 606) < 1e-9);
+  // where captures become slower for good, their cost is known soon
+  const costs = Array.from({ length: 40 }, () => capture(50));
+  close(costs.at(-1)!, 50);
+});
