@@ -51,7 +51,7 @@ empty process. Goals: report in 2 s, reading within 3 times the file. ${circumst
 ${rows.map((row) => `| ${row.join(" | ")} |`).join("\n")}`,
 );
 
-/** Median time of a process, and the most memory that one needed beyond an empty one. */
+/** Median time of processes, and the median of the most memory that each needed beyond an empty one. */
 function measure(what: string, bytes: number, args: readonly string[]): void {
   const after = "process.on('exit', () => process.stderr.write('\\n' + process.resourceUsage().maxRSS));";
   const run = (given: readonly string[]) => {
@@ -69,7 +69,7 @@ function measure(what: string, bytes: number, args: readonly string[]): void {
   };
   const empty = run(["--eval", "0"]);
   const all = Array.from({ length: rounds }, () => run(args));
-  const memory = Math.max(...all.map((one) => one.memory)) - empty.memory;
+  const memory = median(all.map((one) => one.memory)) - empty.memory;
   print(
     what,
     `${(median(all.map(({ time }) => time)) / 1000).toFixed(2)} s, ${(memory / megabyte).toFixed(0)} MB, ` +

@@ -1,5 +1,6 @@
+import type { ContextState } from "../profile/contexts.js";
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
-import type { ContextState, MemoryState, Profile } from "../profile/state.js";
+import type { MemoryState, Profile } from "../profile/state.js";
 import { moduleContexts } from "./contexts.js";
 import { isCollected } from "./diagnosis/finding.js";
 import { findAll } from "./diagnosis/index.js";

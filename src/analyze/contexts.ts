@@ -1,4 +1,5 @@
-import type { ContextState, MemoryState } from "../profile/state.js";
+import type { ContextState } from "../profile/contexts.js";
+import type { MemoryState } from "../profile/state.js";
 import { callerFrame, mostKeys, type StackReader } from "./frames.js";
 import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
 

@@ -1,7 +1,8 @@
 // What a report has no room for, but a picture has: how figures went over time, and what lies where in a memory.
 import type { Blocks } from "../profile/blocks.js";
+import type { ContextState } from "../profile/contexts.js";
 import type { LayoutRecord } from "../profile/records.js";
-import type { ContextState, MemoryState, Profile, TimelinePoint } from "../profile/state.js";
+import type { MemoryState, Profile, TimelinePoint } from "../profile/state.js";
 import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
 import { liveBlocksOf } from "./blocks.js";
 import type { Report } from "./report.js";

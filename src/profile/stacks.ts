@@ -7,6 +7,8 @@ import { idsPerThread, threadOf } from "./thread-ids.js";
 export class Stacks {
   readonly #frames = new FrameTable();
   readonly #tree = new CallTree();
+  /** Strings of frames: parsing makes a new one each time, and a file's name is in thousands of its lines. */
+  readonly #strings = new Map<string, string>();
   /** By the ids of the file, each thread's for itself: number in `#frames`. */
   readonly #frameNumbers = new Ids();
   /** Node in `#tree`. */
@@ -44,7 +46,14 @@ export class Stacks {
 
   /** Takes a frame that stacks refer to. */
   addFrame(id: number, frame: Frame): boolean {
-    return this.#frameNumbers.set(id, this.#frames.numberOf(frame));
+    const shared = { ...frame, file: this.#shared(frame.file), function: this.#shared(frame.function) };
+    return this.#frameNumbers.set(id, this.#frames.numberOf(shared));
+  }
+
+  #shared(text: string): string {
+    const known = this.#strings.get(text);
+    if (known === undefined) this.#strings.set(text, text);
+    return known ?? text;
   }
 
   /** Takes a stack; false when its parent or one of its frames is not there, which leaves nothing of it. */

@@ -1,7 +1,6 @@
+import { Contexts } from "./contexts.js";
 import type {
   BlocksRecord,
-  ContextRecord,
-  ContextTotals,
   EndRecord,
   Frame,
   GrowRecord,
@@ -55,7 +54,7 @@ export interface MemoryState extends Omit<MemoryRecord, "type"> {
   /** Totals of the last snapshot; absent when blocks of this memory are not recorded. */
   heap?: HeapTotals;
   /** By the id of the context, which is unique within its memory. */
-  contexts: Map<number, ContextState>;
+  contexts: Contexts;
   /** When the garbage collector took it. */
   collected?: number;
 }
@@ -71,19 +70,6 @@ export interface TimelinePoint {
   /** High-water mark of `liveBytes` up to then. */
   peakLiveBytes?: number;
   liveBlocks?: number;
-}
-
-export interface ContextState {
-  /** Stack ids; 0 when unknown. */
-  stack: number;
-  caller: number;
-  /** Absent when no snapshot came after the context was first seen. */
-  totals?: ContextTotals;
-  /**
-   * `time, allocations, frees, liveBytes` at each snapshot that mentions the context, one after the other: it is as
-   * it was at all others.
-   */
-  history: number[];
 }
 
 interface InstanceState extends Omit<InstanceRecord, "type"> {
@@ -139,7 +125,7 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
         layouts: [],
         blocks: [],
         errors: new Map(),
-        contexts: new Map(),
+        contexts: new Contexts(),
       });
       return true;
     }
@@ -165,13 +151,15 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
         if (record.granted) setPages(memory, record.fromPages + record.deltaPages);
       });
     case "context":
-      return withMemory(profile, record.memory, (memory) => foldContext(memory, record));
+      return withMemory(profile, record.memory, ({ contexts }) =>
+        contexts.setStacks(record.id, record.stack, record.caller),
+      );
     case "snapshot":
       return withMemory(profile, record.memory, (memory) => {
         setPages(memory, record.pages);
         if (record.heap) memory.heap = record.heap;
         memory.timeline.push(timelinePoint(record));
-        for (const totals of record.contexts) foldTotals(memory, record.time, totals);
+        for (const totals of record.contexts) memory.contexts.setTotals(record.time, totals);
       });
     case "layout":
       return withMemory(profile, record.memory, (memory) => memory.layouts.push(record));
@@ -203,22 +191,6 @@ function withMemory(profile: Profile, id: number, change: (memory: MemoryState) 
   const memory = profile.memories.get(id);
   if (memory) change(memory);
   return memory !== undefined;
-}
-
-function foldContext(memory: MemoryState, { id, stack, caller }: ContextRecord): void {
-  const known = memory.contexts.get(id);
-  if (known) Object.assign(known, { stack, caller });
-  else memory.contexts.set(id, { stack, caller, history: [] });
-}
-
-function foldTotals(memory: MemoryState, time: number, totals: ContextTotals): void {
-  const id = totals[0];
-  let context = memory.contexts.get(id);
-  if (!context) memory.contexts.set(id, (context = { stack: 0, caller: 0, history: [] }));
-  context.totals = totals;
-  // most contexts change once, and an array that grew has room for sixteen more
-  if (context.history.length === 0) context.history = [time, totals[1], totals[2], totals[4]];
-  else context.history.push(time, totals[1], totals[2], totals[4]);
 }
 
 function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {

@@ -2,7 +2,8 @@
  * How what callers hold develops over a run. The clock is work, not time: the allocations of the module so far. So a
  * program that waits, or does everything in the last second, looks like one that works evenly.
  */
-import type { ContextState, MemoryState } from "../../profile/state.js";
+import type { ContextState } from "../../profile/contexts.js";
+import type { MemoryState } from "../../profile/state.js";
 import type { StackReader } from "../frames.js";
 import type { CallerReport, ContextReport, FrameReport, ModuleReport } from "../report.js";
 

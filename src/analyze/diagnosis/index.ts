@@ -1,5 +1,6 @@
 /** The diagnosis: what is wrong with a run's memory, most serious first. One rule a file, each a pure function. */
-import type { ContextState, Profile } from "../../profile/state.js";
+import type { ContextState } from "../../profile/contexts.js";
+import type { Profile } from "../../profile/state.js";
 import type { StackReader } from "../frames.js";
 import type { Report } from "../report.js";
 import { findChurn } from "./churn.js";
