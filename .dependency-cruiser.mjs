@@ -10,7 +10,7 @@ const layers = {
   "recorder/": ["errors.ts", "profile/"],
   "check/": ["errors.ts"],
   "profile/": ["errors.ts"],
-  "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/lines", "wasm/dwarf"],
+  "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/dwarf", "wasm/go-program"],
   "report/": ["errors.ts", "analyze/"],
   "attach/": ["errors.ts", "memory/", "instrument/", "recorder/", "check/", "profile/"],
   "names/": ["attach/natives"],

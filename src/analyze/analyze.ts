@@ -1,6 +1,7 @@
 import type { ContextState } from "../profile/contexts.js";
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
+import { isCountedOnly } from "./collected-heaps.js";
 import { moduleContexts } from "./contexts.js";
 import { isCollected } from "./diagnosis/finding.js";
 import { findAll } from "./diagnosis/index.js";
@@ -186,7 +187,7 @@ function heapReport(memories: readonly MemoryState[]): HeapReport | undefined {
   const all = recorded.map((memory) => memory.heap!);
   const kept = recorded.filter((memory) => memory.collected === undefined).map((memory) => memory.heap!);
   const gone = recorded.filter((memory) => memory.collected !== undefined).map((memory) => memory.heap!);
-  const total = (key: Exclude<keyof HeapTotals, "sizes">) => sum(all, (heap) => heap[key]);
+  const total = (key: Exclude<keyof HeapTotals, "sizes">) => sum(all, (heap) => heap[key] ?? 0);
   const sizes = Array.from(
     { length: all.reduce((most, heap) => Math.max(most, heap.sizes.length), 0) },
     (_, k) => sum(all, (heap) => heap.sizes[k] ?? 0),
@@ -207,6 +208,8 @@ function heapReport(memories: readonly MemoryState[]): HeapReport | undefined {
     outlived: total("outlived"),
     captured: total("captured"),
     contextsDropped: total("contextsDropped"),
+    collectable: total("collectable"),
+    collections: total("collections"),
     collectedBytes: sum(gone, (heap) => heap.liveBytes),
     collectedBlocks: sum(gone, (heap) => heap.liveBlocks),
   };
@@ -226,7 +229,7 @@ function memoryReport(memory: MemoryState, module: number | undefined, stacks: S
     shared,
     collected: memory.collected ?? null,
     grows: memory.grows.filter((grow) => grow.granted).length,
-    ...(heap && { liveBytes: heap.liveBytes }),
+    ...(heap && !isCountedOnly(heap) && { liveBytes: heap.liveBytes }),
     stack: stacks.frames(memory.stack),
   };
 }

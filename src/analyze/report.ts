@@ -87,6 +87,8 @@ export interface TimelineReport {
   time: number;
   memoryBytes: number;
   liveBytes: number;
+  /** Collections of garbage by the modules' own collectors, up to then. */
+  collections: number;
 }
 
 export interface RunReport {
@@ -142,6 +144,10 @@ export interface ModuleReport {
 
 /** What is live in a memory that the garbage collector took is gone with it, and not counted as live. */
 export interface HeapReport extends HeapTotals {
+  /** Allocations whose release only the guest's collector knows of: here and in contexts they count as freed at once. */
+  collectable: number;
+  /** How often that collector ran, where a function is known that it runs in. */
+  collections: number;
   /** Gone with memories that the garbage collector took. */
   collectedBytes: number;
   collectedBlocks: number;

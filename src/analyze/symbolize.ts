@@ -2,10 +2,12 @@
  * Where the code of a profile's frames comes from. Only frames that are in the profile are looked up; whoever
  * calls provides the files.
  */
+import { DecodeError } from "../errors.js";
 import type { Frame, ModuleRecord, SourceFrame, SourceRecord } from "../profile/records.js";
 import { frameKey, type Profile } from "../profile/state.js";
 import { bodyStart, type DebugFile, findFunctionNames } from "../wasm/dwarf/debug-file.js";
 import { findPositions } from "../wasm/dwarf/index.js";
+import { GoProgram } from "../wasm/go-program.js";
 import type { MappedPosition, SourceMap } from "./source-map.js";
 
 /** What was found, and what could not be read. */
@@ -74,6 +76,39 @@ export function symbolizeByDwarf(
     }
   }
   return { records, notes };
+}
+
+/** Looks frames of a module of Go up in the table that its runtime has of its functions. */
+export function symbolizeByGo(frames: readonly Frame[], { source }: DebugFile): Symbolized {
+  let program: GoProgram | undefined;
+  try {
+    program = GoProgram.read(source.read(0, source.size));
+  } catch (error) {
+    return { records: [], notes: [`the module can't be read: ${(error as Error).message}`] };
+  }
+  if (!program) return { records: [], notes: ["the table of functions of Go's runtime was not found"] };
+  const records: SourceRecord[] = [];
+  let damaged = 0;
+  for (const frame of frames) {
+    try {
+      const found = program.framesAt(frame.line, frame.column);
+      if (found.length > 0)
+        records.push(
+          record(
+            frame,
+            found.map((place) => ({ ...place, column: 0 })),
+          ),
+        );
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      damaged++;
+    }
+  }
+  return {
+    records,
+    notes:
+      damaged === 0 ? [] : [`the table of functions of Go's runtime is damaged: ${damaged} places not found`],
+  };
 }
 
 /**

@@ -7,29 +7,33 @@ const mostPoints = 240;
 
 /** The state after each snapshot, thinned out to those that lie evenly in time. */
 export function timelineOf(profile: Profile): TimelineReport[] {
-  const changes: { time: number; memoryBytes: number; liveBytes: number }[] = [];
+  const changes: TimelineReport[] = [];
   for (const { timeline, time, initialPages, collected } of profile.memories.values()) {
-    let last = { memoryBytes: initialPages * pageBytes, liveBytes: 0 };
+    let last = { memoryBytes: initialPages * pageBytes, liveBytes: 0, collections: 0 };
     changes.push({ time, ...last });
     for (const point of timeline) {
-      const now = { memoryBytes: point.pages * pageBytes, liveBytes: point.liveBytes ?? 0 };
+      const { pages, liveBytes = 0, collections = last.collections } = point;
+      const now = { memoryBytes: pages * pageBytes, liveBytes, collections };
       changes.push({
         time: point.time,
         memoryBytes: now.memoryBytes - last.memoryBytes,
         liveBytes: now.liveBytes - last.liveBytes,
+        collections: now.collections - last.collections,
       });
       last = now;
     }
     if (collected !== undefined) {
-      changes.push({ time: collected, memoryBytes: -last.memoryBytes, liveBytes: -last.liveBytes });
+      const { memoryBytes, liveBytes } = last;
+      changes.push({ time: collected, memoryBytes: -memoryBytes, liveBytes: -liveBytes, collections: 0 });
     }
   }
   changes.sort((a, b) => a.time - b.time);
   const points: TimelineReport[] = [];
-  const state = { memoryBytes: 0, liveBytes: 0 };
+  const state = { memoryBytes: 0, liveBytes: 0, collections: 0 };
   changes.forEach((change, i) => {
     state.memoryBytes += change.memoryBytes;
     state.liveBytes += change.liveBytes;
+    state.collections += change.collections;
     if (changes[i + 1]?.time !== change.time) points.push({ time: change.time, ...state });
   });
   return evenly(points);

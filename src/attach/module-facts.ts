@@ -26,7 +26,7 @@ export interface ModuleFacts {
   name: string;
   /** Offsets at which the contents of the code section begin and end. */
   code: { start: number; end: number };
-  /** Whether it has debug information, or says where to find some. */
+  /** Whether it has debug information, or something like it, or says where to find some. */
   debug: boolean;
 }
 
@@ -41,6 +41,7 @@ export const emptyFacts: Readonly<ModuleFacts> = {
   debug: false,
 };
 
+const longestProducers = 4096;
 const debugSections = new Set([".debug_info", ".debug_line", "external_debug_info", "sourceMappingURL"]);
 
 const utf8 = new TextDecoder();
@@ -115,6 +116,7 @@ function readImports(section: Cursor, facts: ModuleFacts, recorderModule: string
     const module = section.text();
     const name = section.text();
     const kind = section.byte();
+    if (module === "gojs") facts.debug = true;
     if (module === recorderModule && kind === 0) facts.recorderImports.push(name);
     if (kind === 0) {
       section.number();
@@ -173,7 +175,7 @@ function readBodies(section: Cursor): Uint32Array {
 function readCustom(section: Cursor, facts: ModuleFacts): void {
   try {
     const name = section.text();
-    facts.debug ||= debugSections.has(name);
+    facts.debug ||= debugSections.has(name) || (name === "producers" && madeByGo(section));
     if (name !== "name") return;
     while (section.at < section.end) {
       const id = section.byte();
@@ -186,6 +188,11 @@ function readCustom(section: Cursor, facts: ModuleFacts): void {
   } catch {
     // Names are for people only; the engine accepts a damaged name section too.
   }
+}
+
+/** Go has what others have in DWARF in its data. */
+function madeByGo({ bytes, at, end }: Cursor): boolean {
+  return end - at < longestProducers && utf8.decode(bytes.subarray(at, end)).includes("Go cmd/compile");
 }
 
 /** Whether `offset` lies in the body of the function. */

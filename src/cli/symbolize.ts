@@ -6,7 +6,13 @@ import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MappedPosition } from "../analyze/source-map.js";
-import { symbolizeByDwarf, symbolizeByMap, symbolizeScript, wantedFrames } from "../analyze/symbolize.js";
+import {
+  symbolizeByDwarf,
+  symbolizeByGo,
+  symbolizeByMap,
+  symbolizeScript,
+  wantedFrames,
+} from "../analyze/symbolize.js";
 import { UsageError } from "../errors.js";
 import { readProfileFile, systemReason } from "../profile/file.js";
 import { ProfileFileWriter } from "../profile/file-writer.js";
@@ -147,6 +153,7 @@ function lookUp(
     for (const note of found) notes.add(note);
     return records;
   };
+  if (/^Go\b/.test(module.toolchain)) return take(symbolizeByGo(frames, file));
   if (file.debug.has("info") || (file.names && !file.external && !file.sourceMap)) {
     return take(symbolizeByDwarf(module, frames, file));
   }

@@ -68,8 +68,13 @@ export class CodeWriter extends Writer {
   }
 
   /** Loads from memory 0 at the address on the stack, alignment 1. */
-  load(opcode: number): this {
-    return this.op(opcode, 0, 0);
+  load(opcode: number, offset = 0): this {
+    return this.#indexed(opcode, 0).#immediate(offset);
+  }
+
+  #immediate(value: number): this {
+    this.u32(value);
+    return this;
   }
 
   /** All parameters of a function with `count` of them. */

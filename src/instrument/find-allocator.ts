@@ -5,18 +5,17 @@
  * a missing one is seen.
  */
 import type { Module } from "../wasm/module.js";
-import { externalKind } from "../wasm/types.js";
 import { followBoundary } from "./allocators/boundary.js";
-import { collectedAllocation } from "./allocators/conventions.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
 import { confirmAllocator, discoverAllocator } from "./allocators/discover.js";
+import { findGuest, isGo } from "./allocators/guests.js";
 import { findNamed, functionLabel, type NamedFunction, type NamedFunctions } from "./allocators/named.js";
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
 import { buildCallGraph, type CallGraph } from "./call-graph.js";
 import { type GlueScripts, glueNames } from "./glue-names.js";
 import type { AllocatorOverride } from "./roles.js";
-import { type AllocatorFunction, allocatorRoles } from "./roles.js";
+import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import { findSites, type Sites } from "./walker.js";
 
 export interface FoundAllocator {
@@ -49,8 +48,8 @@ export function findAllocator(
   const told = overrides.map((override) => resolveOverride(module, override));
   const graph = buildCallGraph(module, sites);
   const found = search(module, graph, scripts);
-  if (told.length === 0) return paired(module, found);
-  const replaces = told.some(allocates) && told.some(releases);
+  if (told.length === 0) return withGuest(module, paired(module, found));
+  const replaces = isWhole(told) || told.some(({ role }) => kindOfRole(role) === "counted");
   // what was found around the very functions that the user names is right as well
   const agrees = told.every(({ index }) => found.functions.some((member) => member.index === index));
   if (replaces && !agrees) return { functions: merge(told, []), notes: missingRealloc(told) };
@@ -100,7 +99,6 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
     const names = named.boundary.map(({ name }) => name).join(", ");
     notes.push(`the functions behind ${names} could not be told apart`);
   }
-  if (all.length === 0) notes.unshift(...collectorNotes(module));
   // with names, a function that isn't there isn't there
   const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
   return { functions: all, notes, explained, resizedElsewhere: cores.resizedElsewhere };
@@ -211,6 +209,19 @@ function merge(
   return [...byIndex.values()].sort((a, b) => a.index - b.index);
 }
 
+/** Adds what is known of a guest's collector, and its allocations where nothing else is known of them. */
+function withGuest(module: Module, found: FoundAllocator): FoundAllocator {
+  const guest = findGuest(module, found.functions.length > 0);
+  const counts = guest.functions.some(({ role }) => kindOfRole(role) === "counted");
+  // why nothing that releases was found is of no interest then
+  const notes = counts && found.functions.length === 0 ? [] : found.notes.filter((note) => note !== notFound);
+  const all = [...guest.notes, ...notes];
+  if (all.length === 0 && found.notes.length > 0) all.push(...found.notes);
+  return { ...found, functions: merge(found.functions, guest.functions), notes: all };
+}
+
+const notFound = "no allocator was found";
+
 /** Half an allocator is worse than none: blocks that only come or only go make every figure wrong. */
 function paired(module: Module, { functions, notes, explained, resizedElsewhere }: Search): FoundAllocator {
   const unique = [...new Set(notes)];
@@ -224,7 +235,7 @@ function paired(module: Module, { functions, notes, explained, resizedElsewhere 
     };
   }
   if (functions.length === 0) {
-    if (unique.length === 0 && module.functions.length > 0) unique.push("no allocator was found");
+    if (unique.length === 0 && module.functions.length > 0) unique.push(notFound);
     return { functions, notes: unique };
   }
   return {
@@ -246,32 +257,9 @@ function missingRealloc(functions: readonly AllocatorFunction[]): string[] {
 }
 
 function allocates({ role }: AllocatorFunction): boolean {
-  return allocatorRoles[role].returns !== "nothing";
+  return kindOfRole(role) === "allocates";
 }
 
 function releases({ role }: AllocatorFunction): boolean {
-  return allocatorRoles[role].returns === "nothing";
-}
-
-/** Guests whose collector releases blocks have nothing to hook at a release. */
-function collectorNotes(module: Module): string[] {
-  const names = [...(module.names.functions?.values() ?? [])];
-  const collected = names.find((name) => collectedAllocation.test(name));
-  if (
-    collected?.startsWith("runtime.") ||
-    module.imports.some(({ module: from }) => /^go(?:js)?$/.test(from))
-  ) {
-    return ["a garbage-collected guest (Go): blocks are not tracked, growth of its memory is"];
-  }
-  const exported = new Set(
-    module.exports.flatMap(({ kind, name }) => (kind === externalKind.function ? [name] : [])),
-  );
-  if (!collected && exported.has("__new") && exported.has("__collect")) {
-    return ["AssemblyScript's runtime without names: blocks are not tracked, growth of its memory is"];
-  }
-  return [];
-}
-
-function isGo(module: Module): boolean {
-  return module.imports.some(({ module: from }) => /^go(?:js)?$/.test(from));
+  return kindOfRole(role) === "releases";
 }

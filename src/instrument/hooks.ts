@@ -11,44 +11,24 @@
 import { op } from "../wasm/instructions.js";
 import { type FunctionType, type ValueType, valueType } from "../wasm/types.js";
 import type { CodeWriter } from "./emit.js";
-import { type AllocatorRole, type ArgumentMeaning, allocatorRoles } from "./roles.js";
+import {
+  enterAllocator,
+  type Hook,
+  type HookRelations,
+  type HookTargets,
+  ifOutermost,
+  leaveAllocator,
+  type RecorderPair,
+} from "./hook-state.js";
+import { goAllocationHook, goCollectionHook, isGoFunction } from "./hooks-go.js";
+import { type AllocatorRole, type ArgumentMeaning, allocatorRoles, kindOfRole } from "./roles.js";
 
-/** Indices, in the instrumented module, of what hooks use. */
-export interface HookTargets {
-  context: number;
-  pending: number;
-  alloc: RecorderPair;
-  free: RecorderPair;
-  realloc: RecorderPair;
-}
-
-/** What takes a few instructions is done by one function, without a call; it returns less than 0 when it did nothing. */
-export interface RecorderPair {
-  quick: number;
-  /** Takes the same operands and does it in any case. */
-  slow: number;
-}
-
-/** How an allocator function stands to the others. What isn't so costs nothing. */
-export interface HookRelations {
-  /** It can lead to a call of another allocator function, or of itself. */
-  callsAllocator: boolean;
-  /** It can be called by another allocator function. */
-  calledByAllocator: boolean;
-}
-
-/** What is put around the body of an allocator function. */
-export interface Hook {
-  /** Locals that it needs, the first of which has the index given to `before` and `after`. */
-  locals: ValueType[];
-  before(code: CodeWriter, firstLocal: number): void;
-  /** The function's result, if any, is on the stack, and has to be there afterwards. */
-  after(code: CodeWriter, firstLocal: number): void;
-}
+export type { Hook, HookRelations, HookTargets, RecorderPair } from "./hook-state.js";
 
 /** Whether a function of this type can have this role; hooks rely on it. */
 export function fitsRole(role: AllocatorRole, type: FunctionType): boolean {
   const { params, returns } = allocatorRoles[role];
+  if (returns === "unwinds") return isGoFunction(type);
   if (type.params.length < params.length || !type.params.every(isInteger)) return false;
   const meanings: readonly ArgumentMeaning[] = params;
   const count = meanings.indexOf("count");
@@ -72,6 +52,10 @@ export function makeHook(
     const index = (allocatorRoles[role].params as readonly ArgumentMeaning[]).indexOf(meaning);
     return { index, wide: type.params[index] === valueType.i64 };
   };
+  if (role === "go_alloc") return goAllocationHook(targets, relations);
+  if (role === "go_collect") return goCollectionHook(targets);
+  if (role === "collect") return collectionHook(targets);
+  if (kindOfRole(role) === "counted") return countingHook(argument("size"), type, targets, relations);
   return allocatorRoles[role].returns === "nothing"
     ? releaseHook(argument("block"), targets, relations)
     : allocationHook(role, type, argument, targets, relations);
@@ -160,6 +144,44 @@ function allocationHook(
   };
 }
 
+/** Blocks of a collected heap are counted: which of them still live only the guest's collector finds out. */
+function countingHook(
+  argument: Argument,
+  type: FunctionType,
+  targets: HookTargets,
+  relations: HookRelations,
+): Hook {
+  const [size, saved, result] = [0, 1, 2];
+  return {
+    locals: [valueType.i32, valueType.i64, type.results[0]],
+    before(code, first) {
+      sizeInBytes(code, argument, { index: -1, wide: false });
+      code.localSet(first + size);
+      code.globalGet(targets.context).localSet(first + saved);
+      enterAllocator(code, first + saved, targets, relations);
+    },
+    after(code, first) {
+      code.localSet(first + result);
+      ifOutermost(code, first + saved, relations, () => {
+        code
+          .localGet(first + size)
+          .localGet(first + saved)
+          .call(targets.counted);
+      });
+      leaveAllocator(code, first + saved, targets, relations);
+      code.localGet(first + result);
+    },
+  };
+}
+
+function collectionHook(targets: HookTargets): Hook {
+  return {
+    locals: [],
+    before: (code) => code.call(targets.collected),
+    after: () => {},
+  };
+}
+
 /** Calls the recorder: for what is usual, and where that did nothing for the rest. */
 export function record(
   code: CodeWriter,
@@ -177,34 +199,6 @@ export function record(
 
 function needsSaved({ callsAllocator, calledByAllocator }: HookRelations): boolean {
   return callsAllocator || calledByAllocator;
-}
-
-function ifOutermost(code: CodeWriter, saved: number, relations: HookRelations, record: () => void): void {
-  if (relations.calledByAllocator) {
-    code.localGet(saved).op(op.i32WrapI64).i32Const(1).op(op.i32And, op.i32Eqz).if();
-    record();
-    code.end();
-  } else {
-    record();
-  }
-}
-
-function enterAllocator(
-  code: CodeWriter,
-  saved: number,
-  targets: HookTargets,
-  relations: HookRelations,
-): void {
-  if (relations.callsAllocator) code.localGet(saved).i64Const(1).op(op.i64Or).globalSet(targets.context);
-}
-
-function leaveAllocator(
-  code: CodeWriter,
-  saved: number,
-  targets: HookTargets,
-  relations: HookRelations,
-): void {
-  if (relations.callsAllocator) code.localGet(saved).globalSet(targets.context);
 }
 
 /** An address in 32 bits. Above 4 GiB its upper part goes into the low bits, which alignment leaves free. */

@@ -18,7 +18,7 @@ import { allMemories, makePlan, type Plan } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
 import { BodyRewriter, contextKind } from "./rewrite-bodies.js";
-import type { AllocatorFunction, AllocatorOverride } from "./roles.js";
+import { type AllocatorFunction, type AllocatorOverride, kindOfRole } from "./roles.js";
 import { detectToolchain } from "./toolchain.js";
 import { CodeWalker } from "./walker.js";
 import { codeChanges, hooksOf, type WrittenCode, writeCode } from "./write-code.js";
@@ -88,7 +88,9 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const toolchain = detectToolchain(module);
   const data = initialData(module);
   const layout = memoryLayout(module, data);
-  const hooked = allMemories(module).some(({ shared }) => shared) ? [] : hookable(module, functions);
+  const hooked = allMemories(module).some(({ shared }) => shared)
+    ? []
+    : hookable(module, options.check ? functions.filter(isCheckable) : functions);
   const callers = findCallers(module, sites);
   const checks =
     options.check &&
@@ -141,6 +143,12 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
       : toOriginal,
   };
+}
+
+/** Where blocks are released unseen there is nothing to check them by. */
+function isCheckable({ role }: AllocatorFunction): boolean {
+  const kind = kindOfRole(role);
+  return kind === "allocates" || kind === "releases";
 }
 
 function hookable(module: Module, functions: readonly AllocatorFunction[]): AllocatorFunction[] {

@@ -3,8 +3,7 @@
  * LLVM's linker puts [stack][data] or [data][stack] below the heap; the data section tells of initialised data only,
  * so between what is known there may be more.
  */
-import { op } from "../wasm/instructions.js";
-import { Reader } from "../wasm/leb128.js";
+import { constantOf } from "../wasm/constant.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type Global, valueType } from "../wasm/types.js";
 import { allMemories } from "./plan.js";
@@ -135,12 +134,4 @@ function exportedGlobal(module: Module, name: string): FoundGlobal | undefined {
 function definedGlobal(module: Module, index: number): FoundGlobal | undefined {
   const global = module.globals[index - module.importedGlobalCount];
   return global && { index, global };
-}
-
-/** Value of `i32.const n; end`, unsigned; undefined for any other expression. */
-function constantOf(expression: Uint8Array): number | undefined {
-  if (expression[0] !== op.i32Const) return undefined;
-  const reader = new Reader(expression, 1);
-  const value = reader.s32() >>> 0;
-  return reader.byte() === op.end && reader.atEnd() ? value : undefined;
 }

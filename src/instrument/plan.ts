@@ -17,7 +17,7 @@ import { allocatingImports } from "./dynamic-linking.js";
 import type { HookRelations } from "./hooks.js";
 import { type Callers, noNode } from "./reachability.js";
 import { contextKind } from "./rewrite-bodies.js";
-import type { AllocatorFunction } from "./roles.js";
+import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import type { Sites } from "./walker.js";
 
 const { i32, i64 } = valueType;
@@ -33,6 +33,9 @@ const recorderFunctions = {
   allocSlowly: { params: [i32, i32, i64], results: [i32] },
   freeSlowly: { params: [i32], results: [i32] },
   reallocSlowly: { params: [i32, i32, i32, i64], results: [i32] },
+  /** (size in bytes, context): a block of a collected heap */
+  counted: { params: [i32, i64], results: [] },
+  collected: { params: [], results: [] },
   leave: { params: [], results: [] },
   abandon: { params: [], results: [] },
   /** (context) → whether the entry is nested in another one */
@@ -109,9 +112,12 @@ export function makePlan(
   const imports: RecorderFunction[] = [];
   const carriedImports = hooked.length > 0 ? [] : allocatingImports(module);
   const withContext = hooked.length > 0 || carriedImports.length > 0;
-  if (hooked.length > 0) {
+  const kinds = new Set(hooked.map(({ role }) => kindOfRole(role)));
+  if (kinds.has("allocates") || kinds.has("releases")) {
     imports.push("alloc", "free", "realloc", "allocSlowly", "freeSlowly", "reallocSlowly");
   }
+  if (kinds.has("counted")) imports.push("counted");
+  if (kinds.has("collects")) imports.push("collected");
   if (withContext) imports.push("leave", "abandon", "nested");
   if (carriedImports.length > 0) imports.push("carry");
   if (growing.length > 0) imports.push("grown");
@@ -191,9 +197,9 @@ function findContextSites(
   if (hooked.length + carriedImports.length === 0) return { contextSites, entered: [] };
 
   const imported = module.importedFunctionCount;
-  const allocator = new Set(hooked.map(({ index }) => index));
-  const allocating = hooked
-    .filter(({ role }) => releasesToo || !role.startsWith("free"))
+  const allocator = new Set(ofAllocator(hooked).map(({ index }) => index));
+  const allocating = ofAllocator(hooked)
+    .filter(({ role }) => releasesToo || kindOfRole(role) !== "releases")
     .map(({ index }) => index);
   allocating.push(...carriedImports);
   const callBacks = importsThatCallBack(module, sites);
@@ -245,6 +251,11 @@ function findContextSites(
   return { contextSites, entered: [...entered.values()] };
 }
 
+/** Not those of a collector: they are counted, and otherwise functions like any other. */
+function ofAllocator(hooked: readonly AllocatorFunction[]): readonly AllocatorFunction[] {
+  return hooked.filter(({ role }) => kindOfRole(role) !== "collects");
+}
+
 /** Follows the calls from the allocator's functions on: few, where what leads to them is most of the module. */
 function relate(
   module: Module,
@@ -254,7 +265,7 @@ function relate(
 ): HookRelations[] {
   const imported = module.importedFunctionCount;
   const { functionCount } = module;
-  const members = new Set(hooked.map(({ index }) => index));
+  const members = new Set(ofAllocator(hooked).map(({ index }) => index));
   const calledByAllocator = new Set<number>();
   let byType: Map<number, number[]> | undefined;
   /** Functions behind a node of the call graph. */

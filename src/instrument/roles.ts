@@ -31,16 +31,42 @@ export const allocatorRoles = {
   realloc_method: { params: ["self", "block", "size"], returns: "block" },
   /** a method `Dlmalloc::free(self, p)` */
   free_method: { params: ["self", "block"], returns: "nothing" },
+  /** `__new(size, id) → p`, TinyGo's `runtime.alloc(size, layout) → p`: released by the guest's collector, unseen */
+  collected_alloc: { params: ["size"], returns: "block" },
+  /** Go's `runtime.mallocgc(block) → unwinds`, whose real arguments lie in memory (hooks-go.ts) */
+  go_alloc: { params: ["resume"], returns: "unwinds" },
+  /** each call is a collection of garbage */
+  collect: { params: [], returns: "nothing" },
+  /** Go's form of it */
+  go_collect: { params: ["resume"], returns: "unwinds" },
 } as const satisfies Record<string, RoleShape>;
 
 export type AllocatorRole = keyof typeof allocatorRoles;
 
 /** What one argument of an allocator function means. */
-export type ArgumentMeaning = "size" | "oldSize" | "count" | "alignment" | "block" | "out" | "self";
+export type ArgumentMeaning =
+  | "size"
+  | "oldSize"
+  | "count"
+  | "alignment"
+  | "block"
+  | "out"
+  | "self"
+  /** where in its body a function of Go goes on; 0 is its beginning */
+  | "resume";
 
 export interface RoleShape {
   readonly params: readonly ArgumentMeaning[];
-  readonly returns: "block" | "error" | "nothing";
+  readonly returns: "block" | "error" | "nothing" | "unwinds";
+}
+
+/** What a function of a role does with blocks; `counted` ones are released by the guest's collector, which nobody hears. */
+export type RoleKind = "allocates" | "releases" | "counted" | "collects";
+
+export function kindOfRole(role: AllocatorRole): RoleKind {
+  if (role === "collected_alloc" || role === "go_alloc") return "counted";
+  if (role === "collect" || role === "go_collect") return "collects";
+  return allocatorRoles[role].returns === "nothing" ? "releases" : "allocates";
 }
 
 /** One allocator function of a module, and how it is known to be one. */

@@ -115,6 +115,8 @@ function recorderTargets(plan: Plan): HookTargets & EntryTargets {
     alloc: pair("alloc", "allocSlowly"),
     free: pair("free", "freeSlowly"),
     realloc: pair("realloc", "reallocSlowly"),
+    counted: plan.importIndex("counted"),
+    collected: plan.importIndex("collected"),
     leave: plan.importIndex("leave"),
     abandon: plan.importIndex("abandon"),
     nested: plan.importIndex("nested"),

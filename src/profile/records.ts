@@ -200,6 +200,13 @@ export interface HeapTotals {
   captured: number;
   /** A bound was hit: contexts beyond it are counted under one context. */
   contextsDropped: number;
+  /**
+   * Allocations of a heap whose collector releases blocks unseen: here and in contexts they count as freed at once. Absent
+   * from files that don't know of such heaps, as `collections` is.
+   */
+  collectable?: number;
+  /** How often that collector ran, where a function is known that it runs in. */
+  collections?: number;
 }
 
 /** State of one memory. `contexts` has only those that changed since its previous snapshot. */

@@ -70,6 +70,8 @@ export interface TimelinePoint {
   /** High-water mark of `liveBytes` up to then. */
   peakLiveBytes?: number;
   liveBlocks?: number;
+  /** How often the guest's collector had run. */
+  collections?: number;
 }
 
 interface InstanceState extends Omit<InstanceRecord, "type"> {
@@ -195,8 +197,9 @@ function withMemory(profile: Profile, id: number, change: (memory: MemoryState) 
 
 function timelinePoint({ time, pages, heap }: SnapshotRecord): TimelinePoint {
   if (!heap) return { time, pages };
-  const { allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks } = heap;
-  return { time, pages, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks };
+  const { allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks, collections } = heap;
+  const point = { time, pages, allocations, frees, allocatedBytes, liveBytes, peakLiveBytes, liveBlocks };
+  return collections ? { ...point, collections } : point;
 }
 
 /** A memory never shrinks: of two figures that arrive out of order, the larger is the later one. */

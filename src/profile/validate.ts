@@ -58,6 +58,8 @@ const heap = shape({
   outlived: count,
   captured: count,
   contextsDropped: count,
+  collectable: optional(count),
+  collections: optional(count),
 });
 
 const contextTotals: Check = (value) => list(count)(value) && (value as number[]).length >= 7;

@@ -101,6 +101,8 @@ interface RecorderExports {
   abandon: Hook;
   nested: Hook;
   carry: Hook;
+  counted: Hook;
+  collected: Hook;
   setEager(value: number): void;
   beginPeriod(): void;
   periodPeak(): number;
@@ -150,6 +152,8 @@ const totalNames = [
   "contextsDropped",
   "untracked",
 ] as const;
+/** Behind them; left out where there is no collected heap. */
+const guestNames = ["collectable", "collections"] as const;
 const histogramOffset = 16 * 8;
 
 // taken before anything puts itself between the program and WebAssembly
@@ -170,8 +174,8 @@ export function createRecorder(host: RecorderHost): Recorder {
     },
   });
   const wasm = instance.exports as unknown as RecorderExports;
-  const { alloc, free, realloc, allocSlowly, freeSlowly, reallocSlowly, leave, abandon, nested, carry } =
-    wasm;
+  const { alloc, free, realloc, allocSlowly, freeSlowly, reallocSlowly } = wasm;
+  const { leave, abandon, nested, carry, counted, collected } = wasm;
   let announced = 0;
 
   return {
@@ -186,6 +190,8 @@ export function createRecorder(host: RecorderHost): Recorder {
       abandon,
       nested,
       carry,
+      counted,
+      collected,
     } as Record<string, WebAssembly.ExportValue>,
 
     allocated(address, bytes, context) {
@@ -216,6 +222,10 @@ export function createRecorder(host: RecorderHost): Recorder {
       const totals = {} as HeapTotals;
       totalNames.forEach((name, i) => {
         totals[name] = view.getFloat64(at + 8 * i, true);
+      });
+      guestNames.forEach((name, i) => {
+        const value = view.getFloat64(at + 8 * (totalNames.length + i), true);
+        if (value > 0) totals[name] = value;
       });
       totals.liveBlocks = totals.allocations - totals.frees - totals.missedFrees;
       totals.sizes = [];

@@ -1,7 +1,8 @@
 // The findings of the diagnosis, as text: what, the figures behind it, where, what to do.
+import { isCountedOnly } from "../analyze/collected-heaps.js";
 import type { Finding, Report } from "../analyze/report.js";
 import { sparkline } from "./charts.js";
-import { clean, formatBytes, formatDuration } from "./format.js";
+import { clean, formatBytes, formatCount, formatDuration } from "./format.js";
 import { functionName, lineLocation, moduleName } from "./frames.js";
 import type { Page } from "./page.js";
 
@@ -61,7 +62,9 @@ function entry(page: Page, report: Report, finding: Finding, several: boolean): 
 export function timelineSection(page: Page, { timeline, run, modules }: Report): void {
   if (timeline.length < 4) return;
   const width = Math.max(10, Math.min(60, page.width - 34));
-  const recorded = modules.some(({ heap }) => heap);
+  const recorded = modules.some(({ heap }) => heap && !isCountedOnly(heap));
+  const collections = timeline.map((point, i) => point.collections - (timeline[i - 1]?.collections ?? 0));
+  const collected = timeline.at(-1)!.collections;
   const row = (name: string, values: readonly number[]) => [
     name,
     sparkline(values, width),
@@ -82,6 +85,9 @@ export function timelineSection(page: Page, { timeline, run, modules }: Report):
               timeline.map(({ liveBytes }) => liveBytes),
             ),
           ]
+        : []),
+      ...(collected > 0
+        ? [["collections", sparkline(collections, width), `${formatCount(collected)} in all`]]
         : []),
     ],
     { head: ["", "", "at most"] },

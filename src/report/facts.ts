@@ -1,4 +1,5 @@
 // What text and summary both say about a report.
+import { isCountedOnly } from "../analyze/collected-heaps.js";
 import type { CallerReport, ModuleReport, Report } from "../analyze/report.js";
 import { countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import { functionName, lineLocation, moduleName } from "./frames.js";
@@ -24,24 +25,41 @@ export interface LiveTotals {
   peakBytes: number;
   /** Live bytes whose caller is known. */
   knownBytes: number;
+  /** Allocated in heaps of which it is not known what is live. */
+  counted: { bytes: number; blocks: number };
+  /** There are no others. */
+  countedOnly: boolean;
 }
 
 export function liveTotals(report: Report): LiveTotals {
-  const totals = { bytes: 0, blocks: 0, peakBytes: 0, knownBytes: 0 };
+  const counted = { bytes: 0, blocks: 0 };
+  const totals = { bytes: 0, blocks: 0, peakBytes: 0, knownBytes: 0, counted, countedOnly: true };
   for (const { heap, callers } of report.modules) {
+    if (heap && isCountedOnly(heap)) {
+      counted.bytes += heap.allocatedBytes;
+      counted.blocks += heap.allocations;
+    } else if (heap) {
+      totals.countedOnly = false;
+    }
     totals.bytes += heap?.liveBytes ?? 0;
     totals.blocks += heap?.liveBlocks ?? 0;
     totals.peakBytes += heap?.peakLiveBytes ?? 0;
     for (const caller of callers) totals.knownBytes += caller.frame ? caller.liveBytes : 0;
   }
+  totals.countedOnly &&= counted.blocks > 0;
   return totals;
 }
 
-/** `33.9 MiB live in 1,043 blocks at the end`. */
-export function liveSentence({ bytes, blocks }: LiveTotals): string {
-  return blocks === 0
-    ? "Nothing is live at the end"
-    : `${formatBytes(bytes)} live in ${countOf(blocks, "block")} at the end`;
+/** `33.9 MiB live in 1,043 blocks at the end; high-water mark 40 MiB`, as far as it is known. */
+export function liveSentence({ bytes, blocks, peakBytes, counted, countedOnly }: LiveTotals): string {
+  const made = `${formatBytes(counted.bytes)} allocated in ${countOf(counted.blocks, "block")} of ${countedOnly ? "a" : "another, a"} collected heap`;
+  if (countedOnly) return made;
+  const live =
+    blocks === 0
+      ? "Nothing is live at the end"
+      : `${formatBytes(bytes)} live in ${countOf(blocks, "block")} at the end`;
+  const sentence = `${live}; high-water mark ${formatBytes(peakBytes)}`;
+  return counted.blocks > 0 ? `${sentence}; ${made}` : sentence;
 }
 
 /** How the run ended, for a sentence. */

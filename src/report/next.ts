@@ -37,6 +37,12 @@ export function nextStep(report: Report, directory: string): string {
     );
   }
   const totals = liveTotals(report);
+  if (totals.countedOnly) {
+    return (
+      "look at the stacks that allocate most: less of that is less work for the collector. Let it run for longer to see " +
+      "whether the memory levels off; what a program keeps in collected heaps no allocation tells."
+    );
+  }
   const { caller, module } = liveCallers(report).find(({ caller }) => caller.frame) ?? {};
   if (totals.blocks === 0 || totals.bytes * 20 < totals.peakBytes) {
     const bytes = modules.reduce((sum, { memory }) => sum + memory.finalBytes, 0);

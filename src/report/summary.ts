@@ -26,8 +26,7 @@ export function summary(all: Report, { path, command = "linmem", ...options }: S
   if (report.memories.length === 0) page.line("linmem: no WebAssembly memory came to life in this run");
   else if (!recorded) page.line(bold(`linmem: no blocks were recorded; ${memory}`));
   else {
-    const highWater = `high-water mark ${formatBytes(totals.peakBytes)}`;
-    page.prose(`linmem: ${lowerFirst(liveSentence(totals))}; ${highWater}; ${memory}`, {
+    page.prose(`linmem: ${lowerFirst(liveSentence(totals))}; ${memory}`, {
       hanging: 2,
       style: bold,
     });

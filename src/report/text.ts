@@ -1,5 +1,6 @@
 // The report for people. It says where what is live was made, and never who leaked it: only the reader knows
 // who should have released.
+import { isCountedOnly } from "../analyze/collected-heaps.js";
 import { callerFrame } from "../analyze/frames.js";
 import type { ContextReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
 import { diagnosisSection, timelineSection } from "./diagnosis.js";
@@ -63,8 +64,7 @@ function head(page: Page, report: Report): void {
   }
   const memory = `memories held up to ${formatBytes(run.peakMemoryBytes)}`;
   if (report.modules.some(({ heap }) => heap)) {
-    const highWater = `high-water mark ${formatBytes(totals.peakBytes)}`;
-    page.prose(`${liveSentence(totals)}; ${highWater}; ${memory}.`, { style: bold });
+    page.prose(`${liveSentence(totals)}; ${memory}.`, { style: bold });
   } else {
     page.prose(`No blocks were recorded; ${memory}.`, { style: bold });
   }
@@ -94,7 +94,11 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
   const about = [clean(module.toolchain), countOf(instances.created, "instance")].filter(Boolean).join(", ");
   page.heading(`${moduleName(module)} (${about})`);
   const facts: [string, string][] = [];
-  if (heap) {
+  const countedOnly = isCountedOnly(heap);
+  if (heap && countedOnly) {
+    facts.push(["allocated", `${formatBytes(heap.allocatedBytes)} in ${countOf(heap.allocations, "block")}`]);
+    facts.push(["live", "only the module's own garbage collector knows"]);
+  } else if (heap) {
     facts.push(
       ["live", `${formatBytes(heap.liveBytes)} in ${countOf(heap.liveBlocks, "block")}`],
       [
@@ -108,6 +112,7 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
       facts.push(["collected", `${gone}, with memories that the garbage collector took`]);
     }
   }
+  if (heap && heap.collections > 0) facts.push(["collections", formatCount(heap.collections)]);
   facts.push(["memory", memorySentence(module)]);
   if (module.allocator.length > 0) facts.push(["hooked", hookedSentence(module)]);
   page.definitions(facts);
@@ -124,12 +129,26 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
     const few = Math.min(top, alwaysShown);
     stackList(page, module, atPeak, "Live at the high-water mark", "peakLiveBytes", heap.peakLiveBytes, few);
   }
+  if (countedOnly) {
+    const all = [...module.contexts].sort((a, b) => b.allocatedBytes - a.allocatedBytes);
+    stackList(
+      page,
+      module,
+      all,
+      "Allocated in the whole run, by stack",
+      "allocatedBytes",
+      heap?.allocatedBytes ?? 0,
+      top,
+    );
+  }
   growthSection(page, module, memory.grows, top);
 }
 
 function allocatedSentence({ heap }: ModuleReport): string {
-  const { allocations, allocatedBytes, frees, temporary } = heap!;
-  const all = `${formatBytes(allocatedBytes)} in ${countOf(allocations, "block")}; ${formatCount(frees)} freed`;
+  const { allocations, allocatedBytes, frees, temporary, collectable } = heap!;
+  const all = `${formatBytes(allocatedBytes)} in ${countOf(allocations, "block")}; ${formatCount(frees - collectable)} freed`;
+  if (collectable > 0)
+    return `${all}; ${formatCount(collectable)} are left to the module's garbage collector`;
   return temporary > 0 ? `${all}, ${formatShare(temporary, frees)} of them before the next allocation` : all;
 }
 
@@ -195,12 +214,14 @@ function doubts({ heap, allocator }: ModuleReport): string[] {
   return found;
 }
 
+type StackFigure = "liveBytes" | "peakLiveBytes" | "allocatedBytes";
+
 function stackList(
   page: Page,
   module: ModuleReport,
   contexts: readonly ContextReport[],
   title: string,
-  figure: "liveBytes" | "peakLiveBytes",
+  figure: StackFigure,
   whole: number,
   top: number,
 ): void {
@@ -230,7 +251,7 @@ function stackEntry(
   page: Page,
   module: ModuleReport,
   context: ContextReport,
-  figure: "liveBytes" | "peakLiveBytes",
+  figure: StackFigure,
   whole: number,
 ): void {
   const { bold, cyan, dim } = page.colors;
@@ -238,7 +259,9 @@ function stackEntry(
   const blocks =
     figure === "liveBytes"
       ? ` in ${countOf(context.liveBlocks, "block")}, of ${formatCount(context.allocations)} made here`
-      : `, of ${countOf(context.allocations, "block")} made here in all`;
+      : figure === "allocatedBytes"
+        ? ` in ${countOf(context.allocations, "block")}`
+        : `, of ${countOf(context.allocations, "block")} made here in all`;
   page.line(`  ${bold(formatBytes(context[figure]))} (${share})${blocks}`);
   const caller = module.callers.find(({ contexts }) => contexts.includes(context.id))?.frame;
   const rows = stackLines(context.stack, module, caller).map((line) => {

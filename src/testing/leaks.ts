@@ -1,10 +1,12 @@
 /**
  * Runs a function again and again, and looks at what is live after each run. How it is judged: analyze/growth.ts.
  */
+import { isCountedOnly } from "../analyze/collected-heaps.js";
 import type { Growth, Level, Levels } from "../analyze/growth.js";
 import { findGrowth, mayGrow } from "../analyze/growth.js";
 import type { KnownModule } from "../attach/module-registry.js";
 import type { Session } from "../attach/session.js";
+import type { TrackedMemory } from "../attach/tracked-memory.js";
 import type { Frame } from "../profile/records.js";
 import type { CheckedOptions, Measured } from "./options.js";
 import { type Context, type Reading, read } from "./readings.js";
@@ -99,7 +101,7 @@ export async function findLeaks(
       spread,
       runs,
       allocates,
-      unrecorded: [...session.memories()].filter(({ recorder }) => !recorder).map(({ module }) => module),
+      unrecorded: [...session.memories()].filter(isBlind).map(({ module }) => module),
       memories: last.memories.size,
     };
   });
@@ -124,11 +126,19 @@ function keysOf(growths: readonly (Growth & { module: string })[], kind: "steady
   return growths.flatMap((growth) => growth[kind].map((entry) => ({ ...entry, module: growth.module })));
 }
 
-/** Allocations so far in all memories whose blocks are recorded. */
+/** Allocations so far in all memories of which it is known what is live. */
 function allocations(session: Session): number {
   let sum = 0;
-  for (const { recorder } of session.memories()) sum += recorder?.totals().allocations ?? 0;
+  for (const { recorder } of session.memories()) {
+    const totals = recorder?.totals();
+    if (totals) sum += totals.allocations - (totals.collectable ?? 0);
+  }
   return sum;
+}
+
+/** Whether it is not known of a memory what is live in it. */
+function isBlind({ recorder }: TrackedMemory): boolean {
+  return !recorder || isCountedOnly(recorder.totals());
 }
 
 /** In a function of its own: what the run returned is not held while the next one runs. */

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { formatRange } from "./figures.js";
 import type { Metric } from "./selection.js";
-import { contextValues, effectiveMetric, metrics, selectContexts } from "./selection.js";
+import { contextValues, effectiveMetric, firstMetric, metrics, selectContexts } from "./selection.js";
 import type { Session } from "./session.js";
 import { type Choice, SharedContext, useShared } from "./state.js";
 import { chooseTheme } from "./theme.js";
@@ -31,7 +31,7 @@ export function App({ session }: { session: Session }) {
     view: profiles.length > 1 ? "diff" : "summary",
     ...viewOfAddress(names),
     profile: profiles.length - 1,
-    metric: "live",
+    metric: firstMetric(session),
     filters: { module: -1, package: -1, text: "", range: undefined },
     search: "",
     memory: -1,

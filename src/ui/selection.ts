@@ -119,3 +119,11 @@ export function nodeValues(
   for (let at = tree.size - 1; at > 0; at--) own[tree.parent[at]!]! += own[at]!;
   return own;
 }
+
+/** What is shown first: live bytes, unless only a garbage collector knows of them. */
+export function firstMetric({ data }: { data: Pick<Data, "profiles"> }): Metric {
+  const recorded = data.profiles.flatMap(({ modules }) =>
+    modules.filter(({ allocations }) => allocations > 0),
+  );
+  return recorded.length > 0 && recorded.every(({ countedOnly }) => countedOnly) ? "allocated" : "live";
+}

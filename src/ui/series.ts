@@ -78,3 +78,11 @@ export function seriesOf(profile: Profile, memories: readonly Memory[]): Series 
   );
   return series;
 }
+
+/** Times of the snapshots before which garbage was collected. */
+export function collectionTimes(memories: readonly Memory[]): number[] {
+  const times = memories.flatMap(({ timeline: { time, collections } }) =>
+    [...time].filter((_, i) => collections[i]! > (collections[i - 1] ?? 0)),
+  );
+  return [...new Set(times)].sort((a, b) => a - b);
+}

@@ -1,4 +1,5 @@
 /** Wrong suspects: where the heap is flat, memory that a process loses is lost elsewhere. */
+import { isCountedOnly } from "../collected-heaps.js";
 import { countOf, formatBytes } from "../figures.js";
 import { type Finding, isCollected, type Subject } from "./finding.js";
 
@@ -15,7 +16,11 @@ export function findFlat({ module, history, report }: Subject): Finding[] {
   const last = times.length - 1;
   if (last < 0) return [];
   const common = { module: module.id, certainty: 0.7, stack: [], bytes: 0 };
-  const recorded = module.heap !== undefined;
+  const counted = isCountedOnly(module.heap);
+  const recorded = module.heap !== undefined && !counted;
+  const blind = counted
+    ? "which blocks are live only the module's collector knows"
+    : "blocks of this module are not recorded";
   const clock = recorded ? work : times;
   const from = clock.findIndex((done) => done >= clock[last]! * half);
   const [series, what] = recorded ? [liveBytes, "live bytes"] : [memoryBytes, "the memory's size"];
@@ -35,9 +40,7 @@ export function findFlat({ module, history, report }: Subject): Finding[] {
           kind: "growth",
           severity: isCollected(module) ? "note" : "warning",
           title: `The memory still grows in the last quarter of the run, by ${formatBytes(lateBytes)}`,
-          evidence: [
-            `It has ${formatBytes(module.memory.finalBytes)}; blocks of this module are not recorded.`,
-          ],
+          evidence: [`It has ${formatBytes(module.memory.finalBytes)}; ${blind}.`],
           advice:
             "Run it for longer: a collected heap levels off, a leak does not. Growth names who asked for it.",
           bytes: module.memory.finalBytes - module.memory.initialBytes,
@@ -50,8 +53,11 @@ export function findFlat({ module, history, report }: Subject): Finding[] {
         ...common,
         kind: "flat",
         severity: "note",
-        title: `The memory levelled off at ${formatBytes(module.memory.peakBytes)}`,
-        evidence: [`${since}; blocks of this module are not recorded.`],
+        title:
+          latest > report.run.duration * lateShare
+            ? `The memory has ${formatBytes(module.memory.peakBytes)} and grew little in the last quarter of the run`
+            : `The memory levelled off at ${formatBytes(module.memory.peakBytes)}`,
+        evidence: [`${since}; ${blind}.`],
         advice:
           "What else the process loses, it loses outside of this memory: look at the JavaScript heap and buffers.",
       },

@@ -1,4 +1,5 @@
 /** Limits of a memory that fit what the run needed: an `initial` and a `maximum` worth setting. */
+import { isCountedOnly } from "../collected-heaps.js";
 import { countOf, formatBytes } from "../figures.js";
 import type { FrameReport } from "../report.js";
 import type { Finding, Subject } from "./finding.js";
@@ -15,6 +16,8 @@ const boundMargin = 4;
 export function findReservation({ module, report, history }: Subject): Finding[] {
   const [memory] = history.memories;
   if (!memory || history.memories.length > 1 || !report.run.complete || !memory.heap) return [];
+  // what was live together, and so was needed, is not known
+  if (isCountedOnly(memory.heap)) return [];
   const below = Math.max(
     0,
     ...memory.layouts.map(({ data, stack }) => Math.max(data.at(-1)?.[1] ?? 0, stack?.[1] ?? 0)),

@@ -183,9 +183,6 @@ function operatorNew(aligned: string | undefined, nothrow: string | undefined): 
 /** Exports of newer wasm-bindgen, whose names tell nothing but that they are wasm-bindgen's. */
 export const numberedBindgenExport = /^__wbindgen_export(?:_?\d+)?$/;
 
-/** Names of allocation functions of guests whose collector releases: there is nothing to pair them with. */
-export const collectedAllocation = /^(?:runtime\.(?:alloc|mallocgc|newobject)|~lib\/rt\/itcms\/__new)$/;
-
 /**
  * A name from the name section as people know it. Rust's older mangling is simple enough to be undone here, and
  * allocator names of the newer one; the rest is the demangler's.

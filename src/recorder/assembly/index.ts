@@ -82,6 +82,9 @@ const SLOWLY: i32 = -1;
 
 let unknownFrees: u64 = 0;
 let failed: u64 = 0;
+/** Blocks of a collected heap, and how often its collector ran. */
+let collectable: u64 = 0;
+let collections: u64 = 0;
 let lastAddress: u32 = 0;
 /** Context of the calling module, where modules are linked dynamically. */
 let carried: u64 = 0;
@@ -246,6 +249,22 @@ export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32
   return pending;
 }
 
+/** A block of a heap whose collector releases blocks: counted, as nobody hears when it dies. */
+export function counted(bytes: u32, context: u64): void {
+  const hash = context + carriedPart;
+  const cached = cachePlace(hash);
+  const place = load<u64>(cached, CACHE) == hash ? load<u32>(cached, CACHE + 8) : contextRecord(hash);
+  addDead(recordAt(place), bytes);
+  const bucket = clz(bytes) << 3;
+  store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
+  collectable++;
+}
+
+/** The guest's collector ran. */
+export function collected(): void {
+  collections++;
+}
+
 /** A block was moved by an allocator that keeps its handles right: it is at another address, and nothing else changes. */
 export function moved(from: u32, to: u32): void {
   let slot = frontSlot(from);
@@ -381,5 +400,7 @@ export function sync(): usize {
   store<f64>(TOTALS, <f64>captured, 80);
   store<f64>(TOTALS, <f64>dropped, 88);
   store<f64>(TOTALS, <f64>lost, 96);
+  store<f64>(TOTALS, <f64>collectable, 104);
+  store<f64>(TOTALS, <f64>collections, 112);
   return TOTALS;
 }

@@ -1,5 +1,5 @@
 import type { Report } from "../../analyze/report.js";
-import { type ExportOptions, figure, samples, stackText } from "./samples.js";
+import { defaultMetric, type ExportOptions, figure, samples, stackText } from "./samples.js";
 
 /**
  * Collapsed stacks, as flamegraph.pl, inferno and speedscope read them: a line for each context, with its frames
@@ -7,7 +7,7 @@ import { type ExportOptions, figure, samples, stackText } from "./samples.js";
  */
 export function* collapsedExport(
   report: Report,
-  { metric = "live", directory = "" }: ExportOptions = {},
+  { metric = defaultMetric(report), directory = "" }: ExportOptions = {},
 ): Generator<string> {
   for (const sample of samples(report)) {
     const value = figure(sample.context, metric);

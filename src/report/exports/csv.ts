@@ -1,6 +1,6 @@
 import type { Report } from "../../analyze/report.js";
 import { moduleName } from "../frames.js";
-import { type ExportOptions, figure, samples, stackText } from "./samples.js";
+import { defaultMetric, type ExportOptions, figure, samples, stackText } from "./samples.js";
 
 const columns = [
   "module",
@@ -18,7 +18,7 @@ const columns = [
 /** Comma-separated values (RFC 4180): a line for each context, most of `metric` first. */
 export function* csvExport(
   report: Report,
-  { metric = "live", directory = "" }: ExportOptions = {},
+  { metric = defaultMetric(report), directory = "" }: ExportOptions = {},
 ): Generator<string> {
   yield `${columns.join(",")}\r\n`;
   const rows = [...samples(report)].sort((a, b) => figure(b.context, metric) - figure(a.context, metric));

@@ -10,7 +10,7 @@ import {
 import type { FrameReport, Report } from "../../analyze/report.js";
 import { clean } from "../format.js";
 import { functionName, location, shortPath } from "../frames.js";
-import { type ExportOptions, figure, metricNames, metrics, samples } from "./samples.js";
+import { defaultMetric, type ExportOptions, figure, metricNames, metrics, samples } from "./samples.js";
 
 /** Names of the sample types: those of Go's heap profiles where there is one, so that their tools know them. */
 const sampleTypes = {
@@ -27,7 +27,7 @@ const sampleTypes = {
  */
 export function pprofExport(
   report: Report,
-  { metric = "live", directory = "" }: ExportOptions = {},
+  { metric = defaultMetric(report), directory = "" }: ExportOptions = {},
 ): Uint8Array {
   const tables = new Tables(directory);
   const sample = [...samples(report)].flatMap(({ context, stack }) => {

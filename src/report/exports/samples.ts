@@ -1,4 +1,5 @@
 // What all exports have in common: one sample for each context, with its stack and its figures.
+import { isCountedOnly } from "../../analyze/collected-heaps.js";
 import type { ContextReport, FrameReport, ModuleReport, Report } from "../../analyze/report.js";
 import { clean } from "../format.js";
 import { functionName, location, moduleName } from "../frames.js";
@@ -16,8 +17,14 @@ export type Metric = keyof typeof metrics;
 
 export const metricNames = Object.keys(metrics) as Metric[];
 
+/** What is shown where nobody says what: live bytes, unless only garbage collectors know of them. */
+export function defaultMetric(report: Report): Metric {
+  const heaps = report.modules.flatMap(({ heap }) => (heap && heap.allocations > 0 ? [heap] : []));
+  return heaps.length > 0 && heaps.every(isCountedOnly) ? "allocated" : "live";
+}
+
 export interface ExportOptions {
-  /** The figure that a file shows first, or alone where its format has one only; default `live`. */
+  /** The figure that a file shows first, or alone where its format has one only; default `defaultMetric`. */
   metric?: Metric;
   /** Paths below it are shortened; "" leaves them. */
   directory?: string;

@@ -1,6 +1,7 @@
 import type { FrameReport, Report } from "../../analyze/report.js";
 import { functionName, location, shortPath } from "../frames.js";
 import {
+  defaultMetric,
   type ExportOptions,
   exportTitle,
   figure,
@@ -17,7 +18,7 @@ import {
  */
 export function* speedscopeExport(
   report: Report,
-  { metric = "live", directory = "" }: ExportOptions = {},
+  { metric = defaultMetric(report), directory = "" }: ExportOptions = {},
 ): Generator<string> {
   const frames = new FrameTable(directory);
   const all = [...samples(report)].map((sample) => ({

@@ -94,6 +94,10 @@ export interface ModuleData {
   peakLiveBytes: number;
   allocations: number;
   allocatedBytes: number;
+  /** What is live only the module's garbage collector knows. */
+  countedOnly: boolean;
+  /** How often that ran. */
+  collections: number;
   instances: number;
   memoryBytes: number;
 }
@@ -111,7 +115,15 @@ export interface MemoryData<C = ColumnReference> {
   liveBytes: number | null;
   /** Node of the innermost frame of where it was created; 0 when unknown. */
   node: number;
-  timeline: { time: C; pages: C; liveBytes: C; hasHeap: boolean };
+  timeline: {
+    time: C;
+    pages: C;
+    liveBytes: C;
+    /** Collections of garbage up to then. */
+    collections: C;
+    /** Whether live bytes are known. */
+    hasHeap: boolean;
+  };
   map?: MapData<C>;
 }
 

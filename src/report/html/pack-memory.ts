@@ -27,12 +27,16 @@ export function packMemory(
     shared,
     liveBytes,
     node,
-    timeline: packTimeline(details?.timeline ?? [], columns),
+    timeline: packTimeline(details?.timeline ?? [], liveBytes !== null, columns),
     ...(map && { map }),
   };
 }
 
-function packTimeline(points: MemoryDetails["timeline"], columns: Columns): MemoryData["timeline"] {
+function packTimeline(
+  points: MemoryDetails["timeline"],
+  liveKnown: boolean,
+  columns: Columns,
+): MemoryData["timeline"] {
   const every = Math.max(1, Math.ceil(points.length / mostPoints));
   // Of each group the one with most live bytes, so that no peak gets lost; and the last.
   const shown: MemoryDetails["timeline"] = [];
@@ -48,7 +52,8 @@ function packTimeline(points: MemoryDetails["timeline"], columns: Columns): Memo
     time: columns.add(shown.map((point) => point.time)),
     pages: columns.add(shown.map((point) => point.pages)),
     liveBytes: columns.add(shown.map((point) => point.liveBytes ?? 0)),
-    hasHeap: shown.some((point) => point.liveBytes !== undefined),
+    collections: columns.add(shown.map((point) => point.collections ?? 0)),
+    hasHeap: liveKnown && shown.some((point) => point.liveBytes !== undefined),
   };
 }
 

@@ -1,5 +1,6 @@
 // Puts one or two analysed profiles into the form that the page reads (data.ts). Everything that a profile says in
 // words passes `clean` here, once: the page shows it as text and nothing else.
+import { isCountedOnly } from "../../analyze/collected-heaps.js";
 import type { Details } from "../../analyze/details.js";
 import { callerFrame } from "../../analyze/frames.js";
 import type { Finding, FrameReport, ModuleReport, Report } from "../../analyze/report.js";
@@ -163,6 +164,8 @@ function moduleData(module: ModuleReport): ModuleData {
     peakLiveBytes: heap?.peakLiveBytes ?? 0,
     allocations: heap?.allocations ?? 0,
     allocatedBytes: heap?.allocatedBytes ?? 0,
+    countedOnly: isCountedOnly(heap),
+    collections: heap?.collections ?? 0,
     instances: instances.created,
     memoryBytes: memory.peakBytes,
   };

@@ -11,7 +11,7 @@ export function SummaryView() {
   const { profile, choice, choose } = useShared();
   const { run, modules, findings, warnings } = profile;
   const recorded = modules.filter(({ allocations }) => allocations > 0);
-  const sum = (key: "liveBytes" | "liveBlocks" | "peakLiveBytes" | "allocations") =>
+  const sum = (key: "liveBytes" | "liveBlocks" | "peakLiveBytes" | "allocatedBytes" | "allocations") =>
     recorded.reduce((total, module) => total + module[key], 0);
   const show = ({ text, metric }: { text: string; metric: Metric }) =>
     choose({
@@ -35,16 +35,22 @@ export function SummaryView() {
         </p>
       )}
       <dl class="tiles">
-        <Tile
-          title="Live at the end"
-          value={formatBytes(sum("liveBytes"))}
-          more={countOf(sum("liveBlocks"), "block")}
-        />
-        <Tile
-          title="High-water mark"
-          value={formatBytes(sum("peakLiveBytes"))}
-          more={recorded.length > 1 ? "modules added up" : "most that was live at one time"}
-        />
+        {recorded.length > 0 && recorded.every(({ countedOnly }) => countedOnly) ? (
+          <Tile title="Allocated" value={formatBytes(sum("allocatedBytes"))} more="in collected heaps" />
+        ) : (
+          <>
+            <Tile
+              title="Live at the end"
+              value={formatBytes(sum("liveBytes"))}
+              more={countOf(sum("liveBlocks"), "block")}
+            />
+            <Tile
+              title="High-water mark"
+              value={formatBytes(sum("peakLiveBytes"))}
+              more={recorded.length > 1 ? "modules added up" : "most that was live at one time"}
+            />
+          </>
+        )}
         <Tile
           title="Memories held up to"
           value={formatBytes(run.peakMemoryBytes)}
@@ -157,7 +163,15 @@ function ModuleTable() {
             {modules.map((module) => (
               <tr key={module.name}>
                 <th scope="row">{module.name}</th>
-                {module.instrumented ? (
+                {module.countedOnly ? (
+                  <>
+                    <td colSpan={3} class="quiet">
+                      known to its garbage collector only
+                      {module.collections > 0 && `, which ran ${countOf(module.collections, "time")}`}
+                    </td>
+                    <td class="number">{formatCount(module.allocations)}</td>
+                  </>
+                ) : module.instrumented ? (
                   <>
                     <td class="number">{formatBytes(module.liveBytes)}</td>
                     <td class="number">{formatCount(module.liveBlocks)}</td>

@@ -4,7 +4,7 @@ import { formatBytes, formatDuration } from "../../report/format.js";
 import { formatRange } from "../figures.js";
 import { color, useTheme, useWidth } from "../parts/canvas.js";
 import { Stack } from "../parts/stack.js";
-import { seriesOf } from "../series.js";
+import { collectionTimes, seriesOf } from "../series.js";
 import { useShared } from "../state.js";
 
 const shownGrows = 200;
@@ -148,6 +148,7 @@ function Chart({ memories, onRange }: ChartProps) {
   const ranged = useRef(onRange);
   ranged.current = onRange;
   const series = useMemo(() => seriesOf(profile, memories), [profile, memories]);
+  const collected = useMemo(() => collectionTimes(memories), [memories]);
 
   useEffect(() => {
     if (width === 0 || series.times.length === 0) return;
@@ -205,6 +206,11 @@ function Chart({ memories, onRange }: ChartProps) {
               ctx.fillStyle = color(granted ? "--memory" : "--problem");
               ctx.fillRect(x - 1, bbox.top + bbox.height - 8 * devicePixelRatio, 2, 8 * devicePixelRatio);
             }
+            ctx.fillStyle = color("--quiet");
+            for (const time of collected) {
+              const x = Math.round(self.valToPos(time, "x", true));
+              ctx.fillRect(x - 1, bbox.top, 2, 8 * devicePixelRatio);
+            }
             ctx.restore();
           },
         ],
@@ -237,6 +243,7 @@ function Chart({ memories, onRange }: ChartProps) {
       <figcaption class="quiet">
         {about}
         {grew && " Marks below are growth."}
+        {collected.length > 0 && " Marks above are snapshots before which a guest's garbage collector ran."}
       </figcaption>
     </figure>
   );
