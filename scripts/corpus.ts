@@ -12,7 +12,14 @@ import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { formatBytes } from "../src/report/format.js";
-import { Corpus, type Finished, growth, leakingMode, workloadNames } from "../test/corpus/workloads.js";
+import {
+  Corpus,
+  type Finished,
+  growth,
+  type Holding,
+  leakingMode,
+  workloadNames,
+} from "../test/corpus/workloads.js";
 import { corpusDirectory } from "../test/support/shared.js";
 
 interface Row {
@@ -90,8 +97,18 @@ async function measure(corpus: Corpus, name: string): Promise<Row> {
       times(raw, profiled),
       times(rawLong, more.run),
     ],
-    notes: [...new Set(more.reasons)],
+    notes: [...new Set([...more.reasons, ...countedNote(more)])],
   };
+}
+
+/** What is said of a guest instead of what it holds. */
+function countedNote({ counted }: Holding): string[] {
+  if (counted.blocks === 0) return [];
+  const { blocks, bytes, collections } = counted;
+  const ran = collections > 0 ? `; its collector ran ${collections.toLocaleString("en")} times` : "";
+  return [
+    `a guest with a collector of its own: ${formatBytes(bytes)} in ${blocks.toLocaleString("en")} blocks counted by stack${ran}`,
+  ];
 }
 
 function table(rows: readonly Row[]): string {
@@ -111,7 +128,7 @@ function table(rows: readonly Row[]): string {
   for (const { name, same, cells } of rows) lines.push([name, same ? "yes" : "**no**", ...cells]);
   const notes = rows.flatMap(({ name, notes }) => notes.map((note) => `- ${name}: ${note}\n`));
   const text = lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
-  return notes.length > 0 ? `${text}\nBlocks not recorded:\n\n${notes.join("")}` : text;
+  return notes.length > 0 ? `${text}\nWhere it is not known what is live:\n\n${notes.join("")}` : text;
 }
 
 function page(text: string): string {

@@ -47,21 +47,20 @@ export function analyzeContexts(
   };
   const groups = sameModules(profile);
   const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
+  const memories = ownMemories(profile);
   const moduleOf = (id: number | undefined) => (id === undefined ? undefined : (idOf.get(id) ?? id));
   const report: Report = {
     format: "linmem-report",
     version: 1,
-    run: runReport(profile),
+    run: runReport(profile, memories),
     findings: [],
-    timeline: timelineOf(profile),
-    modules: groups.map((group) => moduleReport(profile, group, stacks, noted)),
-    memories: [...profile.memories.values()].map((memory) =>
-      memoryReport(memory, moduleOf(memory.module), stacks),
-    ),
+    timeline: timelineOf(memories),
+    modules: groups.map((group) => moduleReport(profile, memories, group, stacks, noted)),
+    memories: memories.map((memory) => memoryReport(memory, moduleOf(memory.module), stacks)),
     warnings: warnings(profile, moduleOf),
   };
   const memoriesOf = new Map<number, number[]>();
-  for (const { id, module } of profile.memories.values()) {
+  for (const { id, module } of memories) {
     const group = moduleOf(module);
     if (group === undefined) continue;
     const ids = memoriesOf.get(group) ?? [];
@@ -74,6 +73,13 @@ export function analyzeContexts(
   }
   report.findings = findAll(profile, report, stacks, memoriesOf, contextIds);
   return report;
+}
+
+/** A memory that several threads share is one, and belongs to the thread that made it, if that was recorded. */
+function ownMemories(profile: Profile): MemoryState[] {
+  const all = [...profile.memories.values()];
+  const sent = all.some(({ shared, received }) => shared && !received);
+  return sent ? all.filter(({ received }) => !received) : all;
 }
 
 /** Modules by what they are: each thread of a program that compiles one writes a record of its own. */
@@ -93,7 +99,7 @@ function sameModules(profile: Profile): ModuleRecord[][] {
   return [...groups.values()].flat().sort(([a], [b]) => order.get(a!.id)! - order.get(b!.id)!);
 }
 
-function runReport(profile: Profile): RunReport {
+function runReport(profile: Profile, memories: readonly MemoryState[]): RunReport {
   const { header, end, lastTime } = profile;
   return {
     linmem: header.linmem,
@@ -106,7 +112,7 @@ function runReport(profile: Profile): RunReport {
     exit: end?.exit ?? null,
     captureTime: end?.captureTime ?? null,
     complete: end !== undefined,
-    peakMemoryBytes: peakTogether([...profile.memories.values()]),
+    peakMemoryBytes: peakTogether(memories),
   };
 }
 
@@ -136,13 +142,14 @@ function peakTogether(memories: readonly MemoryState[]): number {
 
 function moduleReport(
   profile: Profile,
+  all: readonly MemoryState[],
   group: readonly ModuleRecord[],
   stacks: StackReader,
   added: (state: ContextState, module: number, id: number) => void,
 ): ModuleReport {
   const [{ id, name, bytes, toolchain, allocator, instrumented, reason }] = group as [ModuleRecord];
   const ids = new Set(group.map((module) => module.id));
-  const memories = [...profile.memories.values()].filter((memory) => ids.has(memory.module ?? -1));
+  const memories = all.filter((memory) => ids.has(memory.module ?? -1));
   const instances = [...profile.instances.values()].filter((instance) => ids.has(instance.module));
   const heap = heapReport(memories);
   const found = moduleContexts(memories, stacks, (state, context) => added(state, id, context));

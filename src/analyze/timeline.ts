@@ -1,14 +1,14 @@
 // Size and live bytes of all memories together, over the run.
-import type { Profile } from "../profile/state.js";
+import type { MemoryState } from "../profile/state.js";
 import type { TimelineReport } from "./report.js";
 
 const pageBytes = 65_536;
 const mostPoints = 240;
 
 /** The state after each snapshot, thinned out to those that lie evenly in time. */
-export function timelineOf(profile: Profile): TimelineReport[] {
+export function timelineOf(memories: readonly MemoryState[]): TimelineReport[] {
   const changes: TimelineReport[] = [];
-  for (const { timeline, time, initialPages, collected } of profile.memories.values()) {
+  for (const { timeline, time, initialPages, collected } of memories) {
     let last = { memoryBytes: initialPages * pageBytes, liveBytes: 0, collections: 0 };
     changes.push({ time, ...last });
     for (const point of timeline) {

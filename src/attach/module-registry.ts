@@ -1,7 +1,8 @@
 /**
  * The modules of this thread: instruments bytes once, and recognises modules that are instrumented already,
  * also those that another thread compiled and sent here. An instrumented module carries two custom sections
- * for that: `linmem` says what it is, `linmem.name` keeps the name section that the program had.
+ * for that: `linmem` says what it is, `linmem.name` keeps the name section that the program had. One with a shared memory
+ * is not instrumented and carries the first alone: it is made to be sent to other threads.
  */
 import type {
   CheckedModule,
@@ -34,6 +35,8 @@ export interface KnownModule {
   importsAnything: boolean;
   /** Whether it imports what linmem added. */
   instrumented: boolean;
+  /** Whether it carries a custom section of linmem's. */
+  marked: boolean;
   /** Why its blocks aren't recorded. */
   reason?: string;
   /** Hash of the contents of the original's code section, and where they begin. */
@@ -87,6 +90,8 @@ interface Marker {
   code?: ModuleRecord["code"];
   layout?: MemoryLayout;
   check?: CheckedModule;
+  /** Why it runs as it is. */
+  reason?: string;
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
@@ -176,8 +181,7 @@ export class ModuleRegistry {
     if (facts.debug) this.#options.keepSymbols?.(code.hash, bytes);
     const base = { name: facts.name || name, bytes: bytes.length, importsAnything: facts.imports > 0, code };
     if (facts.memories.some((memory) => memory.shared)) {
-      const reason = "its memory is shared between threads";
-      return { module: this.#add({ ...base, facts, reason, ...this.#unchecked(reason) }) };
+      return this.#mark(bytes, base, facts);
     }
     // added functions and globals could give a wrong index a meaning: what the engine refuses stays as it is
     if (!isValidModule(bytes))
@@ -239,6 +243,29 @@ export class ModuleRegistry {
     };
   }
 
+  /** A module that runs as it is, and is known in the threads that it will be sent to. */
+  #mark(
+    bytes: Uint8Array,
+    base: Pick<KnownModule, "name" | "bytes" | "importsAnything" | "code">,
+    facts: ModuleFacts,
+  ): Prepared {
+    const reason = "its memory is shared between threads";
+    const marker: Marker = {
+      ...base,
+      toolchain: "",
+      allocator: [],
+      reason,
+      memories: facts.memories,
+      functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
+      importedFunctions: facts.importedFunctions,
+      recorderImports: [],
+    };
+    return {
+      bytes: appendSections(bytes, [[recorderModuleName, utf8.encoder.encode(JSON.stringify(marker))]]),
+      module: this.#add({ ...base, facts, reason, marked: true, ...this.#unchecked(reason) }),
+    };
+  }
+
   *#texts(files: readonly string[]): Generator<string> {
     for (const file of files) {
       const text = this.#options.readScript?.(file);
@@ -259,6 +286,7 @@ export class ModuleRegistry {
       toolchain: "",
       allocator: [],
       instrumented: false,
+      marked: facts.instrumented === true,
       warnings: [],
       toOriginal: identity,
       contextStacks: new Map(),
@@ -296,6 +324,7 @@ export class ModuleRegistry {
     this.#cachedBytes -= prepared.bytes?.length ?? 0;
     prepared.bytes = undefined;
     prepared.module.instrumented = false;
+    prepared.module.marked = false;
     prepared.module.allocator = [];
     prepared.module.check = undefined;
     Object.assign(prepared.module, this.#unchecked(reason));
@@ -326,8 +355,11 @@ export class ModuleRegistry {
     return this.#add({
       ...marker,
       facts: { ...seen, memories, importedFunctions, recorderImports },
-      instrumented: true,
-      toOriginal: (index) => {
+      instrumented: recorderImports.length > 0,
+      marked: true,
+      ...(marker.reason !== undefined && this.#unchecked(marker.reason)),
+      toOriginal: (index, offset) => {
+        if (recorderImports.length === 0) return { functionIndex: index, offset };
         if (index < original) return { functionIndex: index, offset: 0 };
         const functionIndex = index - recorderImports.length;
         return functionIndex < functions

@@ -216,9 +216,11 @@ export function patchWebAssembly(session: Session, namespace: WebAssemblyNamespa
   });
 
   replaceMethod(moduleClass, "customSections", ({ args, forward }) => {
-    if (args.length < 2 || !registry.of(args[0])?.instrumented) return forward();
+    const known = args.length < 2 ? undefined : registry.of(args[0]);
+    if (!known?.marked) return forward();
     const name = String(args[1]);
     if (name === recorderModuleName || name === `${recorderModuleName}.name`) return [];
+    if (!known.instrumented) return forward([args[0], name]);
     return forward([args[0], name === "name" ? `${recorderModuleName}.name` : name]);
   });
 }

@@ -210,6 +210,8 @@ export class Session {
     if (!tracked) {
       const initialPages = memoryPages(memory) ?? 0;
       tracked = this.newMemory({ initialPages, maximumPages, shared: isSharedMemory(memory) }, stack);
+      // nobody here made it
+      tracked.received = tracked.shared && stack === 0 && this.#options.thread > 0;
       this.register(tracked);
       this.adopt(tracked, memory);
     }
@@ -240,6 +242,7 @@ export class Session {
       initialPages: tracked.initialPages,
       maximumPages: tracked.maximumPages,
       shared: tracked.shared,
+      ...(tracked.received && { received: true as const }),
       stack: tracked.stack,
     });
   }

@@ -23,6 +23,8 @@ export class TrackedMemory {
   readonly callers: number[] = [0];
   readonly callerNumbers = new Map<number, number>();
   growStacks = 0;
+  /** Whether another thread made it and sent it here. */
+  received = false;
   /** Whether its record is in the profile. */
   written = false;
   /** The first module whose instance uses it. */

@@ -108,6 +108,8 @@ export interface MemoryRecord {
   initialPages: number;
   maximumPages: number | null;
   shared: boolean;
+  /** It came from another thread, which has a record of it as well: in sums it counts there. */
+  received?: true;
   /** Where in JavaScript it was created (stack id). */
   stack: number;
 }

@@ -101,6 +101,7 @@ const records: Record<ProfileRecord["type"], Check> = {
     initialPages: count,
     maximumPages: orNull(count),
     shared: flag,
+    received: optional(flag),
     stack: count,
   }),
   "memory-module": shape({ memory: count, module: count }),

@@ -53,10 +53,15 @@ export function commandLine([program = "", ...rest]: readonly string[], director
 
 /** A module's name without its folder: `photon_rs_bg.wasm`. */
 export function moduleName({ name, id }: Pick<ModuleReport, "name" | "id">): string {
-  return lastPart(name) || `module ${id}`;
+  if (lastPart(name) !== "") return lastPart(name);
+  // numbers of worker threads begin at multiples of 2^32
+  const thread = Math.floor(id / 2 ** 32);
+  return thread === 0 ? `module ${id}` : `module ${id % 2 ** 32} of thread ${thread}`;
 }
 
 function lastPart(name: string): string {
+  // a package of that scope
+  if (/^@[^/\\]+\/[^/\\]+$/.test(name)) return clean(name);
   return clean(name)
     .replace(/[?#].*$/, "")
     .replace(/^.*[/\\](?=[^/\\])/, "");

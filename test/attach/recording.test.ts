@@ -1,7 +1,9 @@
 // What a run leaves in its profile about modules, instances and memories. Runs dist/, so build first.
 import assert from "node:assert/strict";
 import { after, afterEach, describe, test } from "node:test";
-import type { ProfileRecord } from "../../src/profile/records.js";
+import { analyze } from "../../src/analyze/analyze.js";
+import type { HeaderRecord, ProfileRecord } from "../../src/profile/records.js";
+import { emptyProfile, fold } from "../../src/profile/state.js";
 import { framesOf, ofType, Sandbox } from "./run-program.js";
 
 const sandbox = new Sandbox();
@@ -188,6 +190,44 @@ if (isMainThread) {
     const [grow] = ofType(records, "grow").filter((record) => record.memory === memory.id);
     assert.deepEqual([grow.fromPages, grow.deltaPages, grow.stack], [1, 1, 0]);
     assert.match(ofType(records, "module")[0].reason ?? "", /shared/);
+  });
+
+  test("a memory and its module that are sent to other threads are one memory and one module", async () => {
+    const records = await profile(
+      "sent.mjs",
+      `${worker}
+if (isMainThread) {
+  const m = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true });
+  const module = new WebAssembly.Module(modules.sharedMemory);
+  new WebAssembly.Instance(module, { e: { m } });
+  if (WebAssembly.Module.customSections(module, "linmem").length > 0) throw new Error("linmem is seen");
+  for (let i = 0; i < 2; i++) {
+    const thread = new Worker(new URL(import.meta.url));
+    thread.postMessage([module, m]);
+    await once(thread, "exit");
+  }
+} else {
+  const [module, m] = await once(parentPort, "message");
+  if (WebAssembly.Module.customSections(module, "linmem").length > 0) throw new Error("linmem is seen");
+  new WebAssembly.Instance(module, { e: { m } });
+  process.exit();
+}`,
+    );
+    assert.deepEqual(
+      ofType(records, "memory").map(({ received }) => received),
+      [undefined, true, true],
+    );
+    const [header, ...rest] = records;
+    assert.equal(header.type, "header");
+    const state = emptyProfile(header as HeaderRecord);
+    for (const record of rest) fold(state, record);
+    const report = analyze(state);
+    assert.equal(report.memories.length, 1);
+    assert.equal(report.run.peakMemoryBytes, 65536);
+    assert.deepEqual(
+      report.modules.map(({ name, instances, memory }) => [name, instances.created, memory.peakBytes]),
+      [["sent.mjs", 3, 65536]],
+    );
   });
 });
 

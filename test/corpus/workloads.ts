@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { isCountedOnly } from "../../src/analyze/collected-heaps.js";
 import type { Finding, Report } from "../../src/analyze/report.js";
 import { linmem } from "../attach/run-program.js";
 
@@ -47,8 +48,10 @@ export interface Holding {
   captured: number;
   /** Milliseconds spent on capturing stacks. */
   captureTime: number;
-  /** Whether any module has its blocks recorded. */
+  /** Whether it is known of any module what is live in it. */
   recorded: boolean;
+  /** Allocations of guests of which only their collectors know what is live. */
+  counted: { blocks: number; bytes: number; collections: number };
   /** Why not, module by module. */
   reasons: string[];
   run: Finished;
@@ -132,6 +135,7 @@ export function growth(less: Holding, more: Holding): Growth {
 function holdingOf(report: Report, file: string, functionName: string, run: Finished): Holding {
   const contexts = report.modules.flatMap((module) => module.contexts);
   const heaps = report.modules.flatMap(({ heap }) => heap ?? []);
+  const counted = heaps.filter(isCountedOnly);
   const isWanted = (frame: (typeof contexts)[number]["stack"][number]) =>
     frame.kind === "js" && frame.function === functionName && basename(frame.file) === file;
   const sum = <T>(items: readonly T[], of: (item: T) => number) =>
@@ -148,7 +152,12 @@ function holdingOf(report: Report, file: string, functionName: string, run: Fini
     outlived: sum(heaps, (heap) => heap.outlived),
     captured: sum(heaps, (heap) => heap.captured),
     captureTime: report.run.captureTime ?? 0,
-    recorded: report.modules.some(({ allocator }) => allocator.length > 0),
+    recorded: report.modules.some(({ heap }) => heap && !isCountedOnly(heap)),
+    counted: {
+      blocks: sum(counted, ({ allocations }) => allocations),
+      bytes: sum(counted, ({ allocatedBytes }) => allocatedBytes),
+      collections: sum(counted, ({ collections }) => collections),
+    },
     reasons: report.modules.flatMap(({ name, reason }) =>
       reason ? [`${name || "a module"}: ${reason}`] : [],
     ),
