@@ -58,8 +58,11 @@ export {
 } from "./memory/development.js";
 export type { AddressType } from "./memory/engine.js";
 export type { Loads, ScalarName } from "./memory/field-views.js";
+export type { HeapOptions, HeapTarget, OpenOptions } from "./memory/heap/arguments.js";
 export type { HeapBlock } from "./memory/heap/check.js";
-export { Heap, type HeapOptions, type HeapStats, type HeapTarget } from "./memory/heap/heap.js";
+export type { CompactionStep } from "./memory/heap/compact.js";
+export { Heap, type HeapStats } from "./memory/heap/heap.js";
+export { MovableBlock, Pin } from "./memory/heap/movable.js";
 export {
   type ImportValue,
   type IsolatedInstance,

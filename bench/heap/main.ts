@@ -1,13 +1,15 @@
 /**
- * `npm run bench heap [trace]`: the heap against other allocators driven from JavaScript. All variants in one process, in
- * turn; nanoseconds of one allocation or release, without the loop itself: medians of the rounds. Span: from the lowest to the
- * highest byte given out, over the most bytes that were asked for at one time.
+ * `npm run bench heap [trace]`: the heap against other allocators driven from JavaScript; `npm run bench heap compaction`:
+ * movable blocks alone. All variants in one process, in turn; nanoseconds of one allocation or release, without the loop
+ * itself: medians of the rounds. Span: from the lowest to the highest byte given out, over the most bytes that were
+ * asked for at one time.
  */
 import { ensurePackages } from "../packages.js";
 import { circumstances, writeResults } from "../results.js";
 import { median } from "../statistics.js";
 import { table } from "../tables.js";
 import { type Allocator, allocators, type Kind } from "./allocators.js";
+import { compaction } from "./compaction.js";
 import { type Trace, traces } from "./traces.js";
 
 const rounds = 15;
@@ -128,6 +130,20 @@ function slow(kind: Kind, trace: Trace, share: number): number {
 
 const args = process.argv.slice(2);
 const [filter = ""] = args.filter((argument) => !argument.startsWith("--"));
+
+if ("compaction".includes(filter)) {
+  const text = `## Heap: compaction
+
+Bytes of blocks that were moved, with their headers, over the time of the whole compaction.
+
+${compaction()}
+
+Measured ${circumstances("npm run bench heap compaction")}`;
+  process.stdout.write(`${text}\n\n`);
+  if (args.includes("--write")) writeResults("heap compaction", text);
+  if (filter === "compaction") process.exit(0);
+}
+
 ensurePackages();
 const kinds = await allocators();
 const wanted = (kind: Kind, peer: string | undefined) => peer === undefined || kind.name.includes(peer);

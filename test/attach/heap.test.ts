@@ -18,7 +18,7 @@ async function profile(source: string) {
   const program = sandbox.write(
     "p.mjs",
     `import { Arena, Heap, LinearMemory } from ${JSON.stringify(library)};
-const used = (heap) => [...heap.walk()].filter((block) => block.used).map(({ address, requested }) => [address, requested]);
+const used = (heap) => [...heap.walk()].filter((block) => block.used && !block.handles).map(({ address, requested }) => [address, requested]);
 ${source}`,
   );
   const native = await sandbox.node([program]);
@@ -74,6 +74,23 @@ console.log(JSON.stringify([used(heap), used(other)]));`);
       [...read.modules.values()].map(({ name, instrumented }) => [name, instrumented]),
       [["linmem Heap", true]],
     );
+  });
+
+  test("at the addresses that compaction has moved them to", async () => {
+    const { printed, memories } = await profile(`
+const heaps = [{}, { debug: true }].map((options) => Heap.create(new LinearMemory({ initial: 1, maximum: 100 }), options));
+for (const heap of heaps) {
+  const blocks = Array.from({ length: 300 }, (_, i) => heap.movable(i));
+  for (const block of blocks) if (block.byteLength % 3 !== 0) block.release();
+  while (!heap.compact({ budgetMs: 0 }).done);
+  blocks[0].resize(300);
+}
+console.log(JSON.stringify(heaps.map((heap) => used(heap).filter(([, size]) => size > 0))));`);
+    assert.deepEqual(
+      memories.map(({ blocks }) => blocks.filter(([, size]) => size! > 0)),
+      printed,
+    );
+    assert.equal(printed[0].length, 100);
   });
 
   test("also those that were there when it was opened, not those of one that was laid out anew", async () => {

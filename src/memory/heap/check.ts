@@ -2,19 +2,28 @@
 import { LinmemError } from "../../errors.js";
 import { hex } from "../views.js";
 import type { HeapCore } from "./core.js";
+import { entryOf } from "./handles.js";
 import {
   BINS,
   BLOCK_HEADER,
   binOf,
   blockSize,
+  CHUNK,
+  CHUNK_BITS,
+  CHUNK_BYTES,
+  DIRECTORY,
+  entry,
   FLAGS,
   FOOTED,
   field,
   GRANULE,
+  GUARD_FRONT,
   HEADER_BYTES,
+  MOVABLE,
   PREV_FREE,
   USED,
 } from "./layout.js";
+import { idOf } from "./movable.js";
 
 /** A block as `walk` shows it. Bytes. */
 export interface HeapBlock {
@@ -26,6 +35,10 @@ export interface HeapBlock {
   used: boolean;
   /** What was asked for; 0 of a free one. */
   requested: number;
+  /** The id of a movable block. */
+  movable?: number;
+  /** It is the heap's own: entries of movable blocks' handles. */
+  handles?: true;
   /** In debug mode: the stack that allocated it, innermost call first. */
   allocatedAt?: string;
 }
@@ -38,7 +51,17 @@ export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
     const size = (word & ~FLAGS) >>> 0;
     const used = (word & USED) !== 0;
     if (size < GRANULE || size > top - block) throw damaged(block, `has the impossible size ${size}`);
-    yield { address: block + BLOCK_HEADER, size, used, requested: used ? words[(block >>> 2) + 1]! : 0 };
+    const each: HeapBlock = { address: block + BLOCK_HEADER, size, used, requested: 0 };
+    const second = words[(block >>> 2) + 1]!;
+    if (used && (word & MOVABLE) === 0) each.requested = second;
+    else if (used && second >= CHUNK) each.handles = true;
+    else if (used) {
+      if (second >= core.get("handles")) throw damaged(block, `has the impossible handle ${second}`);
+      const at = entryOf(words, core.header, second);
+      each.requested = words[at + entry.requested]!;
+      each.movable = idOf(second, words[at + entry.generation]!);
+    }
+    yield each;
     block += size;
   }
 }
@@ -69,7 +92,10 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
   if (!inOrder || (first + BLOCK_HEADER) % GRANULE !== 0) {
     throw damaged(start, "has bounds in its header that can't be");
   }
-  if (whole) checkBlocks(core, checkLists(core));
+  checkChunks(core);
+  if (!whole) return;
+  const movable = checkBlocks(core, checkLists(core));
+  checkHandles(core, movable);
 }
 
 /** Checks the lists of free blocks; returns the blocks in them. */
@@ -106,20 +132,37 @@ function checkLists(core: HeapCore): Set<number> {
   return listed;
 }
 
-function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): void {
+/** Checks all blocks; returns the movable ones: payloads by handle. */
+function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, number> {
   const words = core.memory.u32;
   let [used, requested, blocks, free] = [0, 0, 0, 0];
   let footed = false;
   let cursorIsBlock = core.get("cursor") === core.get("top");
+  let compactingIsBlock = [0, core.get("top")].includes(core.get("compacting"));
+  const movable = new Map<number, number>();
+  let own = 0;
   let end = core.get("first");
   for (const each of blocksOf(core)) {
     const block = each.address - BLOCK_HEADER;
     const at = block >>> 2;
     const word = words[at]!;
+    if (core.get("cursor") === block) cursorIsBlock = true;
+    if (core.get("compacting") === block) compactingIsBlock = true;
     if (((word & PREV_FREE) !== 0) !== footed) throw damaged(block, "is wrong about the block before it");
     footed = (word & FOOTED) !== 0;
     if (each.used) {
       if (footed) throw damaged(block, "is used, and footed as only free ones are");
+      if (each.handles === true) {
+        own++;
+        used += each.size;
+        end = block + each.size;
+        continue;
+      }
+      if (each.movable !== undefined) {
+        const handle = words[at + 1]!;
+        if (movable.has(handle)) throw damaged(block, `has the handle ${handle} of another block`);
+        movable.set(handle, each.address);
+      }
       if (blockSize(each.requested) !== each.size) {
         throw damaged(block, `of ${each.size} bytes does not fit the ${each.requested} bytes asked for`);
       }
@@ -132,13 +175,16 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): void {
         throw damaged(block, "has a wrong foot");
       free++;
     }
-    if (core.get("cursor") === block) cursorIsBlock = true;
     end = block + each.size;
   }
   if (end !== core.get("top")) throw damaged(end, "does not end at the top");
   if (footed) throw damaged(end, ": the last block is footed");
   if (free !== listed.size) throw damaged(core.header * 4, "has blocks in lists that it doesn't have");
   if (!cursorIsBlock) throw damaged(core.get("cursor"), "is no block, and sweeping would go on there");
+  if (!compactingIsBlock)
+    throw damaged(core.get("compacting"), "is no block, and compaction would go on there");
+  if (own !== core.get("chunks") + Number(core.get("room") > 0))
+    throw damaged(core.header * 4, "has chunks of handles that it doesn't know");
   const counted =
     used === core.get("used") && requested === core.get("requested") && blocks === core.get("blocks");
   if (!counted)
@@ -146,6 +192,64 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): void {
       core.header * 4,
       `counts wrongly: ${blocks} blocks of ${used} bytes, ${requested} asked for`,
     );
+  return movable;
+}
+
+/** Checks that there are as many chunks of entries as handles need, and that each is one. */
+function checkChunks(core: HeapCore): void {
+  const words = core.memory.u32;
+  const [first, top] = [core.get("first"), core.get("top")];
+  const own = (payload: number, handle: number, byteLength: number) => {
+    const at = (payload - BLOCK_HEADER) >>> 2;
+    return (
+      payload % GRANULE === 0 &&
+      payload > first &&
+      payload < top &&
+      words[at + 1] === handle &&
+      (words[at]! & ~FLAGS) >>> 0 === blockSize(byteLength)
+    );
+  };
+  const [directory, room, chunks] = [core.get("directory"), core.get("room"), core.get("chunks")];
+  if (chunks > room || core.get("handles") > chunks << CHUNK_BITS || (directory === 0) !== (room === 0))
+    throw damaged(core.header * 4, "has fewer chunks of handles than handles");
+  if (directory !== 0 && !own(directory, DIRECTORY, room * 4))
+    throw damaged(directory, "is no directory of handles");
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const payload = words[(directory >>> 2) + chunk]!;
+    if (!own(payload, CHUNK + chunk, CHUNK_BYTES)) throw damaged(payload, `is not chunk ${chunk} of handles`);
+  }
+}
+
+/**
+ * Checks that handles that are free lead to each other, and others to a block that leads back.
+ * @param blocks payloads of movable blocks by their handles
+ */
+function checkHandles(core: HeapCore, blocks: ReadonlyMap<number, number>): void {
+  const words = core.memory.u32;
+  const count = core.get("handles");
+  const free = new Set<number>();
+  for (let next = core.get("freeHandle"); next !== 0; ) {
+    const handle = next - 1;
+    const at = entryOf(words, core.header, handle);
+    if (handle >= count || free.has(handle) || blocks.has(handle) || words[at + entry.address] !== 0) {
+      throw damaged(core.header * 4, `has the free handle ${handle}, which can't be free`);
+    }
+    free.add(handle);
+    next = words[at + entry.requested]!;
+  }
+  const live = core.get("movable");
+  if (live !== blocks.size || live + free.size !== count) {
+    throw damaged(
+      core.header * 4,
+      `counts its handles wrongly: ${live} live and ${free.size} free ones of ${count}, ${blocks.size} blocks`,
+    );
+  }
+  const front = core.get("guarded") === 1 ? GUARD_FRONT : 0;
+  for (const [handle, payload] of blocks) {
+    const address = words[entryOf(words, core.header, handle) + entry.address];
+    if (address !== payload + front)
+      throw damaged(payload - BLOCK_HEADER, `is not where its handle ${handle} leads`);
+  }
 }
 
 function damaged(address: number, what: string): LinmemError {

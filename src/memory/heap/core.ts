@@ -7,7 +7,7 @@
  *
  * Addresses are bytes in the memory. No checks of arguments here.
  */
-import { FreeLists, type HeapMemory } from "./free-lists.js";
+import type { HeapMemory } from "./free-lists.js";
 import {
   BLOCK_HEADER,
   binOf,
@@ -19,10 +19,12 @@ import {
   GRANULE,
   HEADER_BYTES,
   MAGIC,
+  MOVABLE,
   PREV_FREE,
   USED,
   VERSION,
 } from "./layout.js";
+import { Sweeper } from "./sweep.js";
 
 /** Blocks that one request looks at while merging, at most, before it takes fresh space. */
 const SWEEP_STEP = 96;
@@ -31,7 +33,7 @@ const CREDIT = 4;
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
 
-export class HeapCore extends FreeLists {
+export class HeapCore extends Sweeper {
   /** Makes `end` at least so large; false when that can't be. */
   private readonly grow: (end: number) => boolean;
 
@@ -127,7 +129,7 @@ export class HeapCore extends FreeLists {
     return block + BLOCK_HEADER;
   }
 
-  /** Whether a used block begins here; the payload's address. Told by its size and what was asked for. */
+  /** Whether a used block that isn't movable begins here. Told by its size and what was asked for. */
   isBlock(payload: number): boolean {
     const words = this.memory.u32;
     const { header } = this;
@@ -135,7 +137,8 @@ export class HeapCore extends FreeLists {
     if (payload >>> 0 !== payload || (payload & FLAGS) !== 0) return false;
     if (block < words[header + field.first]! || block >= words[header + field.top]!) return false;
     const word = words[block >>> 2]!;
-    return (word & USED) !== 0 && blockSize(words[(block >>> 2) + 1]!) === (word & ~FLAGS) >>> 0;
+    const fits = blockSize(words[(block >>> 2) + 1]!) === (word & ~FLAGS) >>> 0;
+    return (word & (USED | MOVABLE)) === USED && fits;
   }
 
   /** What was asked for a block, for which `isBlock` holds. */
@@ -158,12 +161,15 @@ export class HeapCore extends FreeLists {
     const requested = words[at + 1]! | 0;
     const fitting =
       requested >>> 0 <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + FLAGS) & ~FLAGS;
-    if ((word & USED) === 0 || size !== fitting) return false;
+    if ((word & (USED | MOVABLE)) !== USED || size !== fitting) return false;
     words[header + field.used] = (words[header + field.used]! - size) | 0;
     words[header + field.requested] = (words[header + field.requested]! - requested) | 0;
     words[header + field.blocks] = (words[header + field.blocks]! - 1) | 0;
     if (((block + size) | 0) === top) {
-      if ((word & PREV_FREE) === 0 && words[header + field.cursor]! >>> 0 <= block >>> 0) {
+      const behind =
+        words[header + field.cursor]! >>> 0 <= block >>> 0 &&
+        words[header + field.compacting]! >>> 0 <= block >>> 0;
+      if (behind && (word & PREV_FREE) === 0) {
         words[header + field.top] = block;
       } else {
         this.lowerTop(this.memory.u32, block >>> 0);
@@ -207,6 +213,8 @@ export class HeapCore extends FreeLists {
       if (!this.reach(block + wanted)) return false;
       const words = this.memory.u32;
       words[header + field.top] = block + wanted;
+      // sweeping may have stopped at the top
+      this.merged(words, next, block);
       words[block >>> 2]! += wanted - size;
       return true;
     }
@@ -232,7 +240,7 @@ export class HeapCore extends FreeLists {
       if (free + size >= wanted) {
         const word = words[previous >>> 2]!;
         this.absorb(words, previous, free, word & ~FOOTED, previous);
-        if (this.get("cursor") === block) this.set("cursor", previous);
+        this.merged(words, block, previous);
         this.memory.u8.copyWithin(previous + BLOCK_HEADER, payload, payload + before);
         words[previous >>> 2] = (free + size) | USED | (word & PREV_FREE);
         words[(previous >>> 2) + 1] = before;
@@ -251,7 +259,7 @@ export class HeapCore extends FreeLists {
   private absorb(words: Uint32Array, block: number, size: number, word: number, by: number): void {
     this.unlink(words, block, size);
     if (word & FOOTED) words[(block + size) >>> 2]! &= ~PREV_FREE;
-    if (words[this.header + field.cursor] === block) words[this.header + field.cursor] = by;
+    this.merged(words, block, by);
   }
 
   /** Leaves `size` bytes to a block that is in no list, and makes what is behind a free block. */
@@ -336,89 +344,5 @@ export class HeapCore extends FreeLists {
 
   private reach(end: number): boolean {
     return end <= this.get("end") || (end <= this.get("ceiling") && this.grow(end));
-  }
-
-  /** The last block, at `block`, is free: it goes back to what was never used, with the footed ones before it. */
-  private lowerTop(words: Uint32Array, block: number): void {
-    let top = block;
-    while (words[top >>> 2]! & PREV_FREE) {
-      const free = words[(top >>> 2) - 1]!;
-      top -= free;
-      this.unlink(words, top, free);
-    }
-    this.setTop(words, top);
-  }
-
-  private setTop(words: Uint32Array, top: number): void {
-    const { header } = this;
-    words[header + field.top] = top;
-    if (words[header + field.cursor]! > top) words[header + field.cursor] = words[header + field.first]!;
-  }
-
-  /**
-   * Merges free neighbours, from where it stopped last time on.
-   * @param most blocks to look at
-   * @param enough stops when a block of this size has come together
-   * @returns whether one has
-   */
-  private sweep(most: number, enough: number): boolean {
-    const words = this.memory.u32;
-    const { header } = this;
-    const first = words[header + field.first]!;
-    let left = Math.min(most, words[header + field.credit]!);
-    const budget = left;
-    let block = words[header + field.cursor]!;
-    let found = false;
-    while (left > 0 && !found) {
-      let top = words[header + field.top]!;
-      if (block >= top) {
-        // a whole round has been made, or the heap is empty
-        if (block === first || most === 0x7fff_ffff) break;
-        block = first;
-        top = words[header + field.top]!;
-        if (block >= top) break;
-      }
-      left--;
-      const word = words[block >>> 2]!;
-      let size = (word & ~FLAGS) >>> 0;
-      if (word & USED) {
-        block += size;
-        continue;
-      }
-      const own = size;
-      let next = block + size;
-      let foot = word & FOOTED;
-      while (next < top && left > 0) {
-        const behind = words[next >>> 2]!;
-        if (behind & USED) break;
-        const bytes = (behind & ~FLAGS) >>> 0;
-        this.unlink(words, next, bytes);
-        foot = behind & FOOTED;
-        size += bytes;
-        next += bytes;
-        left--;
-      }
-      if (next === top) {
-        this.unlink(words, block, own);
-        this.setTop(words, block);
-        if (word & PREV_FREE) this.lowerTop(words, block);
-        block = first;
-        continue;
-      }
-      if (size !== own) {
-        this.unlink(words, block, own);
-        words[block >>> 2] = size | FOOTED | (word & PREV_FREE);
-        this.put(words, block, size);
-      } else if (!foot) {
-        words[block >>> 2] = word | FOOTED;
-      }
-      words[(next >>> 2) - 1] = size;
-      words[next >>> 2]! |= PREV_FREE;
-      if (size >= enough) found = true;
-      block = next;
-    }
-    words[header + field.cursor] = block < words[header + field.top]! ? block : first;
-    words[header + field.credit]! -= Math.min(budget - left, words[header + field.credit]!);
-    return found;
   }
 }

@@ -49,7 +49,7 @@ export abstract class FreeLists {
   }
 
   /** Puts a free block at the head of its list. */
-  protected put(words: Words, block: number, size: number): void {
+  put(words: Words, block: number, size: number): void {
     const { header } = this;
     const bin = size >>> 0 < EXACT_BYTES ? size >>> 4 : binOf(size);
     const head = header + field.heads + bin;
@@ -67,7 +67,7 @@ export abstract class FreeLists {
     }
   }
 
-  protected unlink(words: Words, block: number, size: number): void {
+  unlink(words: Words, block: number, size: number): void {
     const at = block >>> 2;
     const next = words[at + 1]! | 0;
     const previous = words[at + 2]! | 0;

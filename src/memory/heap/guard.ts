@@ -18,7 +18,7 @@ import { callers } from "../development.js";
 import { hex } from "../views.js";
 import { blocksOf, type HeapBlock } from "./check.js";
 import type { HeapCore } from "./core.js";
-import { GRANULE, LARGEST } from "./layout.js";
+import { GRANULE, GUARD_FRONT, LARGEST } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
 
 /** What `allocate` leaves in a block, `free` in a freed one, and what redzones hold. */
@@ -27,7 +27,6 @@ const FREED = 0xdd;
 const ZONE = 0xfd;
 
 const PREFIX = 16;
-const LEAST_FRONT = 32;
 const LARGEST_FRONT = 65_536;
 const BACK = 16;
 /** States, as words that no filled memory has. */
@@ -66,8 +65,8 @@ export class GuardedCore implements HeapOperations {
 
   /** Takes over the blocks of a heap that another realm made. */
   adopt(): void {
-    for (const { address, used, requested } of [...blocksOf(this.core)]) {
-      if (!used) continue;
+    for (const { address, used, requested, handles } of [...blocksOf(this.core)]) {
+      if (!used || handles === true) continue;
       const found = this.read(address, requested);
       if (found === undefined) {
         throw new LinmemError(
@@ -94,7 +93,7 @@ export class GuardedCore implements HeapOperations {
   }
 
   allocateAligned(byteLength: number, alignment: number): number {
-    const front = Math.max(LEAST_FRONT, alignment);
+    const front = Math.max(GUARD_FRONT, alignment);
     const whole = front + byteLength + backOf(byteLength);
     if (whole > LARGEST) return 0;
     const take = () =>
@@ -151,6 +150,14 @@ export class GuardedCore implements HeapOperations {
     return true;
   }
 
+  /** Compaction moved a block. */
+  moved(from: number, to: number): void {
+    const block = this.live.get(from)!;
+    this.live.delete(from);
+    block.ptr = to;
+    this.live.set(to, block);
+  }
+
   /** Looks at all redzones, and at the bytes of freed blocks. */
   check(): void {
     for (const block of this.live.values()) this.verify(block);
@@ -163,13 +170,13 @@ export class GuardedCore implements HeapOperations {
     for (const block of this.live.values()) inside.set(block.ptr - block.front, block);
     for (const each of blocksOf(this.core)) {
       const block = inside.get(each.address);
-      if (block === undefined) yield { ...each, used: false, requested: 0 };
+      if (each.handles === true) yield each;
+      else if (block === undefined) yield { ...each, used: false, requested: 0 };
       else {
         const { ptr, byteLength, allocated } = block;
         yield {
+          ...each,
           address: ptr,
-          size: each.size,
-          used: true,
           requested: byteLength,
           ...(allocated && { allocatedAt: allocated }),
         };
@@ -232,7 +239,7 @@ export class GuardedCore implements HeapOperations {
   /** What the words before a payload say of a block of the core. */
   private read(inner: number, whole: number): Guarded | undefined {
     const words = this.core.memory.u32;
-    for (let front = LEAST_FRONT; front <= LARGEST_FRONT && front + BACK <= whole; front *= 2) {
+    for (let front = GUARD_FRONT; front <= LARGEST_FRONT && front + BACK <= whole; front *= 2) {
       const at = (inner + front - PREFIX) >>> 2;
       const [byteLength, written, state] = [words[at]!, words[at + 1], words[at + 2]];
       const block = { ptr: inner + front, byteLength, front, allocated: undefined, freed: undefined };

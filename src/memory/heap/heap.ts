@@ -1,12 +1,20 @@
 // A heap in any memory, with an allocator of its own: see layout.ts for how it lies there, core.ts for how it works.
 import { AllocationError, LinmemError, LinmemRangeError, LinmemTypeError } from "../../errors.js";
-import { BufferMemory } from "../buffer-memory.js";
-import { isShared } from "../engine.js";
+import type { BufferMemory } from "../buffer-memory.js";
 import { LinearMemory } from "../linear-memory.js";
 import { OwningHeap, type StringOptions } from "../owning-heap.js";
 import { PAGE_SIZE, show } from "../pages.js";
 import { hex } from "../views.js";
+import {
+  checkAlignment,
+  checkBytes,
+  type HeapOptions,
+  type HeapTarget,
+  memoryOf,
+  type OpenOptions,
+} from "./arguments.js";
 import { blocksOf, checkHeap, type HeapBlock, largestFreeBlock } from "./check.js";
+import type { CompactionStep } from "./compact.js";
 import { HeapCore } from "./core.js";
 import { GuardedCore } from "./guard.js";
 import {
@@ -21,26 +29,9 @@ import {
   VERSION,
 } from "./layout.js";
 import { findListener, ReportedCore } from "./listener.js";
+import { MovableBlock } from "./movable.js";
+import { Movables } from "./movables.js";
 import type { HeapOperations } from "./operations.js";
-
-/** What a heap can lie in. Threads may share it, but use the heap one at a time. */
-export type HeapTarget = LinearMemory | WebAssembly.Memory | ArrayBuffer | SharedArrayBuffer;
-
-/** What `Heap.create` takes. Bytes. */
-export interface HeapOptions {
-  /** Where the heap begins; without it at 16. In the memory of a program: behind all that the program uses itself. */
-  start?: number;
-  /** How many bytes it has, for good. Without it all up to the end of the memory, and it grows with the memory. */
-  byteLength?: number;
-  /** The most bytes that it may ever have, counted from `start`. */
-  maximumByteLength?: number;
-  /**
-   * Debug mode, for good: blocks lie between redzones, bytes that nobody wrote are 0xcd and those of freed blocks 0xdd, and
-   * `free` and `check` find what was written past a block or after it was freed. Errors say where the block was allocated.
-   * Each block then takes 48 bytes more, and some microseconds for the stack.
-   */
-  debug?: boolean;
-}
 
 /** How a heap stands. Bytes, but for `blocks` and the two shares. */
 export interface HeapStats {
@@ -80,6 +71,8 @@ export class Heap extends OwningHeap {
   /** The core, or what stands before it. Set once the heap is laid out. */
   private front: HeapOperations;
   private readonly grows: boolean;
+  /** Set when `front` is. */
+  private movables!: Movables;
 
   private constructor(memory: LinearMemory | BufferMemory, start: number, grows: boolean, debug: boolean) {
     super(memory);
@@ -96,10 +89,14 @@ export class Heap extends OwningHeap {
       memory: memory instanceof LinearMemory ? memory.wasm : memory.buffer,
       start,
       end: core.get("end"),
-      blocks: [...this.walk()].filter(({ used }) => used),
+      blocks: [...this.walk()].filter(({ used, handles }) => used && handles !== true),
       token: this,
     }));
     if (listener !== undefined) this.front = new ReportedCore(this.front, listener);
+    const { guard, front, live } = this;
+    this.movables = new Movables(memory, live, { core, guard, front, listener }, (asked) =>
+      this.exhausted(asked),
+    );
     return this;
   }
 
@@ -140,7 +137,7 @@ export class Heap extends OwningHeap {
    * @throws LinmemError when there is none (`ERR_LINMEM_NO_HEAP`), one of a newer version (`ERR_LINMEM_HEAP_VERSION`), or a
    *   damaged one (`ERR_LINMEM_HEAP_DAMAGED`); `check` finds more of that
    */
-  static open(target: HeapTarget, { start = GRANULE }: Pick<HeapOptions, "start"> = {}): Heap {
+  static open(target: HeapTarget, { start = GRANULE, unpin = false }: OpenOptions = {}): Heap {
     const memory = memoryOf(target);
     const begin = (checkBytes(start, "start") + FLAGS) & ~FLAGS;
     const fits = begin + HEADER_BYTES <= memory.byteLength;
@@ -163,7 +160,9 @@ export class Heap extends OwningHeap {
     const heap = new Heap(memory, begin, ceiling > end && memory instanceof LinearMemory, debug);
     checkHeap(heap.core, memory.byteLength, false);
     heap.guard?.adopt();
-    return heap.announce();
+    heap.announce();
+    if (unpin) heap.movables.unpinAll();
+    return heap;
   }
 
   /** Where it begins. */
@@ -231,6 +230,51 @@ export class Heap extends OwningHeap {
    */
   free(ptr: number): void {
     if (!this.front.free(ptr) && ptr !== 0) throw this.noBlock(ptr);
+  }
+
+  /**
+   * A block that `compact` may move, with whatever lies there. Its handle says where it is; it costs 16 bytes more than
+   * an ordinary one.
+   *
+   * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): there are none, and nothing has changed
+   * @throws TypeError (`ERR_LINMEM_SIZE`)
+   */
+  movable(byteLength: number): MovableBlock {
+    if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
+    return new MovableBlock(this.movables, this.movables.allocate(byteLength));
+  }
+
+  /**
+   * Another handle of a movable block, which was made here or in another realm. When one of them releases the block, the
+   * others throw `ReleasedError`.
+   *
+   * @param id `MovableBlock.id`; `walk` shows those of all
+   * @throws RangeError when no live block has this id (`ERR_LINMEM_FOREIGN_BLOCK`)
+   */
+  movableBlock(id: number): MovableBlock {
+    if (this.movables.has(id)) return new MovableBlock(this.movables, id);
+    throw new LinmemRangeError("ERR_LINMEM_FOREIGN_BLOCK", `no movable block has the id ${show(id)}`);
+  }
+
+  /**
+   * Moves movable blocks that nobody has pinned together, so that what is free becomes one piece above them; where others
+   * are in the way, as well as they fit between them. Addresses and views of movable blocks are not good any more.
+   *
+   * It works in steps: with a budget it stops in time, the heap can be used, and the next call goes on, until one of them is
+   * `done`. What was released below meanwhile is found by the call after that.
+   *
+   * @param options `budgetMs`: milliseconds that it may take, unless one single block takes longer. 0: the least it can do.
+   *   Without it all is done.
+   * @throws TypeError for a budget that is none (`ERR_LINMEM_VALUE`)
+   */
+  compact({ budgetMs = Number.POSITIVE_INFINITY }: { budgetMs?: number } = {}): CompactionStep {
+    if (typeof budgetMs !== "number" || !(budgetMs >= 0)) {
+      throw new LinmemTypeError(
+        "ERR_LINMEM_VALUE",
+        `a budget must be a number of milliseconds, not ${show(budgetMs)}`,
+      );
+    }
+    return this.movables.compact(budgetMs);
   }
 
   /** What was asked for a block, in bytes. */
@@ -330,6 +374,13 @@ export class Heap extends OwningHeap {
     if (inside) {
       const past = ptr - BLOCK_HEADER >= this.core.get("top");
       const block = past ? undefined : [...this.walk()].find(({ address }) => address === ptr);
+      if (block?.movable !== undefined) {
+        return new LinmemRangeError(
+          "ERR_LINMEM_FOREIGN_BLOCK",
+          `${hex(ptr)} is a movable block, which its handle resizes and releases`,
+          { address: ptr },
+        );
+      }
       if (past || block?.used === false) {
         return new LinmemRangeError(
           "ERR_LINMEM_DOUBLE_FREE",
@@ -344,43 +395,4 @@ export class Heap extends OwningHeap {
       { address: ptr },
     );
   }
-}
-
-function memoryOf(target: HeapTarget): LinearMemory | BufferMemory {
-  if (target instanceof LinearMemory) return target;
-  if (target instanceof WebAssembly.Memory) return LinearMemory.wrap(target);
-  if (target instanceof ArrayBuffer || isShared(target)) return new BufferMemory(wholeWords(target));
-  throw new LinmemTypeError(
-    "ERR_LINMEM_NOT_A_MEMORY",
-    `a memory or a buffer is expected, not ${show(target)}`,
-  );
-}
-
-function wholeWords(buffer: ArrayBufferLike): ArrayBufferLike {
-  if (buffer.byteLength % 8 === 0 && buffer.byteLength > 0) return buffer;
-  throw new LinmemRangeError(
-    "ERR_LINMEM_BOUNDS",
-    `a heap needs a buffer whose length is a multiple of 8, not of ${buffer.byteLength} bytes`,
-    { byteLength: buffer.byteLength },
-  );
-}
-
-function checkBytes(bytes: unknown, what: string): number {
-  if (typeof bytes === "number" && Number.isInteger(bytes) && bytes >= 0) return bytes;
-  throw new LinmemTypeError("ERR_LINMEM_SIZE", `${what} must be a whole number of bytes, not ${show(bytes)}`);
-}
-
-function checkAlignment(alignment: number): number {
-  if (
-    alignment >>> 0 === alignment &&
-    alignment > GRANULE &&
-    (alignment & (alignment - 1)) === 0 &&
-    alignment <= PAGE_SIZE
-  ) {
-    return alignment;
-  }
-  throw new LinmemTypeError(
-    "ERR_LINMEM_ALIGNMENT",
-    `an alignment must be a power of two up to ${PAGE_SIZE}, not ${show(alignment)}`,
-  );
 }

@@ -22,11 +22,23 @@
  * Freed blocks stay as they are, for the next request of their size: most programs ask for few sizes again and again.
  * Neighbours are merged later, a few at each request that finds nothing (`sweep`). A merged block is *footed*: it
  * has its size at its end as well and the block behind it knows (`prevFree`), so that that one can grow backwards.
+ *
+ * A movable block has the number of its handle where others have what was asked for. The handle's entry leads back:
+ *
+ * ```
+ *  movable: | size:28 flags:4 | handle | payload …   |  ◄─┐
+ *  entry:   | address ●───────│────────│─────────────│────┘
+ *           | requested | pins | generation |
+ * ```
+ *
+ * Entries lie in chunks of 64, so that the table grows without being copied; a directory has the chunks' addresses, and
+ * the header that of the directory. Both are movable blocks too, small enough to go into holes; their handles are
+ * `CHUNK` and above.
  */
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -53,9 +65,26 @@ export const field = {
   credit: 12,
   /** Which words of the bitmap are not 0. */
   summary: 13,
+  /** The block that compaction goes on with; 0 when none was begun. */
+  compacting: 14,
+  /** Walks of this compaction, see compact.ts. */
+  walks: 15,
   /** Bins that are not empty. */
   bitmap: 16,
-  heads: 32,
+  /** Live handles of movable blocks. */
+  movable: 31,
+  /** Handles that were ever given out: entries from here on were never used. */
+  handles: 32,
+  /** A handle that can be given out again, plus 1; 0 when there is none. */
+  freeHandle: 33,
+  /** Counts handles given out, so that an old one is told from a new one of the same number. */
+  generation: 34,
+  /** Payload of the directory of chunks of entries, and how many it has room for. */
+  directory: 35,
+  room: 36,
+  /** Chunks that there are. */
+  chunks: 37,
+  heads: 40,
 } as const;
 
 /** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
@@ -69,13 +98,37 @@ export const USED = 1;
 export const PREV_FREE = 2;
 /** This free block has its size at its end. */
 export const FOOTED = 4;
+/** This used block has a handle, and may be moved unless that is pinned. */
+export const MOVABLE = 8;
 export const FLAGS = 15;
+
+/** Words of a handle's entry. */
+export const entry = {
+  /** Of the payload as whoever asked for it sees it; 0 while the handle is free. */
+  address: 0,
+  /** What was asked for; of a free handle the next free one, plus 1. */
+  requested: 1,
+  /** How many want it to stay where it is. */
+  pins: 2,
+  generation: 3,
+} as const;
+export const ENTRY_BYTES = 16;
+/** Entries of a chunk: 2 to this power. */
+export const CHUNK_BITS = 6;
+export const CHUNK_BYTES = ENTRY_BYTES << CHUNK_BITS;
+/** Handles from here on are not blocks of anybody's, but chunks of entries; the highest is the directory. */
+export const CHUNK = 0xf000_0000;
+export const DIRECTORY = 0xffff_ffff;
+/** Handles are below. */
+export const MOST_HANDLES = 2 ** 27;
 
 /** Bytes before the payload. */
 export const BLOCK_HEADER = 8;
 export const GRANULE = 16;
 /** Blocks below this size have a bin with no other size in it. */
 export const EXACT_BYTES = EXACT * GRANULE;
+/** In debug mode: bytes from the core's payload to that of a block without an alignment of its own. */
+export const GUARD_FRONT = 32;
 /** The largest request in bytes. */
 export const LARGEST = 0x7fff_ff00;
 

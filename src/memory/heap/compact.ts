@@ -1,0 +1,288 @@
+/**
+ * Compaction: one walk from the lowest block to the highest. What is free between blocks is carried along as a *gap*;
+ * a movable block behind it slides down over it, and at the end the gap is space as if it had never been used:
+ *
+ * ```
+ *  | a | gap  | b | c |▒▒| d | …       b and c slide
+ *  | a | b | c | gap     | P | d | …   P is pinned, or not movable: the gap stays behind as a hole
+ *  | a | b | c | d |hole | P | gap | … and what comes later goes into it, if it fits
+ * ```
+ *
+ * Between two steps gap and holes are ordinary free blocks and the heap is whole: it may be used, and the next step goes on
+ * where this one stopped. What is freed below meanwhile is for the next compaction.
+ *
+ * Where nothing is in the way each block is copied once at most, and one walk is enough. Otherwise large blocks may find
+ * their hole only when smaller ones are out of the way: then there is another walk, which mostly looks.
+ *
+ * Another way, not taken: moving the highest blocks into holes copies less, but blocks can't be walked downwards without
+ * a size at the end of each.
+ */
+import type { HeapCore } from "./core.js";
+import { entryOf } from "./handles.js";
+import { Holes } from "./holes.js";
+import {
+  BINS,
+  BLOCK_HEADER,
+  CHUNK,
+  DIRECTORY,
+  entry,
+  FLAGS,
+  FOOTED,
+  field,
+  GRANULE,
+  MOVABLE,
+  PREV_FREE,
+  USED,
+} from "./layout.js";
+
+/** What a step of compaction did. */
+export interface CompactionStep {
+  /** Whether the walk has come to the end: what can be moved together is. */
+  done: boolean;
+  /** Blocks that were moved. */
+  blocks: number;
+  /** Bytes of them, with their headers. */
+  bytes: number;
+}
+
+/** Looking at a block counts as much as copying so many bytes. */
+const LOOK_COST = 128;
+/** The clock is asked whenever so much was done: some microseconds. */
+const CLOCK_COST = 32 * 1024;
+/** What copying is assumed to do in a millisecond at least, in bytes, when a block is judged that takes long alone. */
+const LEAST_SPEED = 1 << 20;
+/**
+ * Holes that are known at a time: so many, and more for each millisecond of the budget, as taking them up takes time
+ * as well. What is more stays what it is, for the next step or walk.
+ */
+const LEAST_HOLES = 2048;
+const MOST_HOLES = 8192;
+const HOLES_PER_MS = 1024;
+const SMALL_HOLE = 64;
+const SMALL_BIN = SMALL_HOLE / GRANULE;
+/** Of the header's word about walks: something was moved in this one; one that has ended; as many as there are at most. */
+const MOVED = 1;
+const WALK = 2;
+const LAST_WALK = 2 * WALK;
+/** Below it a loop over words is faster than `copyWithin`. */
+const SMALL_COPY = 160;
+
+/**
+ * Goes on for about `budgetMs`, but looks at two blocks at least. Only a block that takes longer alone makes it longer.
+ * @param moved told after each move, with what the handle's entry says before and after
+ */
+export function compactStep(
+  core: HeapCore,
+  budgetMs: number,
+  moved?: (from: number, to: number) => void,
+): CompactionStep {
+  return new Compaction(core, budgetMs, moved).run();
+}
+
+class Compaction {
+  private readonly core: HeapCore;
+  private readonly words: Uint32Array;
+  private readonly started = performance.now();
+  private readonly budgetMs: number;
+  private readonly moved: ((from: number, to: number) => void) | undefined;
+  private readonly step: CompactionStep = { done: false, blocks: 0, bytes: 0 };
+  private holes = new Holes();
+  /** Work since the clock was looked at. */
+  private work = 0;
+  private readonly clockCost: number;
+  private readonly mostHoles: number;
+
+  constructor(core: HeapCore, budgetMs: number, moved?: (from: number, to: number) => void) {
+    this.core = core;
+    this.words = core.memory.u32;
+    this.budgetMs = budgetMs;
+    // two blocks at least, as the first one may be the gap that the last step left
+    this.clockCost = budgetMs === 0 ? 2 * LOOK_COST : CLOCK_COST;
+    this.mostHoles = Math.min(LEAST_HOLES + HOLES_PER_MS * Math.floor(budgetMs), MOST_HOLES);
+    this.moved = moved;
+  }
+
+  run(): CompactionStep {
+    const { core, words, step } = this;
+    const { header } = core;
+    const first = words[header + field.first]!;
+    let at = words[header + field.compacting]!;
+    if (at === 0) {
+      at = first;
+      words[header + field.walks] = 0;
+    }
+    while (this.walk(at)) {
+      const walks = words[header + field.walks]!;
+      // no free block, or nothing moved: another walk would find nothing
+      const again = words[header + field.summary] !== 0 && (walks & MOVED) !== 0 && walks < LAST_WALK;
+      words[header + field.walks] = (walks & ~MOVED) + WALK;
+      at = first;
+      if (again && !this.isLate(0)) continue;
+      words[header + field.compacting] = again ? first : 0;
+      words[header + field.cursor] = first;
+      step.done = !again;
+      break;
+    }
+    return step;
+  }
+
+  /** Goes on from a block; false when the time is over, true when that was the last one. */
+  private walk(from: number): boolean {
+    const { core, words, step } = this;
+    const { header } = core;
+    let at = from;
+    this.findHoles(at);
+    /** Behind the last block that stays where it is; from here to `at` all is free, and in no list. */
+    let gap = at;
+
+    while (at !== words[header + field.top]) {
+      if (this.work >= this.clockCost && this.isLate(0)) break;
+      this.work += LOOK_COST;
+      const word = words[at >>> 2]!;
+      const size = (word & ~FLAGS) >>> 0;
+      if ((word & USED) === 0) {
+        core.unlink(words, at, size);
+        if (word & FOOTED) words[(at + size) >>> 2]! &= ~PREV_FREE;
+      } else if (this.isMovable(at, word)) {
+        const hole = this.holes.find(size);
+        if (hole >= 0 || gap < at) {
+          if (size >= CLOCK_COST && step.blocks > 0 && this.isLate(size)) break;
+          if (hole < 0) {
+            gap = this.move(at, gap, size);
+            words[gap >>> 2] = 0;
+          } else {
+            const start = this.move(at, this.holes.startOf(hole), size);
+            this.holes.shrink(hole, start);
+            // what follows is free, but what is before it is not any more
+            if (start < this.holes.endOf(hole)) words[start >>> 2] = 0;
+          }
+        } else {
+          gap += size;
+        }
+      } else {
+        if (gap < at) this.addHole(gap, at);
+        gap = at + size;
+      }
+      at += size;
+    }
+
+    const ended = at === words[header + field.top];
+    const { holes } = this;
+    for (let hole = 0; hole < holes.count; hole++) this.leave(holes.startOf(hole), holes.endOf(hole));
+    this.holes = new Holes();
+    if (ended) {
+      if (gap < at) core.lowerTop(words, gap);
+      return true;
+    }
+    if (gap < at) this.leave(gap, at);
+    words[header + field.compacting] = gap;
+    // all below is merged, and sweeping must not go on at a block that is gone
+    words[header + field.cursor] = gap;
+    return false;
+  }
+
+  private isMovable(block: number, word: number): boolean {
+    if ((word & MOVABLE) === 0) return false;
+    const handle = this.words[(block >>> 2) + 1]!;
+    return handle >= CHUNK || this.words[entryOf(this.words, this.core.header, handle) + entry.pins] === 0;
+  }
+
+  /** Whether the time is over, or would be after copying so much more. */
+  private isLate(size: number): boolean {
+    const used = performance.now() - this.started;
+    const speed = Math.max(LEAST_SPEED, this.step.bytes / used || 0);
+    this.work = 0;
+    return used + size / speed >= this.budgetMs;
+  }
+
+  /** Moves a block to where there is room; returns the end of it there. */
+  private move(from: number, to: number, size: number): number {
+    const { words, step } = this;
+    const { header } = this.core;
+    const flags = USED | MOVABLE | (words[to >>> 2]! & PREV_FREE);
+    this.copy(from, to, size);
+    words[to >>> 2] = size | flags;
+    const handle = words[(to >>> 2) + 1]!;
+    words[header + field.walks]! |= MOVED;
+    step.blocks++;
+    step.bytes += size;
+    this.work += size;
+    if (handle === DIRECTORY) {
+      words[header + field.directory] = to + BLOCK_HEADER;
+    } else if (handle >= CHUNK) {
+      words[(words[header + field.directory]! >>> 2) + handle - CHUNK] = to + BLOCK_HEADER;
+    } else {
+      const slot = entryOf(words, header, handle) + entry.address;
+      const before = words[slot]!;
+      const after = before - from + to;
+      words[slot] = after;
+      this.moved?.(before, after);
+    }
+    return to + size;
+  }
+
+  private copy(from: number, to: number, size: number): void {
+    if (size > SMALL_COPY) {
+      this.core.memory.u8.copyWithin(to, from, from + size);
+      return;
+    }
+    const { words } = this;
+    const end = (from + size) >>> 2;
+    // upwards: where both overlap, `to` is the lower one
+    for (let source = from >>> 2, target = to >>> 2; source < end; ) words[target++] = words[source++]!;
+  }
+
+  private addHole(start: number, end: number): void {
+    if (this.holes.count >= this.mostHoles) this.dropSmall();
+    if (this.holes.count < this.mostHoles) this.holes.add(start, end);
+    else this.leave(start, end);
+  }
+
+  /** Forgets holes that are filled, or nearly. */
+  private dropSmall(): void {
+    const old = this.holes;
+    this.holes = new Holes();
+    for (let hole = 0; hole < old.count; hole++) {
+      const [start, end] = [old.startOf(hole), old.endOf(hole)];
+      if (end - start > SMALL_HOLE) this.holes.add(start, end);
+      else this.leave(start, end);
+    }
+  }
+
+  /** Takes up holes that earlier steps left: they were put at the heads of their lists. */
+  private findHoles(limit: number): void {
+    const { core, words } = this;
+    const found: number[] = [];
+    // the largest first, as there may be more than can be taken up
+    for (let bin = BINS; bin-- > SMALL_BIN; ) {
+      let start = words[core.header + field.heads + bin]!;
+      while (start !== 0 && start < limit && found.length < this.mostHoles) {
+        found.push(start);
+        start = words[(start >>> 2) + 1]!;
+      }
+    }
+    found.sort((a, b) => a - b);
+    for (const start of found) {
+      const word = words[start >>> 2]!;
+      const end = start + ((word & ~FLAGS) >>> 0);
+      core.unlink(words, start, end - start);
+      if (word & FOOTED) words[end >>> 2]! &= ~PREV_FREE;
+      this.holes.add(start, end);
+    }
+  }
+
+  /** Makes a free block of it. */
+  private leave(start: number, end: number): void {
+    const { core, words } = this;
+    const size = end - start;
+    if (size === 0) return;
+    if (end === words[core.header + field.top]) {
+      core.lowerTop(words, start);
+      return;
+    }
+    words[start >>> 2] = size | FOOTED | (words[start >>> 2]! & PREV_FREE);
+    words[(end >>> 2) - 1] = size;
+    words[end >>> 2]! |= PREV_FREE;
+    core.put(words, start, size);
+  }
+}
