@@ -25,7 +25,7 @@ const forgotten: Record<string, { function: string; line: string }> = {
 const checked = ["memory-errors"];
 
 /** Examples of the library, which do what they should: memory/examples.test.ts. */
-const library = ["c-image-filter", "plugin-host", "rust-strings"];
+const library = ["c-image-filter", "particles", "plugin-host", "rust-strings"];
 
 function node(...args: string[]) {
   const { NODE_OPTIONS, NODE_TEST_CONTEXT, FORCE_COLOR, COLUMNS, ...env } = process.env;

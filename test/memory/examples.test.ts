@@ -60,6 +60,16 @@ test("c-image-filter: pixels go in and out, the result is a struct", () => {
   ]);
 });
 
+test("particles: a heap for a kernel without one, compacted as it runs", () => {
+  const lines = example("particles").trimEnd().split("\n");
+  const sky = lines.slice(0, 20);
+  assert.ok(sky.every((line) => /^[ .:*#@]{0,64}$/.test(line)) && sky.join("").includes("@"), sky.join("\n"));
+  const [rockets, blocks, owned] = lines.slice(20);
+  assert.match(rockets, /^303 rockets, \d+ of them still burning with \d{4,} particles$/);
+  assert.match(blocks, /^\d+ blocks, which take 1\.0[0-5] times their size; any were moved: true$/);
+  assert.equal(owned, "blocks still owned here: 0");
+});
+
 test("plugin-host: a greedy and a broken plugin hurt nobody", () => {
   assert.equal(
     example("plugin-host"),
