@@ -80,7 +80,8 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
 const others =
   /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|9Allocator\d|as\$u20\$dlmalloc\.\.Allocator| as dlmalloc\S*::Allocator)/;
 
-function kindOfName(name: string): Kind | undefined {
+/** What a function of this name does. */
+export function kindOfName(name: string): Kind | undefined {
   if (others.test(name)) return undefined;
   return patterns.find(([, pattern]) => pattern.test(name))?.[0];
 }
@@ -116,6 +117,7 @@ const kindOfRole: Partial<Record<AllocatorFunction["role"], Kind>> = {
   malloc: "malloc",
   alloc_aligned: "malloc",
   malloc_method: "malloc",
+  malloc_traced_method: "malloc",
   calloc: "calloc",
   realloc: "realloc",
   rust_realloc: "realloc",
@@ -124,6 +126,7 @@ const kindOfRole: Partial<Record<AllocatorFunction["role"], Kind>> = {
   realloc_method: "realloc",
   free: "free",
   free_method: "free",
+  free_traced_method: "free",
   memalign: "memalign",
   posix_memalign: "memalign",
   memalign_method: "memalign",

@@ -31,6 +31,10 @@ export const allocatorRoles = {
   realloc_method: { params: ["self", "block", "size"], returns: "block" },
   /** a method `Dlmalloc::free(self, p)` */
   free_method: { params: ["self", "block"], returns: "nothing" },
+  /** a method in Zig's debug builds, `alloc(errorTrace, self, size, …) → p` */
+  malloc_traced_method: { params: ["trace", "self", "size"], returns: "block" },
+  /** a method in Zig's debug builds, `free(errorTrace, self, p, …)` */
+  free_traced_method: { params: ["trace", "self", "block"], returns: "nothing" },
   /** `__new(size, id) → p`, TinyGo's `runtime.alloc(size, layout) → p`: released by the guest's collector, unseen */
   collected_alloc: { params: ["size"], returns: "block" },
   /** Go's `runtime.mallocgc(block) → unwinds`, whose real arguments lie in memory (hooks-go.ts) */
@@ -52,6 +56,7 @@ export type ArgumentMeaning =
   | "block"
   | "out"
   | "self"
+  | "trace"
   /** where in its body a function of Go goes on; 0 is its beginning */
   | "resume";
 

@@ -8,6 +8,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { stripped } from "../../scripts/strip-matrix/variants.js";
 import { confirmAllocator } from "../../src/instrument/allocators/discover.js";
+import { neverReturns } from "../../src/instrument/allocators/never-returns.js";
 import { buildCallGraph } from "../../src/instrument/call-graph.js";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
 import { findSites } from "../../src/instrument/walker.js";
@@ -117,6 +118,104 @@ describe("by trying functions out", () => {
     const other = buildCallGraph(whole, findSites(whole));
     assert.equal(confirmAllocator(whole, other, [guess("malloc", 0), guess("free", 1)]), "proved");
   });
+});
+
+/**
+ * A heap of lists whose state lies at static addresses: the lists from 5000 on, the top at 5100. Both functions have the
+ * address of a message for a panic, as others do.
+ */
+function heapAtAddresses({ more = "", panics = "unreachable" }): Uint8Array<ArrayBuffer> {
+  return assemble(`(module
+    (memory (export "memory") 1)
+    (data (i32.const 5000) "\\00")
+    (data (i32.const 5100) "\\00\\40\\00\\00")
+    (data (i32.const 5300) "too large")
+    (func $panic (param $message i32) (local $at i32)
+      (local.set $at (local.get $message))
+      (loop $stop ${panics}))
+    (func $list (param $size i32) (result i32)
+      (i32.shl (i32.sub (i32.const 28) (i32.clz (i32.or (i32.add (local.get $size) (i32.const 7)) (i32.const 15)))) (i32.const 2)))
+    (func $make (param $size i32) (result i32) (local $list i32) (local $block i32)
+      (if (i32.gt_u (local.get $size) (i32.const 1000000)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (local.set $list (call $list (local.get $size)))
+      (local.set $block (i32.load offset=5000 (local.get $list)))
+      (if (local.get $block)
+        (then
+          (i32.store offset=5000 (local.get $list) (i32.load (local.get $block)))
+          (return (i32.add (local.get $block) (i32.const 8)))))
+      (local.set $block (i32.load (i32.const 5100)))
+      (i32.store (i32.const 5100)
+        (i32.add (local.get $block) (i32.shl (i32.const 16) (i32.shr_u (local.get $list) (i32.const 2)))))
+      (block $room
+        (br_if $room (i32.le_u (i32.load (i32.const 5100)) (i32.shl (memory.size) (i32.const 16))))
+        (drop (memory.grow (i32.const 4))))
+      (i32.store offset=4 (local.get $block) (local.get $list))
+      (i32.add (local.get $block) (i32.const 8)))
+    (func $release (param $address i32) (local $block i32)
+      (if (i32.gt_u (local.get $address) (i32.const 1073741823)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (local.set $block (i32.sub (local.get $address) (i32.const 8)))
+      (i32.store (local.get $block) (i32.load offset=5000 (i32.load offset=4 (local.get $block))))
+      (i32.store offset=5000 (i32.load offset=4 (local.get $block)) (local.get $block)))
+    (func $node (export "node") (param $size i32) (result i32) (local $node i32)
+      (if (i32.gt_u (local.get $size) (i32.const 99)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (local.set $node (call $make (i32.const 24)))
+      (i32.store (local.get $node) (call $make (local.get $size)))
+      (local.get $node))
+    (func (export "drop") (param $node i32)
+      (call $release (i32.load (local.get $node)))
+      (call $release (local.get $node)))
+    ${more})`);
+}
+
+describe("what else works on an allocator's state", () => {
+  const roles = (bytes: Uint8Array<ArrayBuffer>) =>
+    found(bytes).functions.map(({ role, index }) => [role, index]);
+  const pair = [
+    ["malloc", 2],
+    ["free", 3],
+  ];
+
+  test("is no function that has only messages for panics in common with it", () => {
+    assert.deepEqual(roles(heapAtAddresses({})), pair);
+    assert.deepEqual(roles(heapAtAddresses({ panics: "unreachable (br $stop)" })), pair);
+  });
+
+  test("is a copy for one size, which has an address of its own within the state", () => {
+    const more = `(func (export "dropSmall") (param $address i32)
+      (i32.store (i32.sub (local.get $address) (i32.const 8)) (i32.load (i32.const 5004)))
+      (i32.store (i32.const 5004) (i32.sub (local.get $address) (i32.const 8))))`;
+    const { functions, notes } = found(heapAtAddresses({ more }));
+    assert.deepEqual(functions, []);
+    assert.match(
+      notes.join(),
+      /^function 2 allocates and function 3 releases, but a part of that .* in function 6 too/,
+    );
+  });
+});
+
+describe("whether a function returns", () => {
+  const returns: [body: string, never: boolean][] = [
+    ["unreachable", true],
+    ["(loop $stop unreachable (br $stop))", true],
+    ["(loop $again (br $again))", true],
+    ["(block $out (br_if $out (local.get 0)) unreachable)", false],
+    ["(block $out (br_if $out (local.get 0))) unreachable", true],
+    ["(if (local.get 0) (then unreachable) (else unreachable))", true],
+    ["(if (local.get 0) (then unreachable))", false],
+    ["(if (local.get 0) (then unreachable) (else (return)))", false],
+    ["(block $a (block $b (br_table $a $b (local.get 0))) unreachable)", false],
+    ["(block $a (block $b (br_table $b $b (local.get 0)))) unreachable", true],
+    ["unreachable return", true],
+    ["(br 0)", false],
+    ["(call 0 (i32.const 1))", false],
+    ["", false],
+  ];
+  for (const [body, never] of returns) {
+    test(`${body || "an empty one"}: ${never ? "never" : "it may"}`, () => {
+      const module = decodeModule(assemble(`(module (func (param i32) ${body}))`));
+      assert.equal(neverReturns(module, 0), never);
+    });
+  }
 });
 
 describe("AssemblyScript of the installed version", () => {

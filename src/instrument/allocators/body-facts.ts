@@ -78,39 +78,6 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   return facts;
 }
 
-/** Whether a body can't be left but by a trap or an exception: a panic. Where that takes more than a look, it can. */
-export function neverReturns(module: Module, index: number): boolean {
-  const { bytes, bodies } = module;
-  const body = index - module.importedFunctionCount;
-  const end = bodies.end[body];
-  let depth = 0;
-  let last = -1;
-  for (let pos = decodeLocals(bytes, bodies.start[body], end).end; pos < end - 1; ) {
-    const opcode = bytes[pos];
-    if (opcode === op.block || opcode === op.loop || opcode === op.if) depth++;
-    else if (opcode === op.end) depth--;
-    else if (opcode === op.br || opcode === op.brIf) {
-      if (u32At(bytes, pos + 1) >= depth) return false;
-    } else if (leaves.has(opcode)) return false;
-    last = opcode;
-    pos = instructionEnd(bytes, pos);
-  }
-  return last === op.unreachable;
-}
-
-/** Instructions through which a body may be left, or may be for all that is known here. */
-const brTable = 0x0e;
-const leaves: ReadonlySet<number> = new Set([
-  op.return,
-  op.returnCall,
-  op.returnCallIndirect,
-  op.returnCallRef,
-  op.try,
-  op.tryTable,
-  op.delegate,
-  brTable,
-]);
-
 /**
  * Whether a body may have one of these constants: a look at the bytes alone, several times quicker than
  * `bodyFacts`, to leave most bodies out.

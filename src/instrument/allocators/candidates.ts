@@ -19,6 +19,7 @@ export const allocationRoles: Partial<Record<number, readonly AllocatorRole[]>> 
   2: ["alloc_aligned", "memalign", "calloc", "malloc_method", "malloc"],
   3: ["malloc_method", "memalign_method"],
   4: ["malloc_method"],
+  5: ["malloc_traced_method"],
 };
 export const releaseRoles: Partial<Record<number, readonly AllocatorRole[]>> = {
   1: ["free"],
@@ -26,6 +27,7 @@ export const releaseRoles: Partial<Record<number, readonly AllocatorRole[]>> = {
   3: ["free", "free_method"],
   4: ["free_method"],
   5: ["free_method"],
+  6: ["free_traced_method"],
 };
 export const resizeRoles: Partial<Record<number, readonly AllocatorRole[]>> = {
   2: ["realloc"],
@@ -114,10 +116,9 @@ export class Candidates {
     const parameters = this.count(index);
     return (roles[parameters] ?? []).flatMap((role): Way[] => {
       if (!role.endsWith("_method")) return [{ role, index, parameters }];
-      const selves: (SelfArgument | undefined)[] = firstArguments(this.#module, this.#graph, index).slice(
-        0,
-        mostSelves,
-      );
+      const selves: (SelfArgument | undefined)[] = role.endsWith("_traced_method")
+        ? []
+        : firstArguments(this.#module, this.#graph, index).slice(0, mostSelves);
       // methods of two arguments have a state; with more, Zig's pass one that nobody uses
       const all = parameters > 2 ? [...selves, undefined] : selves;
       return all.map((self) => ({ role, index, parameters, ...(self && { self }) }));

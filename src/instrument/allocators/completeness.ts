@@ -4,15 +4,16 @@
  */
 import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
-import { bodyFacts, neverReturns } from "./body-facts.js";
+import { bodyFacts } from "./body-facts.js";
 import type { Candidates } from "./candidates.js";
-import { type CoreFunction, pointerType, stateAddresses } from "./cores.js";
+import { type CoreFunction, countShared, pointerType, stateAddresses } from "./cores.js";
+import { neverReturns } from "./never-returns.js";
 import type { Way } from "./trials.js";
 
 /** How far below a function the one that it uses may be. */
 export const depthOfUse = 12;
-/** `resize` and `remap` of Zig's allocators: state, slice, alignment, size, return address. */
-const zigResizeParameters = 6;
+/** `resize` and `remap` of Zig's allocators: state, slice, alignment, size, return address; behind a trace in debug builds. */
+const zigResizeParameters: readonly number[] = [6, 7];
 /** Functions that may resize blocks with a part of the allocator in them. */
 const mostResizers = 2;
 /** Instructions of a function that stores one value. */
@@ -100,7 +101,7 @@ export class Completeness {
     const [made, released] = [mallocs, frees].map((ways) => new Set(ways.map((way) => way.index)));
     // Zig's are called through a table beside the others, and never move a block
     const isZigs =
-      this.#candidates.tabled.has(index) && this.#candidates.count(index) === zigResizeParameters;
+      this.#candidates.tabled.has(index) && zigResizeParameters.includes(this.#candidates.count(index));
     if (isZigs) return true;
     const { params, results } = this.#module.functionType(index);
     const pointer = pointerType(this.#module);
@@ -109,12 +110,32 @@ export class Completeness {
     return this.#graph.reaches(index, made!, depthOfUse) && this.#graph.reaches(index, released!, depthOfUse);
   }
 
-  /** A function outside of the allocator that works on its state, since the optimiser put a part of it there. */
-  partElsewhere(functions: readonly CoreFunction[], { mallocs, frees }: Pair): number | undefined {
+  /**
+   * A function outside of the allocator that works on its state, since the optimiser put a part of it there.
+   * @param changing those of some static addresses near which the allocator changes something, the others being those of
+   *   messages and tables; undefined where that can't be tried
+   */
+  partElsewhere(
+    functions: readonly CoreFunction[],
+    { mallocs, frees }: Pair,
+    changing: (addresses: ReadonlySet<number>) => ReadonlySet<number> | undefined,
+  ): number | undefined {
     const module = this.#module;
     const own = new Set(functions.map(({ index }) => index));
     const core = functions.filter(({ role }) => /^(?:malloc|alloc_aligned|free)/.test(role));
-    const state = new Set(core.flatMap(({ index }) => [...stateAddresses(bodyFacts(module, index))]));
+    const facts = core.map(({ index }) => bodyFacts(module, index));
+    const changed = changing(new Set(facts.flatMap(({ addresses }) => [...addresses])));
+    const state = new Set(
+      facts.flatMap(({ addresses }) => [
+        ...stateAddresses([...addresses].filter((address) => changed?.has(address) ?? true)),
+      ]),
+    );
+    const [lowest, highest] = [Math.min(...state), Math.max(...state)];
+    const isShared = (addresses: ReadonlySet<number>) =>
+      // an inlined copy may work on one size class alone, by an address that no other function has
+      changed
+        ? [...addresses].some((at) => at >= lowest && at <= highest)
+        : countShared(addresses, state) >= fewestAddresses;
     // a copy that nothing calls tells that the optimiser puts parts of it into others
     const releasing = functions.filter(({ role }) => role.startsWith("free"));
     const uncalled = releasing.find(({ index }) => this.#candidates.weight(index) === 0);
@@ -127,9 +148,7 @@ export class Completeness {
     for (let index = module.importedFunctionCount; index < module.functionCount; index++) {
       if (inside.has(index)) continue;
       const { addresses } = bodyFacts(module, index);
-      let shared = 0;
-      for (const address of addresses) if (state.has(address)) shared++;
-      if (shared < fewestAddresses || this.#onlyPasses(index, own)) continue;
+      if (!isShared(addresses) || this.#onlyPasses(index, own)) continue;
       if (this.#setsUp(index, ways) || (isKept && this.#mayResize(index, mallocs, frees))) continue;
       const isPart = isKept && this.#graph.callers(index).some((caller) => inside.has(caller));
       const users = isPart ? [...this.#usersOutside([index], inside, ways)] : [];

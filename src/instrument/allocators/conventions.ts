@@ -160,9 +160,16 @@ const patterns: readonly Pattern[] = [
     ([, name]) => pick(assemblyScript, name),
   ],
   [/^(__alloc|__realloc|__free)$/, ([, name]) => pick(assemblyScript, name)],
-  // context, length, log2 of the alignment, return address; free: context, address, length, …
-  [/^heap\.(?:Wasm|Brk)Allocator\.alloc$/, () => [convention("Zig", "malloc_method", 4)]],
-  [/^heap\.(?:Wasm|Brk)Allocator\.free$/, () => [convention("Zig", "free_method", 5)]],
+  // context, length, log2 of the alignment, return address; free: context, address, length, …; debug builds since 0.14
+  // pass a trace of errors first
+  [
+    /^heap\.(?:Wasm|Brk)Allocator\.alloc$/,
+    () => [convention("Zig", "malloc_method", 4), convention("Zig", "malloc_traced_method", 5)],
+  ],
+  [
+    /^heap\.(?:Wasm|Brk)Allocator\.free$/,
+    () => [convention("Zig", "free_method", 5), convention("Zig", "free_traced_method", 6)],
+  ],
   [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned", 1, 2)]],
   [/^__wbindgen_realloc$/, () => [convention("boundary", "wbindgen_realloc", 3, 4)]],
   [/^__wbindgen_free$/, () => [convention("boundary", "free", 2, 3)]],

@@ -87,7 +87,7 @@ export function findCores(module: Module, graph: CallGraph, known: readonly Core
     for (const free of frees) functions.push(coreOf(free, freeRole(malloc, free), "free"));
   }
   const unique = distinct(functions);
-  const state = new Set(found.flatMap(({ malloc }) => [...stateAddresses(malloc.facts)]));
+  const state = new Set(found.flatMap(({ malloc }) => [...stateAddresses(malloc.facts.addresses)]));
   const around = context.findAround([...unique, ...known], state);
   return {
     functions: distinct([...unique, ...around.functions]),
@@ -177,7 +177,7 @@ class Search {
       if (!library) continue;
       const candidate = this.#candidate(index, library);
       // two arguments and a static state: not `self` and a size; only in emmalloc it is sure what then
-      const isStatic = stateAddresses(facts).size >= sharedAddresses;
+      const isStatic = stateAddresses(facts.addresses).size >= sharedAddresses;
       if (candidate.parameters === 2 && library !== "emmalloc" && isStatic) continue;
       found.push(candidate);
     }
@@ -209,7 +209,7 @@ class Search {
 
   /** Functions that release what `malloc` gave; several where the optimiser made clones. */
   findFrees(malloc: Candidate): Candidate[] {
-    const state = stateAddresses(malloc.facts);
+    const state = stateAddresses(malloc.facts.addresses);
     const withSelf = hasSelf(malloc);
     const found: Candidate[] = [];
     const marks = freeMarks(malloc.library, this.#pointer).map(encodedConstant);
@@ -436,14 +436,14 @@ function freesLike(library: Library, constants: ReadonlySet<number>, pointer: Va
   return (has(256, -2, 3) && any(4095, 2097152)) || has(16777215, -8, 31, 255, -2, 3);
 }
 
-function countShared(some: ReadonlySet<number>, others: ReadonlySet<number>): number {
+export function countShared(some: ReadonlySet<number>, others: ReadonlySet<number>): number {
   let count = 0;
   for (const member of some) if (others.has(member)) count++;
   return count;
 }
 
-/** The densest cluster of static addresses in a function. */
-export function stateAddresses({ addresses }: BodyFacts): Set<number> {
+/** The densest cluster of a function's static addresses. */
+export function stateAddresses(addresses: Iterable<number>): Set<number> {
   const sorted = [...addresses].sort((a, b) => a - b);
   let best = [0, 0];
   for (let from = 0, to = 0; from < sorted.length; from++) {

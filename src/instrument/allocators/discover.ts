@@ -19,6 +19,7 @@ import { Completeness, depthOfUse } from "./completeness.js";
 import type { CoreFunction } from "./cores.js";
 import { Fuel, makeSandbox, type Sandbox } from "./sandbox.js";
 import {
+  changingAddresses,
   tryAllocation,
   tryBriefly,
   tryRelease,
@@ -46,6 +47,9 @@ const headerBytes = [16, 4];
 /** Fuel for a search, and for each of its three stages: 100 ms or so where it is used up. */
 const fuelOfSearch = 24_000_000;
 const fuelOfStage = 16_000_000;
+const fuelOfLastLook = 2_000_000;
+/** What lies so many bytes behind a static address may be an array of the state that begins there. */
+const stateReach = 128;
 /** Functions that are called to prepare a module at most. */
 const mostPreparations = 8;
 
@@ -68,6 +72,19 @@ export function confirmAllocator(
   // what misbehaves may only not have been prepared
   const prepare = cold === "proved" ? [] : preparations(module);
   return prepare.length > 0 ? new Search(module, graph, prepare, fuel).confirm(functions) : cold;
+}
+
+/**
+ * Those of some static addresses at which functions that were found otherwise change something: the others are those of
+ * messages and tables. undefined where that can't be tried.
+ */
+export function changedAddresses(
+  module: Module,
+  graph: CallGraph,
+  functions: readonly CoreFunction[],
+  addresses: ReadonlySet<number>,
+): ReadonlySet<number> | undefined {
+  return new Search(module, graph, [], new Fuel(fuelOfLastLook)).changing(functions, addresses);
 }
 
 /** What the host calls before all else: constructors, initialisers. Without names, whatever takes and gives nothing. */
@@ -121,7 +138,9 @@ class Search {
       for (const way of heap.frees) own.push(coreOf(way, evidence.free));
       for (const way of resizers) own.push(coreOf(way, evidence.realloc));
       if (this.#completeness.isBypassed(heap, resizers)) continue;
-      const elsewhere = this.#completeness.partElsewhere(own, heap);
+      const elsewhere = this.#completeness.partElsewhere(own, heap, (addresses) =>
+        this.#changing(heap, addresses),
+      );
       if (elsewhere === undefined) functions.push(...own);
       else {
         notes.push(
@@ -146,12 +165,34 @@ class Search {
     }
   }
 
-  confirm(functions: readonly CoreFunction[]): Verdict {
+  /** Those of some static addresses at which functions that were found otherwise change something. */
+  changing(
+    functions: readonly CoreFunction[],
+    addresses: ReadonlySet<number>,
+  ): ReadonlySet<number> | undefined {
+    const [[malloc], [free]] = this.#waysOf(functions);
+    return malloc && free && this.#changing({ malloc, free }, addresses);
+  }
+
+  #changing({ malloc, free }: Pick<Heap, "malloc" | "free">, addresses: ReadonlySet<number>) {
+    // one trial more, also where the search has used up all it had
+    this.#tank = new Fuel(fuelOfLastLook);
+    return changingAddresses(this.#sandbox([malloc, free]), malloc, free, addresses, stateReach);
+  }
+
+  /** How functions of known roles are called: those that allocate and those that release. */
+  #waysOf(functions: readonly CoreFunction[]): [mallocs: Way[], frees: Way[]] {
     const ways = functions.flatMap(({ index, role }) =>
       this.#candidates.ways(index, { [this.#candidates.count(index)]: [role] }),
     );
-    const mallocs = ways.filter(({ role }) => /^(?:malloc|alloc_aligned|malloc_method|memalign)$/.test(role));
-    const frees = ways.filter(({ role }) => role.startsWith("free"));
+    return [
+      ways.filter(({ role }) => /^(?:malloc|alloc_aligned|malloc(?:_traced)?_method|memalign)$/.test(role)),
+      ways.filter(({ role }) => role.startsWith("free")),
+    ];
+  }
+
+  confirm(functions: readonly CoreFunction[]): Verdict {
+    const [mallocs, frees] = this.#waysOf(functions);
     if (this.#agreeBriefly(mallocs, frees)) return "proved";
     const sandbox = this.#sandbox([...mallocs, ...frees]);
     if (!sandbox) return "unknown";
@@ -189,7 +230,7 @@ class Search {
   #makers(): Way[] {
     const growers = this.#candidates.growing;
     const candidates = this.#candidates
-      .shaped([1, 2, 3, 4], 1)
+      .shaped(parametersOf(allocationRoles), 1)
       .filter((index) => growers?.has(index) ?? true);
     const ways = candidates
       .slice(0, mostCandidates)
@@ -252,7 +293,7 @@ class Search {
 
   /** The heaps that take from no other, with what allocates and releases in each, without what only passes on. */
   #heaps(makers: readonly Way[]): Heap[] {
-    const releasers = this.#candidates.shaped([1, 2, 3, 4, 5], 0);
+    const releasers = this.#candidates.shaped(parametersOf(releaseRoles), 0);
     const heaps: Heap[] = [];
     this.#tank = new Fuel(fuelOfStage, this.#fuel);
     const assigned = new Set<number>();
@@ -336,7 +377,7 @@ class Search {
   /** What resizes blocks of this heap. */
   #resizers({ malloc, free }: Heap): Way[] {
     const ways = this.#candidates
-      .kin(free, this.#candidates.shaped([2, 3, 4], 1))
+      .kin(free, this.#candidates.shaped(parametersOf(resizeRoles), 1))
       .flatMap((index) => this.#candidates.ways(index, resizeRoles))
       .filter((way) => sameState(way, malloc));
     if (ways.length === 0) return [];
@@ -353,6 +394,11 @@ class Search {
       free,
     ]);
   }
+}
+
+/** Numbers of parameters for which there are roles. */
+function parametersOf(roles: Partial<Record<number, unknown>>): number[] {
+  return Object.keys(roles).map(Number);
 }
 
 function coreOf({ role, index }: Way, evidenceText: string): CoreFunction {

@@ -3,6 +3,7 @@ import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import { bodyFacts } from "./body-facts.js";
 import { stateAddresses } from "./cores.js";
+import { changedAddresses } from "./discover.js";
 import type { NamedFunction } from "./named.js";
 
 interface Choice {
@@ -43,16 +44,21 @@ export function chooseAssemblyScript(
  * Zig's allocators are called through tables of functions, and release builds put pieces of them into their
  * callers. They are hooked only when no other function works on their state.
  */
-export function chooseZig(module: Module, _: CallGraph, functions: readonly NamedFunction[]): Choice {
+export function chooseZig(module: Module, graph: CallGraph, functions: readonly NamedFunction[]): Choice {
   const { own, others } = split(functions, "Zig");
   if (own.length === 0) return { functions: others, notes: [] };
-  const state = new Set(own.flatMap(({ index }) => [...stateAddresses(bodyFacts(module, index))]));
+  const facts = own.map(({ index }) => bodyFacts(module, index));
+  const addresses = new Set(facts.flatMap((one) => [...one.addresses]));
+  const changed = changedAddresses(module, graph, own, addresses) ?? addresses;
+  const state = facts.flatMap((one) => [
+    ...stateAddresses([...one.addresses].filter((at) => changed.has(at))),
+  ]);
+  const [lowest, highest] = [Math.min(...state), Math.max(...state)];
   const inside = new Set(functions.map(({ index }) => index));
   const { importedFunctionCount, functionCount } = module;
   for (let index = importedFunctionCount; index < functionCount; index++) {
     if (inside.has(index) || /^heap\./.test(module.functionName(index) ?? "")) continue;
-    const { addresses } = bodyFacts(module, index);
-    if ([...addresses].some((address) => state.has(address))) {
+    if ([...bodyFacts(module, index).addresses].some((at) => at >= lowest && at <= highest)) {
       const label = module.functionName(index) ?? `function ${index}`;
       const note = `Zig's ${own[0].name} is not hooked: a part of the allocator is in ${label} too, its blocks are not tracked`;
       return { functions: others, notes: [note] };

@@ -115,6 +115,7 @@ function allocate(trial: Trial, way: Way, size: number, alignment: number): numb
     alloc_aligned: () => [size, alignment, 0],
     // Zig's take the alignment's logarithm, and where the call came from
     malloc_method: () => [self(), size, parameters === 4 ? Math.log2(alignment) : alignment, 0],
+    malloc_traced_method: () => [0, self(), size, Math.log2(alignment), 0],
     memalign_method: () => [self(), alignment, size],
   };
   return trial.call(index, args[role]?.().slice(0, parameters) ?? []);
@@ -122,15 +123,20 @@ function allocate(trial: Trial, way: Way, size: number, alignment: number): numb
 
 function release(trial: Trial, way: Way, { address, size }: Block, alignment: number): boolean {
   const { role, index, parameters } = way;
-  const fourth = parameters === 5 ? Math.log2(alignment) : alignment;
+  const fourth = parameters >= 5 ? Math.log2(alignment) : alignment;
+  const method = [selfOf(trial, way), address, size, fourth, 0];
   const args =
-    role === "free_method" ? [selfOf(trial, way), address, size, fourth, 0] : [address, size, alignment];
+    role === "free_method"
+      ? method
+      : role === "free_traced_method"
+        ? [0, ...method]
+        : [address, size, alignment];
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
 function alignsBlocks({ role, parameters }: Way): boolean {
   // AssemblyScript's methods of three parameters take something else there
-  return /aligned|memalign/.test(role) || (role === "malloc_method" && parameters >= 4);
+  return /aligned|memalign|traced/.test(role) || (role === "malloc_method" && parameters >= 4);
 }
 
 /** Whether a function gives blocks that don't overlap, twice as many as `sizes` has. */
@@ -301,6 +307,35 @@ function argumentsOfResize(trial: Trial, way: Way, { address, size }: Block, to:
     default:
       return [address, to];
   }
+}
+
+/**
+ * Those of some static addresses at which, or within `reach` bytes behind which, allocating and releasing changes
+ * something; undefined where that can't be tried.
+ */
+export function changingAddresses(
+  sandbox: Sandbox | undefined,
+  malloc: Way,
+  free: Way,
+  addresses: ReadonlySet<number>,
+  reach: number,
+): ReadonlySet<number> | undefined {
+  const trial = sandbox?.open();
+  if (!trial) return undefined;
+  const before = trial.memory().slice(0, Math.max(0, ...addresses) + reach);
+  const blocks = new Blocks(trial, malloc);
+  for (const size of [...sizes, ...sizes]) {
+    const address = allocate(trial, malloc, size, usualAlignment);
+    if (address) blocks.add(address, size, leastAlignment);
+  }
+  for (const block of blocks.live) release(trial, free, block, usualAlignment);
+  const after = trial.memory();
+  const changes = (address: number) => {
+    const end = Math.min(address + reach, before.length);
+    for (let at = address; at < end; at++) if (before[at] !== after[at]) return true;
+    return false;
+  };
+  return new Set([...addresses].filter(changes));
 }
 
 /** Whether blocks of `other` and of `malloc` come from one heap: they never overlap, and `free` releases both. */

@@ -1,0 +1,78 @@
+import { instructionEnd, op } from "../../wasm/instructions.js";
+import { skipLeb, u32At } from "../../wasm/leb128.js";
+import type { Module } from "../../wasm/module.js";
+import { decodeLocals } from "../../wasm/sections/code.js";
+
+/** A block, a loop, or one arm of an `if` that is open. */
+interface Opened {
+  isLoop: boolean;
+  /** Whether code behind its end is reached by a branch, or by the arm before. */
+  isLeft: boolean;
+  /** Of an `if` whose other arm hasn't begun: whether it can be reached. */
+  other: boolean;
+}
+
+const brTable = 0x0e;
+const [throwTag, throwRef] = [0x08, 0x0a];
+/** Where control goes on behind these takes more than a look: handlers, and branches of references. */
+const unclear: ReadonlySet<number> = new Set([op.try, op.tryTable, 0xd5, 0xd6, 0xfb]);
+const returns: ReadonlySet<number> = new Set([
+  op.return,
+  op.returnCall,
+  op.returnCallIndirect,
+  op.returnCallRef,
+]);
+
+/**
+ * Whether a function can't be left but by a trap or an exception: a panic. What it calls may not return either; that is
+ * not looked at.
+ */
+export function neverReturns(module: Module, index: number): boolean {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body]!;
+  const open: Opened[] = [{ isLoop: false, isLeft: false, other: false }];
+  let reached = true;
+  const branch = (label: number) => {
+    const target = open.at(-1 - label);
+    if (reached && target && !target.isLoop) target.isLeft = true;
+  };
+  for (let pos = decodeLocals(bytes, bodies.start[body]!, end).end; pos < end; ) {
+    const opcode = bytes[pos]!;
+    if (unclear.has(opcode)) return false;
+    if (opcode === op.block || opcode === op.loop || opcode === op.if) {
+      open.push({ isLoop: opcode === op.loop, isLeft: false, other: opcode === op.if && reached });
+    } else if (opcode === op.else) {
+      const arm = open.at(-1)!;
+      arm.isLeft ||= reached;
+      reached = arm.other;
+      arm.other = false;
+    } else if (opcode === op.end) {
+      const { isLeft, other } = open.pop()!;
+      reached ||= isLeft || other;
+    } else if (opcode === op.br || opcode === op.brIf) {
+      branch(u32At(bytes, pos + 1));
+      if (opcode === op.br) reached = false;
+    } else if (opcode === brTable) {
+      for (const label of labelsOf(bytes, pos + 1)) branch(label);
+      reached = false;
+    } else if (returns.has(opcode)) {
+      if (reached) return false;
+    } else if (opcode === op.unreachable || opcode === throwTag || opcode === throwRef) {
+      reached = false;
+    }
+    pos = instructionEnd(bytes, pos);
+  }
+  return !reached;
+}
+
+/** Labels of a `br_table`, the default one among them. */
+function labelsOf(bytes: Uint8Array, start: number): number[] {
+  const labels: number[] = [];
+  let pos = skipLeb(bytes, start);
+  for (let left = u32At(bytes, start) + 1; left > 0; left--) {
+    labels.push(u32At(bytes, pos));
+    pos = skipLeb(bytes, pos);
+  }
+  return labels;
+}
