@@ -5,7 +5,7 @@
 import { DecodeError } from "../errors.js";
 import type { Frame, ModuleRecord, SourceFrame, SourceRecord } from "../profile/records.js";
 import { frameKey, type Profile } from "../profile/state.js";
-import { bodyStart, type DebugFile, findFunctionNames } from "../wasm/dwarf/debug-file.js";
+import { bodiesAt, type DebugFile, findFunctionNames } from "../wasm/dwarf/debug-file.js";
 import { findPositions } from "../wasm/dwarf/index.js";
 import { GoProgram } from "../wasm/go-program.js";
 import type { MappedPosition, SourceMap } from "./source-map.js";
@@ -121,16 +121,21 @@ export function symbolizeByMap(
   map: SourceMap,
   path: (position: MappedPosition) => string,
 ): SourceRecord[] {
+  const bodies = bodiesAt(
+    file,
+    frames.map(({ column }) => column),
+  );
   return frames.flatMap((frame) => {
-    const found = frame.column > 0 ? map.find(0, frame.column) : undefined;
+    const body = bodies.get(frame.column);
+    if (!body) return [];
+    const own = map.find(0, frame.column);
     // code without a mapping of its own must not get that of the function before
-    const start = found && bodyStart(file, frame.column);
-    if (!found || start === undefined || found.generatedColumn < start) return [];
-    return [
-      record(frame, [
-        { function: frame.function, file: path(found), line: found.line, column: found.column },
-      ]),
-    ];
+    const exact = own && own.generatedColumn >= body.start;
+    // what compilers add to a function has none: the line nearby is right, as a rule, and its column is not
+    const found = exact ? own : map.findNear(frame.column, body);
+    if (!found) return [];
+    const column = exact ? found.column : 0;
+    return [record(frame, [{ function: frame.function, file: path(found), line: found.line, column }])];
   });
 }
 

@@ -180,6 +180,10 @@ describe("AssemblyScript lines, from a source map", () => {
       lines.includes(lineOf("words.push", assembly)) && lines.includes(lineOf("kept.push", assembly)),
     );
     assert.ok(frames.flat().some((frame) => frame.source?.file === "~lib/string.ts"));
+    // what the compiler adds to a function comes from nowhere: it has the line of what is beside it
+    const own = frames.flat().filter(({ function: name }) => name === "assembly/notes/keep");
+    assert.ok(own.length > 0 && own.every(({ source }) => source !== undefined && source.line > 0));
+    assert.ok(own.some(({ source }) => source!.column === 0));
     assert.deepEqual(warnings, []);
   }
 
@@ -224,6 +228,46 @@ describe("AssemblyScript lines, from a source map", () => {
     assert.ok(
       largest(await profileOf(notes, [], program("bad.wasm"))).every(({ source }) => source === undefined),
     );
+  });
+});
+
+describe("C lines, from a source map of Emscripten", () => {
+  const folder = new URL("test/fixtures/symbols/", root);
+  const source = readFileSync(new URL("tree.c", folder), "utf8");
+
+  test("name the calls that allocate", async () => {
+    for (const name of ["tree.wasm", "tree.wasm.map"])
+      copyFileSync(new URL(name, folder), join(sandbox.folder, name));
+    const made = await profileOf(
+      notes,
+      [],
+      `import { readFileSync } from "node:fs";
+      const bytes = readFileSync(new URL("tree.wasm", import.meta.url));
+      const { instance } = await WebAssembly.instantiate(bytes, {});
+      for (let i = 0; i < 50; i++) instance.exports.add((i * 37) % 50);`,
+    );
+    const stacks = made.modules[0].contexts
+      .filter(({ liveBlocks }) => liveBlocks > 0)
+      .map(({ stack, liveBlocks }) => [
+        liveBlocks,
+        ...stack.flatMap(({ function: name, source: at }) =>
+          at?.file.endsWith("tree.c") ? [`${name} ${at.line}:${at.column}`] : [],
+        ),
+      ]);
+    const place = (text: string, call: string) => {
+      const line = lineOf(text, source);
+      return `${line}:${source.split("\n")[line - 1].indexOf(call) + 1}`;
+    };
+    assert.deepEqual(stacks, [
+      [
+        50,
+        `leaf ${place("= calloc(", "calloc(")}`,
+        `insert ${place("*at = leaf(", "leaf(")}`,
+        `add ${place("insert(&root", "insert(")}`,
+      ],
+      [1, `add ${place("last = malloc(", "malloc(")}`],
+    ]);
+    assert.deepEqual(made.warnings, []);
   });
 });
 

@@ -98,22 +98,41 @@ function url(file: DebugFile, { start, end }: FileRange): string | undefined {
   }
 }
 
-/** Where the function body begins that has the code at `offset` of the file; undefined for none. */
-export function bodyStart(file: DebugFile, offset: number): number | undefined {
-  if (!file.code || offset < file.code.start || offset >= file.code.end) return undefined;
+/** Bytes of the code section that are read at a time. */
+const pieceOfCode = 1 << 16;
+
+/**
+ * The function bodies that have the code at these offsets of the file, by offset: in one walk over the sizes of all bodies.
+ * Of a damaged section those before the damage.
+ */
+export function bodiesAt(file: DebugFile, offsets: readonly number[]): Map<number, FileRange> {
+  const found = new Map<number, FileRange>();
+  if (!file.code) return found;
+  const { start, end } = file.code;
+  const wanted = [...new Set(offsets)].filter((at) => at >= start && at < end).sort((a, b) => a - b);
+  let piece = cursorAt(file, start, Math.min(end - start, pieceOfCode));
+  const number = (at: number) => {
+    const inside = at - piece.origin;
+    if (inside < 0 || inside + longestHeader > piece.bytes.length)
+      piece = cursorAt(file, at, Math.min(end - at, pieceOfCode));
+    piece.pos = at - piece.origin;
+    return piece.uleb();
+  };
   try {
-    const { start, end } = file.code;
-    const cursor = cursorAt(file, start, end - start);
-    for (let count = cursor.uleb(); count > 0; count--) {
-      const size = cursor.uleb();
-      const first = cursor.offset;
-      cursor.skip(size);
-      if (offset < cursor.offset) return offset >= first ? first : undefined;
+    let count = number(start);
+    let at = piece.offset;
+    for (let next = 0; next < wanted.length && count > 0 && at < end; count--) {
+      const size = number(at);
+      const body = { start: piece.offset, end: Math.min(end, piece.offset + size) };
+      for (; next < wanted.length && wanted[next] < body.end; next++) {
+        if (wanted[next] >= body.start) found.set(wanted[next], body);
+      }
+      at = body.end;
     }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
   }
-  return undefined;
+  return found;
 }
 
 const functionNames = 1;
