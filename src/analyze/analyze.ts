@@ -173,7 +173,7 @@ function moduleReport(
     },
     ...(heap && { heap }),
     ...found,
-    objects: moduleObjects({ ...found, allocator }),
+    objects: moduleObjects({ ...found, allocator, toolchain }),
   };
 }
 

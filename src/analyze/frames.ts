@@ -1,4 +1,4 @@
-import type { Frame } from "../profile/records.js";
+import type { Frame, SourceFrame } from "../profile/records.js";
 import { frameKey, type Profile } from "../profile/state.js";
 import type { FrameReport } from "./report.js";
 
@@ -88,11 +88,8 @@ export class StackReader {
     const { kind, function: name } = frame;
     const { sources } = this.#profile;
     const source = sources.size === 0 ? undefined : sources.get(frameKey(frame));
+    if (kind === "js") return [{ ...this.#frame({ ...frame, ...placeOf(source) }), ...this.#callAt(frame) }];
     if (!source || source.length === 0) return [this.#frame(frame)];
-    if (kind === "js") {
-      const [{ file, line, column }] = source;
-      return [this.#frame({ ...frame, file, line, column })];
-    }
     return source.map(({ function: inner, file, line, column }, i) => {
       const outermost = i === source.length - 1;
       return {
@@ -101,6 +98,11 @@ export class StackReader {
         ...(!outermost && { inlined: true as const }),
       };
     });
+  }
+
+  #callAt(frame: Frame): Pick<FrameReport, "calls" | "makes"> {
+    const call = this.#profile.calls.size === 0 ? undefined : this.#profile.calls.get(frameKey(frame));
+    return { ...(call?.calls && { calls: call.calls }), ...(call?.makes && { makes: call.makes }) };
   }
 
   #frame({ kind, function: name, file, line, column }: Frame): FrameReport {
@@ -115,6 +117,12 @@ export class StackReader {
     }
     return readable;
   }
+}
+
+function placeOf(source: readonly SourceFrame[] | undefined): Partial<Frame> {
+  if (!source || source.length === 0) return {};
+  const [{ file, line, column }] = source as [SourceFrame];
+  return { file, line, column };
 }
 
 function known<K>(numbers: Map<K, number>, key: K, find: () => number): number {

@@ -14,7 +14,10 @@ const factoryName = /^(\p{Lu}[\w$]*)\.[\w$]+$/u;
  * The class whose constructor or static method called the module: the innermost in the script that lies right outside
  * of wasm. The program's own classes, in scripts further out, are not meant.
  */
-function classOf(stack: readonly FrameReport[]): { class: string; call: string } | undefined {
+function classOf(
+  stack: readonly FrameReport[],
+  ofEmscripten: boolean,
+): { class: string; call: string } | undefined {
   const inside = stack.findLastIndex(({ kind }) => kind === "wasm") + 1;
   if (inside === 0) return undefined;
   const outside = stack.slice(inside);
@@ -22,12 +25,18 @@ function classOf(stack: readonly FrameReport[]): { class: string; call: string }
   const glue = outside.find(({ file }) => file !== "") ?? outside[0];
   if (!glue) return undefined;
   for (const frame of outside) {
-    if (frame.file !== glue.file && frame.file !== "") return undefined;
+    if (frame.file !== glue.file && frame.file !== "") break;
     const call = frame.function;
     const name = (constructorName.exec(call) ?? factoryName.exec(call))?.[1];
     if (name !== undefined) return { class: name, call };
   }
-  return undefined;
+  const made = outside.find(({ file, makes }) => makes !== undefined && file === glue.file);
+  if (made)
+    return { class: made.makes!, call: made.function.replace(/^(?:module\.)?exports\./, "") || made.makes! };
+  // embind's functions have no names that tell, but their callers know what they call
+  const caller = glue.file === "" || ofEmscripten ? callerFrame(stack) : undefined;
+  const [, name] = /(?:^|\.)([^.]+)\.[^.]+$/.exec(caller?.calls ?? "") ?? [];
+  return name === undefined ? undefined : { class: name, call: /[^.]+\.[^.]+$/.exec(caller!.calls!)![0] };
 }
 
 interface Sum extends ObjectReport {
@@ -44,11 +53,13 @@ function depthOf({ stack }: ContextReport, hooked: ReadonlySet<number>): number 
 export function moduleObjects({
   contexts,
   allocator,
-}: Pick<ModuleReport, "contexts" | "allocator">): ObjectReport[] {
+  toolchain,
+}: Pick<ModuleReport, "contexts" | "allocator" | "toolchain">): ObjectReport[] {
+  const ofEmscripten = /emscripten/i.test(toolchain);
   const hooked = new Set(allocator.map(({ index }) => index));
   const sums = new Map<string, Sum>();
   for (const context of contexts) {
-    const of = classOf(context.stack);
+    const of = classOf(context.stack, ofEmscripten);
     if (of === undefined) continue;
     const frame = callerFrame(context.stack);
     const key = JSON.stringify([of.call, frame?.function, frame?.file, frame?.line]);

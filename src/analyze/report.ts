@@ -164,6 +164,10 @@ export interface FrameReport {
   kind: FrameKind;
   /** wasm: place in the source that the code was compiled from; absent when nothing tells. */
   source?: { file: string; line: number; column: number };
+  /** JavaScript: what is called there, where that is a function of a class: `yoga.Node.create`. */
+  calls?: string;
+  /** JavaScript: class of the object that the function returns, where its text says so. */
+  makes?: string;
   /** The function was inlined into that of the next frame, of which file, line and column are. */
   inlined?: true;
 }
@@ -196,10 +200,10 @@ export interface CallerReport extends Totals {
   contexts: number[];
 }
 
-/** What the constructor or a static method of a class allocated, called by one line of the program. */
+/** What the constructor of a class, or another function that makes objects of it, allocated, called by one line of the program. */
 export interface ObjectReport {
   class: string;
-  /** `new Image`, or the static method that made them: `Image.fromBytes`. */
+  /** `new Image`, or the function that made them: `Image.fromBytes`, `resize`. */
   call: string;
   /** The call that made them; absent when it is not known. */
   frame?: FrameReport;

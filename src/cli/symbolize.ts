@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findCalls } from "../analyze/calls.js";
 import type { MappedPosition } from "../analyze/source-map.js";
 import {
   symbolizeByDwarf,
@@ -96,6 +97,7 @@ export function symbolize(profile: Profile, { symbols, kept }: SymbolizeOptions)
     for (const path of files.unused) {
       records.push(warning(`${path} has the code of no module that ran: its symbols were not used`));
     }
+    records.push(...findCalls(profile, scriptOf));
     for (const record of records) fold(profile, record);
     return records;
   } finally {
@@ -237,6 +239,16 @@ function symbolizeScripts(profile: Profile): SourceRecord[] {
     );
   }
   return records;
+}
+
+/** Text of a script of the program; undefined where there is none to read. */
+function scriptOf(file: string): string | undefined {
+  const path = file.startsWith("file:") ? fileURLToPath(file) : file;
+  try {
+    return isAbsolute(path) && statSync(path).size <= largestScript ? readFileSync(path, "utf8") : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `…/node_modules/name/` */

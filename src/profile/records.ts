@@ -253,6 +253,16 @@ export interface BlocksRecord {
   data: string;
 }
 
+/** What JavaScript says of an object that it makes, at a place on a stack. Read from its script when the run is over. */
+export interface CallRecord {
+  type: "call";
+  frame: Omit<Frame, "function">;
+  /** What is called there, where that is a function of a class: `yoga.Node.create`. */
+  calls?: string;
+  /** Class of the object that the function around it returns. */
+  makes?: string;
+}
+
 /** Kinds of memory errors. */
 export type MemoryErrorKind =
   | "heap-overflow"
@@ -339,4 +349,5 @@ export type ProfileRecord =
   | MemoryErrorRecord
   | WarningRecord
   | SourceRecord
+  | CallRecord
   | EndRecord;

@@ -1,6 +1,7 @@
 import { Contexts } from "./contexts.js";
 import type {
   BlocksRecord,
+  CallRecord,
   EndRecord,
   Frame,
   GrowRecord,
@@ -28,6 +29,8 @@ export interface Profile {
   warnings: WarningRecord[];
   /** Where frames come from, by `frameKey`. */
   sources: Map<string, SourceFrame[]>;
+  /** What scripts say of the objects that they make, by `frameKey`. */
+  calls: Map<string, Pick<CallRecord, "calls" | "makes">>;
   /** Absent when the run was killed. */
   end?: EndRecord;
   /** Time of the last record that has one, in milliseconds since the header's `time`. */
@@ -88,6 +91,7 @@ export function emptyProfile(header: HeaderRecord): Profile {
     instances: new Map(),
     warnings: [],
     sources: new Map(),
+    calls: new Map(),
     lastTime: 0,
     cut: false,
     damagedLines: 0,
@@ -177,6 +181,9 @@ export function fold(profile: Profile, record: ProfileRecord): boolean {
       return true;
     case "source":
       profile.sources.set(frameKey(record.frame), record.source);
+      return true;
+    case "call":
+      profile.calls.set(frameKey(record.frame), record);
       return true;
     case "end":
       profile.end = record;

@@ -150,6 +150,7 @@ const records: Record<ProfileRecord["type"], Check> = {
   }),
   warning: shape({ code: text, message: text, module: optional(count) }),
   source: shape({ frame: shape(place), source: list(shape({ ...position, function: text })) }),
+  call: shape({ frame: shape(place), calls: optional(text), makes: optional(text) }),
   end: shape({ time: number, exit: either(number, text), captureTime: number }),
 };
 

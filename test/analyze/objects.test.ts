@@ -32,14 +32,16 @@ const made = (inner: FrameReport[], line: number, name = "new Polygon") => [
 ];
 
 const objects = (...contexts: ContextReport[]) =>
-  moduleObjects({ contexts, allocator }).map(({ class: name, frame, made, live, liveAtMost, liveBytes }) => [
-    `new ${name}`,
-    frame && `${frame.file}:${frame.line}`,
-    made,
-    live,
-    liveAtMost,
-    liveBytes,
-  ]);
+  moduleObjects({ toolchain: "", contexts, allocator }).map(
+    ({ class: name, frame, made, live, liveAtMost, liveBytes }) => [
+      `new ${name}`,
+      frame && `${frame.file}:${frame.line}`,
+      made,
+      live,
+      liveAtMost,
+      liveBytes,
+    ],
+  );
 
 describe("objects", () => {
   test("are those of the class that calls the module, by the line that calls its constructor", () => {
@@ -60,6 +62,7 @@ describe("objects", () => {
 
   test("of a static method are those of its class, by the method", () => {
     const [object] = moduleObjects({
+      toolchain: "",
       contexts: [context(made([], 5, "Polygon.fromPoints"), 4, 2), context(made([], 6, "area"), 4, 2)],
       allocator,
     });
@@ -68,6 +71,7 @@ describe("objects", () => {
 
   test("of one class made in two ways on one line are told apart", () => {
     const all = moduleObjects({
+      toolchain: "",
       contexts: [context(made([], 5), 4, 2), context(made([], 5, "Polygon.copy"), 4, 1)],
       allocator,
     });
@@ -102,16 +106,29 @@ describe("objects", () => {
     const factory = context([wasm(1), wasm(7), js("Shape.make", "", 8), js("draw", "/app/draw.js", 3)], 2, 2);
     const method = context([wasm(1), wasm(7), js("Shape#area", "", 8), js("draw", "/app/draw.js", 4)], 2, 2);
     assert.deepEqual(
-      moduleObjects({ contexts: [made, factory, method], allocator }).map(({ call, live, frame }) => [
-        call,
-        live,
-        frame?.line,
-      ]),
+      moduleObjects({ toolchain: "", contexts: [made, factory, method], allocator }).map(
+        ({ call, live, frame }) => [call, live, frame?.line],
+      ),
       [
         ["new Shape", 3, 2],
         ["Shape.make", 2, 3],
       ],
     );
+  });
+
+  test("that a function of the glue returns are those of the class that its text names", () => {
+    const resize = { ...js("module.exports.resize", glue, 30), makes: "Image" };
+    const stack = [wasm(1), wasm(7), resize, js("draw", "/app/draw.ts", 5)];
+    const [object] = moduleObjects({ toolchain: "", contexts: [context(stack, 3, 2)], allocator });
+    assert.deepEqual([object.class, object.call, object.live, object.frame?.line], ["Image", "resize", 2, 5]);
+  });
+
+  test("of embind, made by a function without a name, are those of the class that its caller names", () => {
+    const caller = { ...js("draw", "/app/draw.ts", 5), calls: "yoga.Node.create" };
+    const contexts = [context([wasm(1), wasm(7), js("(anonymous)", glue, 30), caller], 3, 2)];
+    const [object] = moduleObjects({ toolchain: "Emscripten (minified)", contexts, allocator });
+    assert.deepEqual([object.class, object.call, object.live], ["Node", "Node.create", 2]);
+    assert.deepEqual(moduleObjects({ toolchain: "Rust", contexts, allocator }), []);
   });
 
   test("a class that extends another of the glue counts as that other", () => {

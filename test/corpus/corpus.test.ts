@@ -54,6 +54,18 @@ describe("real packages", { skip }, () => {
     });
   }
 
+  for (const [name, n, expected] of [
+    ["resvg", 20, ["RenderedImage render resvg.mjs:leak", "Resvg new Resvg resvg.mjs:leak"]],
+    ["photon", 20, ["PhotonImage new PhotonImage photon.mjs:leak", "PhotonImage resize photon.mjs:leak"]],
+    ["yoga", 20, ["Node Node.create yoga.mjs:mk"]],
+  ] as const) {
+    test(`objects of ${name} that were never released, by class and by the call that made them`, async () => {
+      const live = (await corpus.objects(name, n)).filter(([, count]) => count > 0);
+      assert.deepEqual([...new Set(live.map(([object]) => object))].sort(), expected);
+      for (const [object, count] of live) assert.equal(count % n, 0, `${count} of ${object}`);
+    });
+  }
+
   test("what a guest with a collector keeps is no leak: anan's objects wait for a FinalizationRegistry", async () => {
     const found = await corpus.findings("anan", "free", 2000);
     // when snapshots fall decides whether it is seen to grow, and in which of its lines

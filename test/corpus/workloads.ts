@@ -111,6 +111,20 @@ export class Corpus {
     return (JSON.parse(stdout) as Report).findings;
   }
 
+  /** The objects by class of a workload: `class call line`, with how many are live at most. */
+  async objects(name: string, n: number): Promise<[string, number][]> {
+    const { profile, ...run } = await this.profiled(name, "leak", String(n));
+    if (run.code !== 0) throw new Error(`${name} leak ${n} ended with ${run.code}: ${run.stderr}`);
+    const { stdout } = await node([linmem, "report", "--format", "json", profile]);
+    rmSync(profile);
+    return (JSON.parse(stdout) as Report).modules.flatMap(({ objects }) =>
+      objects.map(({ call, class: made, frame, liveAtMost }): [string, number] => [
+        `${made} ${call} ${basename(frame?.file ?? "")}:${frame?.function}`,
+        liveAtMost,
+      ]),
+    );
+  }
+
   /** Removes the profiles. */
   remove(): void {
     rmSync(this.#profiles, { recursive: true, force: true });
