@@ -43,6 +43,8 @@ export interface KnownModule {
   code?: ModuleRecord["code"];
   /** What whoever reads the profile should know. */
   warnings: string[];
+  /** What is wrong with its names. */
+  damage?: readonly string[];
   /** What of it is not checked, and why. */
   unchecked?: readonly string[];
   /** What it says about the addresses of its first memory; undefined when its bytes were not looked into. */
@@ -201,6 +203,7 @@ export class ModuleRegistry {
           ...base,
           facts,
           layout: instrumentation.layout,
+          damage: instrumentation.damage,
           reason: instrumentation.notes.join("; ") || noAllocator,
           ...this.#unchecked(noPlainMemory),
         }),
@@ -208,7 +211,7 @@ export class ModuleRegistry {
     }
     const after = moduleFacts(instrumentation.bytes, recorderModuleName);
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
-    const { toolchain, allocator, check } = instrumentation;
+    const { toolchain, allocator, check, damage } = instrumentation;
     const marker: Marker = {
       ...base,
       toolchain,
@@ -235,6 +238,7 @@ export class ModuleRegistry {
         // to be checked it may have got another memory in place of its own: that is linmem's affair
         facts: { ...after, memories: facts.memories },
         layout: instrumentation.layout,
+        damage,
         ...(check ? { check, unchecked: check.notes } : this.#unchecked(noPlainMemory)),
         data: copyOf(instrumentation.data),
         instrumented: true,

@@ -194,6 +194,9 @@ export class Session {
     for (const message of module.unchecked ?? []) {
       this.write({ type: "warning", code: "not-checked", message, module: record.id });
     }
+    for (const message of module.damage ?? []) {
+      this.write({ type: "warning", code: "symbols", message, module: record.id });
+    }
     for (const message of module.warnings) {
       this.write({ type: "warning", code: "not-instrumented", message, module: record.id });
     }

@@ -3,7 +3,7 @@ import { DecodeError } from "../errors.js";
 import { typeText, valueTypeText } from "../instrument/allocators/named.js";
 import { usedFeatures } from "../instrument/features.js";
 import { findAllocator } from "../instrument/find-allocator.js";
-import type { GlueScripts } from "../instrument/index.js";
+import { damagedNames, type GlueScripts } from "../instrument/index.js";
 import { detectToolchain } from "../instrument/toolchain.js";
 import type { BoundaryItem, MemoryDescription, ModuleDescription } from "../report/inspect-text.js";
 import { decodeDebugLink } from "../wasm/debug-links.js";
@@ -41,7 +41,7 @@ export function describeModule(file: string, bytes: Uint8Array, scripts: GlueScr
         evidence,
         confidence,
       })),
-      notes,
+      notes: [...notes, ...damagedNames(module)],
     },
     functions: { imported: module.importedFunctionCount, defined: module.functions.length },
     boundary: { imports: describeImports(module), exports: describeExports(module) },

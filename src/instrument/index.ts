@@ -59,6 +59,8 @@ export interface Instrumentation {
   allocator: readonly AllocatorFunction[];
   /** What people should know about how the allocator was or wasn't found. */
   notes: readonly string[];
+  /** What is wrong with its names, and how far that goes. */
+  damage: readonly string[];
   /** What it says about the addresses of its first memory. */
   layout: MemoryLayout;
   /** Data that it comes with. */
@@ -86,6 +88,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const { functions } = found;
   const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);
+  const damage = damagedNames(module);
   const data = initialData(module);
   const layout = memoryLayout(module, data);
   const hooked = allMemories(module).some(({ shared }) => shared)
@@ -104,6 +107,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       toolchain,
       allocator: [],
       notes,
+      damage,
       layout,
       data,
       toOriginal: (functionIndex, offset) => ({ functionIndex, offset }),
@@ -136,6 +140,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     toolchain,
     allocator: hooked,
     notes,
+    damage,
     layout,
     data,
     ...(checks && { check: checks.module }),
@@ -143,6 +148,15 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
       : toOriginal,
   };
+}
+
+/** In words; nothing where its name section is whole, or there is none. */
+export function damagedNames({ names }: Module): string[] {
+  const readable = names.functions?.size ?? 0;
+  if (!names.damaged) return [];
+  return [
+    `the name section is damaged: ${readable} names of functions could be read, the others are numbers`,
+  ];
 }
 
 /** Where blocks are released unseen there is nothing to check them by. */

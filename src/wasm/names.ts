@@ -42,8 +42,10 @@ export function lazyNames({ bytes, pos, end }: Reader): Names {
       configurable: true,
       enumerable: true,
       get() {
-        const value = decodeNames(new Reader(bytes, pos, end), kind)[kind];
+        const decoded = decodeNames(new Reader(bytes, pos, end), kind);
+        const value = decoded[kind];
         Object.defineProperty(names, kind, { value });
+        if (decoded.damaged) names.damaged = true;
         return value;
       },
     });
@@ -54,24 +56,32 @@ export function lazyNames({ bytes, pos, end }: Reader): Names {
 /** Never throws; of a damaged section what can be read. `only` leaves out all other kinds. */
 export function decodeNames(reader: Reader, only?: Kind): Names {
   const names: Names = {};
-  tolerate(() => {
+  const whole = tolerate(() => {
     while (!reader.atEnd()) {
       const kind = kinds[reader.byte()];
-      const size = Math.min(reader.u32(), reader.remaining);
+      const said = reader.u32();
+      const size = Math.min(said, reader.remaining);
       const start = reader.skip(size);
+      let complete = size === said;
       if (kind !== undefined && (only === undefined || kind === only)) {
-        tolerate(() => decodeSubsection(names, kind, new Reader(reader.bytes, start, start + size)));
+        const part = new Reader(reader.bytes, start, start + size);
+        complete = tolerate(() => decodeSubsection(names, kind, part)) && complete;
       }
+      if (!complete) names.damaged = true;
     }
   });
+  if (!whole) names.damaged = true;
   return names;
 }
 
-function tolerate(decode: () => void): void {
+/** Whether it could be decoded. */
+function tolerate(decode: () => void): boolean {
   try {
     decode();
+    return true;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
+    return false;
   }
 }
 

@@ -206,6 +206,8 @@ export type IndirectNameMap = Map<number, NameMap>;
 
 /** The name section. Names are for people: malformed UTF-8 reads as U+FFFD. */
 export interface Names {
+  /** Not all of those that were asked for could be read. */
+  damaged?: true;
   module?: string;
   functions?: NameMap;
   locals?: IndirectNameMap;
