@@ -60,8 +60,6 @@ export function moduleName({ name, id }: Pick<ModuleReport, "name" | "id">): str
 }
 
 function lastPart(name: string): string {
-  // a package of that scope
-  if (/^@[^/\\]+\/[^/\\]+$/.test(name)) return clean(name);
   return clean(name)
     .replace(/[?#].*$/, "")
     .replace(/^.*[/\\](?=[^/\\])/, "");

@@ -6,7 +6,7 @@ import type { HookTargets } from "../hooks.js";
 import { type MemoryLayout, stackPointer } from "../layout.js";
 import type { Plan } from "../plan.js";
 import type { Callers } from "../reachability.js";
-import type { AllocatorFunction } from "../roles.js";
+import { type AllocatorFunction, kindOfRole } from "../roles.js";
 import type { Sites } from "../walker.js";
 import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
 import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
@@ -54,6 +54,8 @@ export interface ChecksPlan {
 interface Known {
   resizedElsewhere?: boolean;
   hooked: readonly AllocatorFunction[];
+  /** All that was found, with what can't be checked. */
+  functions: readonly AllocatorFunction[];
   toolchain: string;
   layout: MemoryLayout;
 }
@@ -83,12 +85,13 @@ export function planChecks(
   module: Module,
   sites: Sites,
   callers: Callers,
-  { hooked, toolchain, layout, resizedElsewhere = false }: Known,
+  { hooked, functions, toolchain, layout, resizedElsewhere = false }: Known,
   { inline, redzone }: CheckOptions,
 ): ChecksPlan | undefined {
   if (!canCheckMemory(module)) return undefined;
   const notes: string[] = [];
-  const blocks = canCheckBlocks(module, hooked, notes);
+  const collected = functions.some(({ role }) => kindOfRole(role) === "counted");
+  const blocks = canCheckBlocks(module, hooked, collected, notes);
   if (blocks && resizedElsewhere) {
     notes.push(
       "functions that are not hooked resize its blocks: overflows are not found, uses after free and double frees are",
@@ -134,9 +137,15 @@ function onlyHookedReadHeaders(
   return ![...(module.names.functions?.values() ?? [])].some((name) => usableSize.test(name));
 }
 
-function canCheckBlocks(module: Module, hooked: readonly AllocatorFunction[], notes: string[]): boolean {
+function canCheckBlocks(
+  module: Module,
+  hooked: readonly AllocatorFunction[],
+  collected: boolean,
+  notes: string[],
+): boolean {
   if (hooked.length === 0) {
-    notes.push("no allocator was found: its blocks are not checked");
+    const why = collected ? "only its garbage collector knows which blocks live" : "no allocator was found";
+    notes.push(`${why}: its blocks are not checked`);
     return false;
   }
   if (!hooked.some(({ role }) => role.startsWith("free"))) {

@@ -24,6 +24,18 @@ test("inlined calls are among them", () => {
   }
 });
 
+test("of split DWARF the lines are there without the .dwo files, and a note says what is not", () => {
+  // the code is that of c-5-O2.wasm
+  const expected = answers["c-5-O2.wasm"].filter(([, [frame]]) => frame && frame[2] > 0);
+  const addresses = expected.map(([address]) => address);
+  const { positions, notes } = findPositions(debugSections(fixture("split-5-O2.wasm")), addresses);
+  assert.deepEqual(
+    addresses.map((address) => framesOf(positions.get(address)).map(([, ...place]) => place)),
+    expected.map(([, [[, ...place]]]) => [place]),
+  );
+  assert.match(notes.join(), /\.dwo files/);
+});
+
 test("each address gets the same answer alone as among others", () => {
   const sections = debugSections(fixture("rust-5-O2.wasm"));
   const all = answers["rust-5-O2.wasm"];
