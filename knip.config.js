@@ -20,6 +20,7 @@ export default {
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
     "bench/heap/main.ts",
+    "bench/check/{main,resident}.ts",
     "scripts/*.{ts,mjs}",
     "examples/*/*.mjs",
   ],

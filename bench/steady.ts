@@ -3,6 +3,7 @@
  * turn and in short rounds, and what counts is the median of the ratios of one round each.
  */
 import { captureShare } from "../src/attach/limits.js";
+import { calibrate, inTurn } from "./rounds.js";
 import { geometricMean, median, quantile, sum } from "./statistics.js";
 import { table } from "./tables.js";
 import { type Running, type VariantName, variants } from "./variants.js";
@@ -10,8 +11,6 @@ import type { Workload } from "./workloads/index.js";
 
 const rounds = 40;
 const roundMilliseconds = 35;
-/** Milliseconds of work before it is clear how much fits into a round. */
-const calibration = 1500;
 /** Milliseconds of work of its own that every variant does before anything counts. */
 const warmUp = 3000;
 /** The same, if captures still spend their credit: that belongs to the first seconds, which are measured apart. */
@@ -49,22 +48,12 @@ export async function measureSteady(
   const others = new Map<VariantName, Running>();
   for (const name of names) others.set(name, await variants[name](workload));
   const all = [raw, ...others.values()];
-  const count = calibrate(raw);
+  const count = calibrate(raw, roundMilliseconds);
   settle(all, count);
 
   const profiled = others.get("profiled");
   const before = { time: profiled?.captureTime() ?? 0, allocations: profiled?.recorded().allocations ?? 0 };
-  const times = all.map((): number[] => []);
-  const cpuTimes = all.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < all.length; i++) {
-      const turn = (i + round) % all.length;
-      const start = process.cpuUsage();
-      times[turn].push(all[turn].round(count));
-      const { user, system } = process.cpuUsage(start);
-      cpuTimes[turn].push(user + system);
-    }
-  }
+  const { times, cpuTimes } = inTurn(all, count, rounds);
   const [rawTimes] = times;
   const ratios = new Map<VariantName, number[]>();
   const cpuRatios = new Map<VariantName, number[]>();
@@ -98,21 +87,6 @@ export async function measureSteady(
     result.naive = await measureNaive(workload, raw, Math.max(1, Math.round(count / naiveShare)));
   for (const it of all) it.end();
   return result;
-}
-
-/** How much work takes about a round. */
-function calibrate(raw: Running): number {
-  let count = 1;
-  let total = 0;
-  for (;;) {
-    const times = [raw.round(count), raw.round(count), raw.round(count)];
-    total += sum(times);
-    const time = Math.max(Math.min(...times), 0.01);
-    const fitting = Math.max(1, Math.round((count * roundMilliseconds) / time));
-    // it becomes faster while the engine compiles
-    if (total > calibration && time > roundMilliseconds / 2) return fitting;
-    count = Math.min(fitting, count * 4);
-  }
 }
 
 /** Until the engine has compiled what it will, and captures take no more than their share. */

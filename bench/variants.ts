@@ -8,12 +8,12 @@ import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defaultSnapshotInterval } from "../src/attach/limits.js";
+import { defaultQuarantine, defaultRedzone, defaultSnapshotInterval } from "../src/attach/limits.js";
 import { ModuleRegistry } from "../src/attach/module-registry.js";
 import { patchWebAssembly } from "../src/attach/patch.js";
 import { Session } from "../src/attach/session.js";
 import { Sites } from "../src/attach/stacks.js";
-import { instrument } from "../src/instrument/index.js";
+import { type InstrumentOptions, instrument } from "../src/instrument/index.js";
 import { ProfileFileWriter } from "../src/profile/file-writer.js";
 import { profileVersion } from "../src/profile/records.js";
 import { createRecorder } from "../src/recorder/index.js";
@@ -64,6 +64,9 @@ export const variants = {
   /** What `linmem run` does, snapshots into a file included. */
   profiled,
 
+  "checked inline": (workload: Workload) => checked(workload, true),
+  "checked by calls": (workload: Workload) => checked(workload, false),
+
   /** Contexts at the call sites and in the entries, no hooks. */
   contexts: (workload: Workload) => partial(workload, "contexts", ["hooks"]),
   /** Hooks that call a recorder which does nothing, no contexts. */
@@ -110,7 +113,11 @@ function running(work: (count: number) => void, watch: Stopwatch): Running {
 let loads = 0;
 
 /** Loads a workload with `WebAssembly` changed for as long as that takes. */
-export async function loadChanged(workload: Workload, variant: string, patch: () => void) {
+export async function loadChanged<T>(
+  workload: { load(id: string): Promise<T> },
+  variant: string,
+  patch: () => void,
+): Promise<T> {
   const holders = [WebAssembly, WebAssembly.Module, WebAssembly.Memory.prototype];
   const saved = holders.map((holder) => Object.getOwnPropertyDescriptors(holder));
   patch();
@@ -125,13 +132,15 @@ export async function loadChanged(workload: Workload, variant: string, patch: ()
   }
 }
 
-/** Composes what src/attach/node/start.ts composes. */
-async function profiled(workload: Workload): Promise<Running> {
-  const watch = new Stopwatch();
-  const { allocator } = workload;
+/** Attaches linmem to what is loaded next, as src/attach/node/start.ts does, with a profile that `end` removes. */
+export function attach(
+  watch: Stopwatch,
+  { allocator, check }: Pick<InstrumentOptions, "allocator" | "check">,
+) {
   const registry = new ModuleRegistry({
-    instrument: (bytes) => instrument(bytes, { allocator }),
+    instrument: (bytes) => instrument(bytes, { allocator, check }),
     hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
+    checks: check !== undefined,
   });
   const ownFolder = new URL("../src/", import.meta.url);
   const sites = new Sites(registry, {
@@ -145,7 +154,8 @@ async function profiled(workload: Workload): Promise<Running> {
     registry,
     sites,
     now: () => watch.now(),
-    interval: defaultSnapshotInterval,
+    interval: check ? Number.POSITIVE_INFINITY : defaultSnapshotInterval,
+    ...(check && { check: { quarantine: defaultQuarantine } }),
     begun: () => begun,
     open: () => {
       begun = true;
@@ -162,14 +172,30 @@ async function profiled(workload: Workload): Promise<Running> {
       });
     },
   });
-  const recorders: ReturnType<Session["recorderOf"]>[] = [];
-  const recorderOf = session.recorderOf.bind(session);
-  session.recorderOf = (...args) => {
-    const recorder = recorderOf(...args);
-    if (!recorders.includes(recorder)) recorders.push(recorder);
-    return recorder;
+  patchWebAssembly(session);
+  const end = () => {
+    session.end(0);
+    rmSync(path, { force: true });
   };
-  const work = await loadChanged(workload, "profiled", () => patchWebAssembly(session));
+  return { session, registry, end };
+}
+
+/** What `linmem run` does. */
+async function profiled(workload: Workload): Promise<Running> {
+  const watch = new Stopwatch();
+  const recorders: ReturnType<Session["recorderOf"]>[] = [];
+  let attached: ReturnType<typeof attach> | undefined;
+  const work = await loadChanged(workload, "profiled", () => {
+    attached = attach(watch, workload);
+    const { session } = attached;
+    const recorderOf = session.recorderOf.bind(session);
+    session.recorderOf = (...args) => {
+      const recorder = recorderOf(...args);
+      if (!recorders.includes(recorder)) recorders.push(recorder);
+      return recorder;
+    };
+  });
+  const { session, registry, end } = attached!;
   return {
     round: (count) =>
       watch.run(() => {
@@ -182,11 +208,18 @@ async function profiled(workload: Workload): Promise<Running> {
       allocations: recorders.reduce((sum, recorder) => sum + recorder.totals().allocations, 0),
       contexts: [...registry.living()].reduce((sum, module) => sum + module.contextStacks.size, 0),
     }),
-    end() {
-      session.end(0);
-      rmSync(path, { force: true });
-    },
+    end,
   };
+}
+
+/** What `linmem check` does: its checks read the shadow memory themselves, or call for it. */
+async function checked(workload: Workload, inline: boolean): Promise<Running> {
+  const watch = new Stopwatch();
+  let attached: ReturnType<typeof attach> | undefined;
+  const work = await loadChanged(workload, "checked", () => {
+    attached = attach(watch, { ...workload, check: { inline, redzone: defaultRedzone } });
+  });
+  return { ...running(work, watch), end: attached!.end };
 }
 
 async function partial(

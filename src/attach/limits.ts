@@ -36,6 +36,10 @@ export const maximumCallers = 0xff_fffe;
 /** Live blocks of one memory that are written at the end; of more none are. */
 export const maximumBlocks = 1 << 22;
 
+/** Bytes between the blocks of a checked program, and of freed ones that are kept, unless options say otherwise. */
+export const defaultRedzone = 16;
+export const defaultQuarantine = 4 * 1024 * 1024;
+
 /** Memory errors of one memory that are told apart; of further ones nothing is said. */
 export const maximumMemoryErrors = 1000;
 

@@ -23,7 +23,11 @@ export interface MemoryErrorsHost {
   memory: number;
   now(): number;
   pages(): number;
+  /** Most pages that the memory can have; null when nothing says so. */
+  maximumPages: number | null;
   write(record: ProfileRecord): void;
+  /** Tells people that less is checked than they may think. */
+  warn(message: string): void;
   /** Sites of a stack on which the checker called. */
   sites(callSites: readonly CallSite[]): Site[];
   /** Id of what of a stack belongs to the program. */
@@ -35,6 +39,10 @@ export interface MemoryErrorsHost {
   /** Id of the stack that the context of a live block was called by; 0 when it is not known. */
   callerOf(address: number): number;
 }
+
+const pageSize = 65536;
+/** Of a memory with addresses of 32 bits. */
+const maximumPages = 65536;
 
 interface Entry {
   record: MemoryErrorRecord;
@@ -59,16 +67,30 @@ export class MemoryErrors {
       contextStacks.set(context, host.contextStackId(host.sites(captureCallSites(freedIn))));
     };
     this.checker = createChecker(
-      { found, freedIn, pages: () => host.pages() },
-      { quarantine: settings.quarantine, ...check },
+      { found, freedIn, pages: () => host.pages(), pressed: (left) => this.#pressed(left) },
+      {
+        quarantine: settings.quarantine,
+        maximum: (host.maximumPages ?? maximumPages) * pageSize,
+        ...check,
+      },
+    );
+  }
+
+  #pressed(left: number): void {
+    this.#host.warn(
+      left > 0
+        ? `its memory is nearly full: only ${left} bytes of freed blocks are kept back from now on`
+        : "its memory is full: no freed blocks are kept back from now on, uses after free may be missed",
     );
   }
 
   #found(violation: Violation, from: AnyFunction): void {
     const host = this.#host;
-    const stack = host.stackId(host.sites(captureCallSites(from)));
     const { kind, access, address, size, block, place } = violation;
-    const key = `${kind} ${access} ${stack}`;
+    const isLate = kind === "host-write-after-free";
+    // who it was is not on the stack of whoever finds it out
+    const stack = isLate ? 0 : host.stackId(host.sites(captureCallSites(from)));
+    const key = `${kind} ${access} ${isLate ? `${block?.allocatedIn} ${block?.freedIn}` : stack}`;
     let entry = this.#entries.get(key);
     if (!entry) {
       if (this.#entries.size >= maximumMemoryErrors) return;
@@ -104,8 +126,12 @@ export class MemoryErrors {
     this.#settings.onError?.();
   }
 
-  /** Writes how often each error came, where that is not known yet. */
-  end(): void {
+  /**
+   * Writes how often each error came, where that is not known yet.
+   * @param memory the program's, when it can be looked at
+   */
+  end(memory?: ArrayBuffer): void {
+    if (memory) this.checker.compareHeld(memory);
     for (const [place, { announced, last }] of this.#places) {
       last.record.count += Math.max(0, this.checker.countOf(place) - announced);
     }

@@ -342,6 +342,9 @@ export class Session {
         memory: tracked.id,
         now: this.#options.now,
         pages: () => tracked.currentPages(),
+        maximumPages: tracked.maximumPages,
+        warn: (message) =>
+          this.write({ type: "warning", code: "not-checked", message, module: this.#moduleId(module) }),
         write: (record) => {
           this.#activate();
           if (!tracked.written) this.register(tracked);
@@ -458,7 +461,7 @@ export class Session {
   end(exit: number | string): void {
     this.#lastLook = Number.NEGATIVE_INFINITY;
     this.snapshot();
-    for (const { errors } of this.#memories.values()) errors?.end();
+    for (const tracked of this.#memories.values()) tracked.errors?.end(tracked.buffer());
     this.#writeBlocks();
     const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
     if (this.#options.thread !== 0) return;

@@ -56,11 +56,15 @@ export interface CheckerHost {
   freedIn(context: bigint): void;
   /** Pages of the program's memory. */
   pages(): number;
+  /** The memory is full: so many bytes of freed blocks are held back from now on. */
+  pressed(quarantine: number): void;
 }
 
 export interface CheckerOptions {
   /** Bytes of freed blocks that are kept from the allocator. */
   quarantine: number;
+  /** Most bytes that the memory can have. */
+  maximum: number;
   /** First address that the program's heap may use; 0 when unknown. */
   heapStart: number;
   /** No object lies below; 0 when unknown. */
@@ -78,6 +82,8 @@ export interface Checker {
   setPages(pages: number): void;
   /** How often violations of a place came, whether they were announced or not. */
   countOf(place: number): number;
+  /** Looks whether blocks that are held back were written to, in the program's memory. */
+  compareHeld(memory: ArrayBuffer): void;
 }
 
 interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> {
@@ -88,6 +94,10 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
   checkHeaderReads(value: number): void;
   checkFreedOnly(value: number): void;
   setQuarantine(most: number): void;
+  setMost(bytes: number): void;
+  nextHeld(block: number): number;
+  heldWords(block: number): number;
+  compareHeld(block: number, sum: number): void;
 }
 
 /** Names under which modules import the checker's functions; the recorder's have others. */
@@ -101,6 +111,8 @@ const checkFunctions = {
   checkReleaseNow: "releaseNow",
   checkEvict: "evict",
   checkEvictAll: "evictAll",
+  checkEvicted: "evicted",
+  checkPressure: "pressure",
   checkArgument: "argument",
   checkSized: "sized",
   checkResize: "resize",
@@ -147,10 +159,13 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
       found,
       freedIn: (context: bigint) => host.freedIn(BigInt.asUintN(64, context)),
       pages: () => host.pages(),
+      pressed: (limit: bigint) => host.pressed(Number(limit)),
     },
   });
   const wasm = instance.exports as unknown as CheckerExports;
-  wasm.setQuarantine(options.quarantine);
+  // where the memory can't grow much what is held back must not be what fills it
+  wasm.setQuarantine(Math.min(options.quarantine, options.maximum / 16));
+  wasm.setMost(options.maximum);
   wasm.setHeap(options.heapStart);
   wasm.checkFreedOnly(options.freedOnly ? 1 : 0);
   wasm.checkHeaderReads(options.headers === "any" ? 1 : 0);
@@ -167,6 +182,13 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
       wasm.setNullPage(options.nullEnd);
     },
     countOf: (place) => new DataView(wasm.memory.buffer).getUint32(place, true),
+    compareHeld(memory) {
+      const view = new DataView(memory);
+      for (let block = wasm.nextHeld(0); block !== 0; block = wasm.nextHeld(block)) {
+        const address = new DataView(wasm.memory.buffer).getUint32((block >>> 0) + blockFields.address, true);
+        wasm.compareHeld(block, sumOfWords(view, address, wasm.heldWords(block)));
+      }
+    },
   };
 }
 
@@ -179,4 +201,13 @@ function blockAt(view: DataView, at: number): CheckedBlock {
       freedIn: view.getBigUint64(at + blockFields.freedIn, true),
     }),
   };
+}
+
+/** As hooks sum up what is in a block: see `sumWords` in src/instrument/checks/hooks.ts. */
+function sumOfWords(view: DataView, address: number, words: number): number {
+  let sum = 0;
+  for (let i = 0; i < words; i++) {
+    sum = (((sum << 7) | (sum >>> 25)) + view.getInt32(address + 4 * i, true)) | 0;
+  }
+  return sum;
 }

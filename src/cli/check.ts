@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { analyze } from "../analyze/analyze.js";
 import type { Report } from "../analyze/report.js";
+import { defaultQuarantine, defaultRedzone } from "../attach/limits.js";
 import { type Launched, launch } from "../attach/node/launcher.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
@@ -71,12 +72,14 @@ export function checkCommand(): Command {
         .default("show"),
     )
     .addOption(
-      new Option("--redzone <bytes>", "between a block and what follows").argParser(parseRedzone).default(16),
+      new Option("--redzone <bytes>", "between a block and what follows")
+        .argParser(parseRedzone)
+        .default(defaultRedzone),
     )
     .addOption(
       new Option("--quarantine <KiB>", "of freed blocks that are kept from being used again")
         .argParser(parseQuarantine)
-        .default(4096),
+        .default(defaultQuarantine / 1024),
     )
     .addOption(allocatorOption())
     .addOption(symbolsOption())

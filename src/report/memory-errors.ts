@@ -110,7 +110,7 @@ function sentence(error: MemoryErrorReport): string {
     case "mismatched-free":
       return `${access} of the block at ${hex(address)} of ${bytes(block?.size ?? 0)} as one of ${size}`;
     case "host-write-after-free":
-      return `JavaScript wrote to ${hex(address)}${block ? `, ${position(address, block)} that is free` : ""}`;
+      return `JavaScript changed the block at ${hex(address)} of ${bytes(block?.size ?? 0)} after it was freed`;
     case "stack-overflow":
       return `the stack pointer was set to ${hex(address)}, beyond the end of the stack`;
     default: {

@@ -20,6 +20,10 @@ export interface Checking extends Recording {
   /** Since it was last looked at, as `heap-overflow write 4 past 16`. */
   found(): string[];
   violations: Violation[];
+  /** Bytes that the quarantine was left with, each time that the memory was full. */
+  pressures: number[];
+  /** As at the end of a run. */
+  compareHeld(): void;
 }
 
 /** Both ways in which a module can be checked on this engine. */
@@ -66,6 +70,7 @@ export function checking(
   const { check } = instrumentation;
   if (!check) throw new Error("nothing of the module can be checked");
   const violations: Violation[] = [];
+  const pressures: number[] = [];
   const pages = new WebAssembly.Module(bytes as BufferSource);
   const plain = new WebAssembly.Instance(pages, imports).exports.memory as WebAssembly.Memory;
   const initial = plain.buffer.byteLength / 65536;
@@ -75,8 +80,9 @@ export function checking(
       found: (violation) => violations.push(violation),
       freedIn: () => {},
       pages: () => (memory ? memory.buffer.byteLength / 65536 : initial),
+      pressed: (left) => pressures.push(left),
     },
-    { quarantine, ...check },
+    { quarantine, maximum: (decodeModule(bytes).memories[0]?.max ?? 65536) * 65536, ...check },
   );
   checker.setPages(initial);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(instrumentation.bytes as BufferSource), {
@@ -97,6 +103,8 @@ export function checking(
     memory,
     call: instance.exports as Checking["call"],
     violations,
+    pressures,
+    compareHeld: () => checker.compareHeld(memory!.buffer as ArrayBuffer),
     found() {
       const fresh = violations.slice(told).map(describeViolation);
       told = violations.length;

@@ -19,9 +19,10 @@ let end: usize = BLOCKS;
 /** Blocks that are not in use, linked by `NEXT`. */
 let unused: usize = 0;
 
+/** Neighbours have heads next to each other: programs use blocks together that lie together. */
 @inline
 function head(address: u32): usize {
-  return HEADS + ((((address >> 2) * 0x9e37_79b1) >> (32 - HEAD_BITS)) << 2);
+  return HEADS + (((address >> 3) & ((1 << HEAD_BITS) - 1)) << 2);
 }
 
 /** The block that begins at an address, or 0. */

@@ -23,3 +23,7 @@ export declare function freedIn(context: u64): void;
 /** Pages that the program's memory has now. */
 @external("host", "pages")
 export declare function pages(): u32;
+
+/** The memory is full: so many bytes of freed blocks are held back from now on. */
+@external("host", "pressed")
+export declare function pressed(limit: u64): void;

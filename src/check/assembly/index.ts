@@ -5,86 +5,61 @@
  * Shadow memory, redzones and quarantine are those of AddressSanitizer (Serebryany, Bruening, Potapenko and Vyukov,
  * AddressSanitizer: A Fast Address Sanity Checker, USENIX ATC 2012).
  */
-import { addBlock, blockAround, blocksEnd as endOfBlocks, findBlock, forget, nearestBlock, recycle } from "./blocks";
-import { found, freedIn, pages } from "./host";
+import { addBlock, blockAround, blocksEnd as endOfBlocks, findBlock, forget, recycle } from "./blocks";
+import { freedIn, pressed } from "./host";
 import {
   ADDRESS,
   ARGUMENTS,
-  BEYOND,
+  BLOCK_SIZE,
   BLOCKS,
   DOUBLE_FREE,
   EXTRA,
   FREE,
-  FREED,
-  FREED_IN,
-  GRANULE,
-  FREE_CONTEXTS,
   FREE_CONTEXT_BITS,
-  HEAP_OVERFLOW,
-  HEAP_UNDERFLOW,
+  FREE_CONTEXTS,
+  FREED_IN,
   HELD,
+  HOST_WRITE,
   INVALID_FREE,
   LIVE,
   MISMATCHED_FREE,
-  NULL_ACCESS,
-  NULL_PAGE,
-  OUT_OF_BOUNDS,
-  PLACE_BITS,
-  PLACES,
-  READ,
   REALLOC,
   RELEASE,
   SIZE,
-  STACK_OVERFLOW,
   STALE,
   STATE,
-  USE_AFTER_FREE,
+  SUM,
   WRITE,
 } from "./layout";
-import { argumentOf, enqueue, evictTo, limit, replace, setLimit } from "./quarantine";
 import {
-  bad,
-  isPartlyUsable,
-  isUsable,
-  markFreed,
-  markHeader,
-  markLive,
-  markReleased,
-  poison,
-  setUsable,
-  shadowOf,
-  unmarkHeader,
-} from "./shadow";
+  argumentOf,
+  enqueue,
+  evictTo,
+  goneBlock,
+  isOverfull,
+  limit,
+  replace,
+  setLimit,
+  setSum,
+  summedWords,
+} from "./quarantine";
+import { placeOfContext, report } from "./report";
+import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
+export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack } from "./access";
 
-/** A place reports each time until it did so this often; from then on each time that the number doubles. */
-const ALWAYS: u32 = 32;
 /** Of an address that nobody knows it is looked up this often which block it lies in. */
 const MOST_LOOKUPS: u32 = 1000;
 
-let bytes: u64 = 0;
-/** Whether reads of what lies before a block are errors, as writes are. */
-let headerReads: bool = false;
 /** Blocks may be larger than is known, and be released unseen. */
 let freedOnly: bool = false;
-/** The stack has grown into what lies below it. */
-let stackIsFull: bool = false;
 /** Below it lies no block. */
 let heapStart: u32 = 0;
 let lookups: u32 = 0;
-
-/** The program's memory has that many pages: it never shrinks. */
-export function setPages(count: u32): void {
-  const now = <u64>count << 16;
-  if (now <= bytes) return;
-  setUsable(bytes, now);
-  bytes = now;
-}
-
-/** Nothing lies at these addresses, which a null pointer leads to. */
-export function setNullPage(until: u32): void {
-  poison(0, until, NULL_PAGE);
-}
+/** Behind it blocks mean that the memory will soon be full. */
+let nearlyFull: u64 = 1 << 32;
+/** How much may be held while blocks are let go. */
+let target: u64 = 0;
 
 export function setHeap(start: u32): void {
   heapStart = start;
@@ -94,95 +69,13 @@ export function checkFreedOnly(value: i32): void {
   freedOnly = value != 0;
 }
 
-export function checkHeaderReads(value: i32): void {
-  headerReads = value != 0;
-}
-
 export function setQuarantine(most: f64): void {
   setLimit(<u64>most);
 }
 
-/** For checks of engines without a second memory: what an inline check reads. */
-export function peek(address: u32): i32 {
-  return load<u8>(<usize>(address >> 3));
-}
-
-export function peek2(address: u32): i32 {
-  return load<u16>(<usize>(address >> 3));
-}
-
-/**
- * A check was not satisfied with what it read: that may be all right.
- * @param context lowest bit: the allocator is running, and may do as it likes
- */
-export function access(address: u32, size: u32, how: u32, site: u32, context: u64): void {
-  if (<u32>context & 1 || isUsable(address, size)) return;
-  let value = shadowOf(bad);
-  if (value == BEYOND && <u64>bad >= bytes) {
-    const now = pages();
-    if (<u64>now << 16 > bytes) {
-      // somebody made it grow whom we don't see
-      setPages(now);
-      access(address, size, how, site, context);
-      return;
-    }
-    report(OUT_OF_BOUNDS, address, size, how, placeOf(site), 0);
-    return;
-  }
-  // Library functions read whole words, of which the block may end in the middle: `strlen`
-  if (how == READ && size <= 16 && !(address & (size - 1)) && isPartlyUsable(address, size)) return;
-  if (value == NULL_PAGE) {
-    // where the stack comes first it is the deepest part of it
-    report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);
-    return;
-  }
-  if (how == READ && !headerReads) {
-    const after = findBlock((bad & ~7) + GRANULE);
-    if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
-      useWhole(after);
-      return;
-    }
-  }
-  if (value == FREED) {
-    const block = blockAround(bad);
-    report(USE_AFTER_FREE, block ? bad : address, size, how, placeOf(site), block);
-    return;
-  }
-  const block = nearestBlock(bad);
-  if (!block) return;
-  const under = bad < load<u32>(block, ADDRESS);
-  report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
-}
-
-/** Somebody asked the header of a block how large it is, and may use all of it. */
-function useWhole(block: usize): void {
-  if (load<u32>(block, STATE) != LIVE) return;
-  const extra = load<u32>(block, EXTRA);
-  markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extra, 0);
-}
-
-/** The stack pointer was set to what lies outside of the stack. */
-export function stack(pointer: u32, site: u32, context: u64): void {
-  if (<u32>context & 1) return;
-  stackIsFull = true;
-  report(STACK_OVERFLOW, pointer, 0, WRITE, placeOf(site), 0);
-}
-
-@inline
-function placeOf(site: u32): usize {
-  return PLACES + (<usize>(site & ((1 << PLACE_BITS) - 1)) << 2);
-}
-
-@inline
-function placeOfContext(context: u64): usize {
-  return placeOf(((<u32>(context ^ (context >> 32)) * 0x9e37_79b1) >> (32 - PLACE_BITS)) | (1 << (PLACE_BITS - 1)));
-}
-
-function report(kind: u32, address: u32, size: u32, how: u32, place: usize, block: usize): void {
-  const times = load<u32>(place) + 1;
-  store<u32>(place, times);
-  if (times > ALWAYS && times & (times - 1)) return;
-  found(kind, address, size, how, place, block);
+/** The memory can't become larger than that: what is held back has to leave room. */
+export function setMost(bytes: f64): void {
+  nearlyFull = (<u64>bytes / 8) * 7;
 }
 
 /** The program got a block. `extra` bytes behind it are nobody's. */
@@ -191,6 +84,7 @@ export function allocated(address: u32, size: u32, extra: u32, context: u64): vo
   if (!address || !(size + extra)) return;
   const known = findBlock(address);
   if (known) drop(known);
+  if (<u64>address + size > nearlyFull) pressure();
   if (!addBlock(address, size, extra, context)) return;
   if (freedOnly) {
     markLive(address, (size + 7) & ~7, 0);
@@ -215,7 +109,8 @@ function drop(block: usize): void {
 /**
  * The program frees a block.
  * @param release number of the function that it calls, for `evict`; the arguments are what it calls it with
- * @returns whether that is all that is to be done now
+ * @returns 0: the function may do it; 1: there is nothing to do; else 2 and the number of words that `evict` wants the
+ *   sum of
  */
 export function release(
   address: u32,
@@ -227,12 +122,8 @@ export function release(
   context: u64,
 ): i32 {
   if (!address) return 0;
-  const block = findBlock(address);
-  if (!block) return isInvalid(address, FREE, context) ? 1 : 0;
-  if (load<u32>(block, STATE) != LIVE) {
-    report(DOUBLE_FREE, address, 0, FREE, placeOfContext(context), block);
-    return 1;
-  }
+  const block = freeableBlock(address, context);
+  if (block <= REFUSED) return <i32>block;
   store<u32>(block, HELD, STATE);
   setFreed(block, context);
   store<u32>(block, release, RELEASE);
@@ -242,20 +133,28 @@ export function release(
   store<u32>(block, argument3, ARGUMENTS + 12);
   markFreed(address, load<u32>(block, SIZE));
   enqueue(block);
-  return 1;
+  return 2 + summedWords(block);
 }
 
 /** The program frees a block with a function that can't be put off: returns whether it must not be called at all. */
 export function releaseNow(address: u32, context: u64): i32 {
   if (!address) return 0;
-  const block = findBlock(address);
-  if (!block) return isInvalid(address, FREE, context) ? 1 : 0;
-  if (load<u32>(block, STATE) != LIVE) {
-    report(DOUBLE_FREE, address, 0, FREE, placeOfContext(context), block);
-    return 1;
-  }
+  const block = freeableBlock(address, context);
+  if (block <= REFUSED) return <i32>block;
   outlived(block, context);
   return 0;
+}
+
+const UNKNOWN: usize = 0;
+const REFUSED: usize = 1;
+
+/** The live block that begins at an address; `UNKNOWN` if there may be one, `REFUSED` when there is none. */
+function freeableBlock(address: u32, context: u64): usize {
+  const block = findBlock(address);
+  if (!block) return isInvalid(address, FREE, context) ? REFUSED : UNKNOWN;
+  if (load<u32>(block, STATE) == LIVE) return block;
+  report(DOUBLE_FREE, address, 0, FREE, placeOfContext(context), block);
+  return REFUSED;
 }
 
 function setFreed(block: usize, context: u64): void {
@@ -293,18 +192,73 @@ function isInvalid(address: u32, how: u32, context: u64): bool {
   return true;
 }
 
-/** See `evictTo`; `evictAll` empties the quarantine. */
-export function evict(): u32 {
-  return evictTo(limit);
+/**
+ * A block of the quarantine that is to be released now.
+ * @param sum of the words of the block that was freed last
+ * @returns 0 when there is none; else the number of the function, plus 1, above 48 bits: in the 16 below them the
+ *   words that `evicted` wants the sum of, and in the lowest 32 the block's address
+ */
+export function evict(sum: u32): u64 {
+  setSum(sum);
+  target = limit;
+  return evictOne();
 }
 
-export function evictAll(): u32 {
-  return evictTo(0);
+/** The same, until nothing is held back any more. */
+export function evictAll(sum: u32): u64 {
+  target = 0;
+  return evictOne();
+}
+
+function evictOne(): u64 {
+  const block = evictTo(target);
+  if (!block) return 0;
+  const number = <u64>load<u32>(block, RELEASE) + 1;
+  return (number << 48) | (<u64>summedWords(block) << 32) | load<u32>(block, ADDRESS);
+}
+
+/** It is released: returns whether there are more. */
+export function evicted(sum: u32): i32 {
+  const block = goneBlock();
+  compare(block, sum);
+  recycle(block);
+  return isOverfull(target) ? 1 : 0;
+}
+
+/** Compares what is in a block with what was there when it was freed. Wasm that writes to it is found out at once. */
+function compare(block: usize, sum: u32): void {
+  if (load<u32>(block, STATE) != HELD || load<u32>(block, SUM) == sum) return;
+  const address = load<u32>(block, ADDRESS);
+  report(HOST_WRITE, address, 0, WRITE, placeOfContext(load<u64>(block, FREED_IN) + 1), block);
 }
 
 /** What to call the function with that `evict` named. */
 export function argument(index: u32): u32 {
   return argumentOf(index);
+}
+
+/** The memory is full, or will be soon: less is held back from now on. */
+export function pressure(): void {
+  if (!limit) return;
+  setLimit(limit < 1 << 16 ? 0 : limit >> 2);
+  pressed(limit);
+}
+
+/** For a look at all that is held: the first block behind another one, from 0 on; 0 when there are no more. */
+export function nextHeld(block: usize): usize {
+  let next = block ? block + BLOCK_SIZE : BLOCKS;
+  while (next < endOfBlocks() && load<u32>(next, STATE) != HELD) next += BLOCK_SIZE;
+  return next < endOfBlocks() ? next : 0;
+}
+
+/** Words of a held block that `compareHeld` wants the sum of. */
+export function heldWords(block: usize): u32 {
+  return summedWords(block);
+}
+
+export function compareHeld(block: usize, sum: u32): void {
+  compare(block, sum);
+  store<u32>(block, sum, SUM);
 }
 
 /**
@@ -336,14 +290,9 @@ export function resize(address: u32, context: u64): void {
 export function resized(from: u32, to: u32, size: u32, extra: u32, context: u64): void {
   if (!to && size) return;
   const block = from && from != to ? findBlock(from) : 0;
-  if (block && load<u32>(block, STATE) == LIVE) outlived(block, context);
+  if (block) {
+    if (load<u32>(block, STATE) == LIVE) outlived(block, context);
+    else if (load<u32>(block, STATE) != STALE) replace(block); // an error, but the allocator has it back
+  }
   allocated(to, size, extra, context);
-}
-
-export function blocksStart(): usize {
-  return BLOCKS;
-}
-
-export function blocksEnd(): usize {
-  return endOfBlocks();
 }

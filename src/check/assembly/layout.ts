@@ -3,7 +3,7 @@
  * blocks. Most of it is never touched, and so takes no room: an engine gets such pages from the system at first use.
  *
  * ```
- *  0                     0x2000_0000      0x2010_0000      0x2050_0000        0x2058_0000
+ *  0                     0x2000_0000      0x2040_0000      0x2080_0000        0x2088_0000
  *  | shadow, a byte for  | heads of the   | how often each | contexts in which  | blocks, 64 bytes each,
  *  | 8 of the program's  | block index    | place reported | blocks were freed  | up to the end
  * ```
@@ -21,20 +21,20 @@ export const FREED: u8 = 0xf3;
 export const NULL_PAGE: u8 = 0xf4;
 
 export const HEADS: usize = 0x2000_0000;
-export const HEAD_BITS: u32 = 18;
-export const PLACES: usize = 0x2010_0000;
+export const HEAD_BITS: u32 = 20;
+export const PLACES: usize = 0x2040_0000;
 export const PLACE_BITS: u32 = 20;
 /** A cache: 2^16 hashes. */
-export const FREE_CONTEXTS: usize = 0x2050_0000;
+export const FREE_CONTEXTS: usize = 0x2080_0000;
 export const FREE_CONTEXT_BITS: u32 = 16;
-export const BLOCKS: usize = 0x2058_0000;
+export const BLOCKS: usize = 0x2088_0000;
 
 /**
  * A block:
  *
  * ```
- *  0         4      8      12      16      20        24          32       40 … 52          56
- *  | address | size | next | state | extra | release | allocated | freed  | its arguments  | later held |
+ *  0         4      8      12      16      20        24          32       40 … 52          56           60
+ *  | address | size | next | state | extra | release | allocated | freed  | its arguments  | later held | sum |
  * ```
  */
 export const BLOCK_SIZE: usize = 64;
@@ -54,6 +54,8 @@ export const ALLOCATED_IN: usize = 24;
 export const FREED_IN: usize = 32;
 /** The block that was freed next. */
 export const LATER: usize = 56;
+/** Of what was in it when it was freed. */
+export const SUM: usize = 60;
 
 export const LIVE: u32 = 1;
 /** Freed by the program, and kept from the allocator for a while. */
@@ -62,14 +64,17 @@ export const HELD: u32 = 2;
 export const STALE: u32 = 3;
 /** Something else is at its address now. */
 export const REPLACED: u32 = 4;
+/** As `HELD`, but it is known already that something wrote to it. */
+export const CHANGED: u32 = 5;
 
-/** Numbers of the kinds of findings: mirror of ../findings.ts. */
+/** Numbers of the kinds of findings: mirror of ../index.ts. */
 export const HEAP_OVERFLOW: u32 = 1;
 export const HEAP_UNDERFLOW: u32 = 2;
 export const USE_AFTER_FREE: u32 = 3;
 export const DOUBLE_FREE: u32 = 4;
 export const INVALID_FREE: u32 = 5;
 export const MISMATCHED_FREE: u32 = 6;
+export const HOST_WRITE: u32 = 7;
 export const NULL_ACCESS: u32 = 8;
 export const STACK_OVERFLOW: u32 = 9;
 export const OUT_OF_BOUNDS: u32 = 10;

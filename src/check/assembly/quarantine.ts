@@ -3,14 +3,15 @@ import { forget, recycle } from "./blocks";
 import {
   ADDRESS,
   ARGUMENTS,
+  CHANGED,
   EXTRA,
   HELD,
   LATER,
-  RELEASE,
   REPLACED,
   SIZE,
   STALE,
   STATE,
+  SUM,
 } from "./layout";
 import { markReleased, unmarkHeader } from "./shadow";
 
@@ -23,18 +24,17 @@ let held: u64 = 0;
 /** Blocks that are only remembered. */
 let stale: u32 = 0;
 const MOST_STALE: u32 = 4096;
+const MOST_SUMMED: u32 = 1024;
 
 /** Bytes that may be kept from the allocator. */
 export let limit: u64 = 0;
 
-let argument0: u32 = 0;
-let argument1: u32 = 0;
-let argument2: u32 = 0;
-let argument3: u32 = 0;
+/** The block that was let go last. */
+let gone: usize = 0;
 
-/** Of the block that was let go last. */
+/** Which argument the function is to be called with that releases it. */
 export function argumentOf(index: u32): u32 {
-  return index == 0 ? argument0 : index == 1 ? argument1 : index == 2 ? argument2 : argument3;
+  return load<u32>(gone + (index << 2), ARGUMENTS);
 }
 
 export function setLimit(bytes: u64): void {
@@ -56,6 +56,19 @@ export function enqueue(block: usize): void {
   else stale++;
 }
 
+/** What was in the block that was taken last, when it was freed. */
+export function setSum(sum: u32): void {
+  if (last) store<u32>(last, sum, SUM);
+}
+
+/**
+ * Words at the beginning of a block of which a sum tells whether somebody changed them. Only those of blocks that begin a
+ * granule: else their first bytes aren't poisoned, and who writes there is not found out.
+ */
+export function summedWords(block: usize): u32 {
+  return load<u32>(block, ADDRESS) & 7 ? 0 : min<u32>((load<u32>(block, SIZE) + 3) >> 2, MOST_SUMMED);
+}
+
 function dequeue(): usize {
   const block = first;
   first = load<u32>(block, LATER);
@@ -63,40 +76,53 @@ function dequeue(): usize {
   return block;
 }
 
+@inline
+function isHeld(block: usize): bool {
+  const state = load<u32>(block, STATE);
+  return state == HELD || state == CHANGED;
+}
+
 /**
- * Lets go of the oldest block if there are too many.
- * @returns the number of the function that is to release one, plus 1; 0 when all is well
+ * Lets go of the oldest block if there are too many. It is the caller that releases it; then `recycleGone` is due.
+ * @returns the block; 0 when all is well
  */
-export function evictTo(most: u64): u32 {
+export function evictTo(most: u64): usize {
   while (first && (held > most || stale > MOST_STALE)) {
     const block = dequeue();
-    const state = load<u32>(block, STATE);
-    if (state != HELD) {
-      stale--;
-      if (state == STALE) {
-        markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
-        forget(block);
-      }
-      recycle(block);
-      continue;
+    if (isHeld(block)) {
+      held -= bytesOf(block);
+      unmarkHeader(load<u32>(block, ADDRESS));
+      markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
+      forget(block);
+      gone = block;
+      return block;
     }
-    held -= bytesOf(block);
-    unmarkHeader(load<u32>(block, ADDRESS));
-    markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
-    forget(block);
-    argument0 = load<u32>(block, ARGUMENTS);
-    argument1 = load<u32>(block, ARGUMENTS + 4);
-    argument2 = load<u32>(block, ARGUMENTS + 8);
-    argument3 = load<u32>(block, ARGUMENTS + 12);
-    const release = load<u32>(block, RELEASE);
+    stale--;
+    if (load<u32>(block, STATE) == STALE) {
+      markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
+      forget(block);
+    }
     recycle(block);
-    return release + 1;
   }
   return 0;
 }
 
-/** Something else is at the address of a block that was only remembered; it leaves when its turn comes. */
+/** Whether there is more to let go. */
+export function isOverfull(most: u64): bool {
+  return first != 0 && held > most;
+}
+
+/** The block that was let go last. */
+export function goneBlock(): usize {
+  return gone;
+}
+
+/** Something else is at the address of a block that was freed, or may be; it leaves when its turn comes. */
 export function replace(block: usize): void {
+  if (isHeld(block)) {
+    held -= bytesOf(block);
+    stale++;
+  }
   markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
   forget(block);
   store<u32>(block, REPLACED, STATE);

@@ -14,13 +14,17 @@ export const checkerFunctions = {
   checkStack: { params: [i32, i32, i64], results: [] },
   /** (address, size, bytes added, context) */
   checkAllocated: { params: [i32, i32, i32, i64], results: [] },
-  /** (address, number of the function, its first four arguments, context) → whether that is all for now */
+  /** (address, number of the function, its first four arguments, context) → 0: go on; 1: done; else 2 + words to sum up */
   checkRelease: { params: [i32, i32, i32, i32, i32, i32, i64], results: [i32] },
   /** (address, context) → whether it must not be released at all */
   checkReleaseNow: { params: [i32, i64], results: [i32] },
-  /** () → number of the function to call for a block whose time has come, plus 1; or 0 */
-  checkEvict: { params: [], results: [i32] },
-  checkEvictAll: { params: [], results: [i32] },
+  /** (sum of the words) → a block whose time has come, as src/check/assembly/index.ts packs it; or 0 */
+  checkEvict: { params: [i32], results: [i64] },
+  checkEvictAll: { params: [i32], results: [i64] },
+  /** (sum of its words) → whether there are more */
+  checkEvicted: { params: [i32], results: [i32] },
+  /** (): the memory is full */
+  checkPressure: { params: [], results: [] },
   /** (index) → what to call it with */
   checkArgument: { params: [i32], results: [i32] },
   /** (address, size, 2 for a release or 3 for a change, whether it must be right, context) → what to say */
@@ -48,6 +52,8 @@ export const blockFunctions: readonly CheckerFunction[] = [
   "checkReleaseNow",
   "checkEvict",
   "checkEvictAll",
+  "checkEvicted",
+  "checkPressure",
   "checkArgument",
   "checkSized",
   "checkResize",

@@ -58,7 +58,7 @@ export function makeCheckHook(
   const argument = (meaning: ArgumentMeaning) => params.indexOf(meaning);
   return allocatorRoles[role].returns === "nothing"
     ? releaseHook(type, argument("block"), index, options)
-    : allocationHook(role, argument, options);
+    : allocationHook(role, type, argument, index, options);
 }
 
 /** What is done only when the program itself calls. */
@@ -74,9 +74,12 @@ function enterAllocator(code: CodeWriter, saved: number, context: number): void 
 
 function allocationHook(
   role: AllocatorRole,
+  type: FunctionType,
   argument: (meaning: ArgumentMeaning) => number,
-  { targets, checker, redzone, keepsMultiples, rounding }: CheckHookOptions,
+  index: number,
+  options: CheckHookOptions,
 ): Hook {
+  const { targets, checker, redzone, keepsMultiples, rounding } = options;
   const returnsError = allocatorRoles[role].returns === "error";
   const [blockAt, sizeAt, countAt, oldSizeAt] = [
     argument(returnsError ? "out" : "block"),
@@ -86,8 +89,26 @@ function allocationHook(
   ];
   const alignmentAt = keepsMultiples ? argument("alignment") : -1;
   const resizes = blockAt >= 0 && !returnsError;
-  const [size, block, result, answer, extra, saved] = [0, 1, 2, 3, 4, 5];
-  const locals: ValueType[] = [i32, i32, i32, i32, i32, i64];
+  const [size, block, result, extra, saved, work] = [0, 1, 2, 3, 4, 5];
+  const answer = work;
+  const asked = work + workLocals.length;
+  const locals: ValueType[] = [i32, i32, i32, i32, i64, ...workLocals, ...type.params.map(() => i32)];
+
+  /** What holds back memory gives way, and the allocator is asked for no more than the program wants. */
+  const tryAgain = (code: CodeWriter, first: number) => {
+    releaseHeld(code, "checkEvictAll", first + work, first + saved, options);
+    enterAllocator(code, first + saved, targets.context);
+    for (let i = 0; i < type.params.length; i++) code.localGet(first + asked + i);
+    code
+      .call(index)
+      .localTee(first + result)
+      .if();
+    code
+      .i32Const(0)
+      .localSet(first + extra)
+      .call(checker("checkPressure"))
+      .end();
+  };
 
   return {
     locals,
@@ -139,6 +160,7 @@ function allocationHook(
             .call(checker("checkSized"))
             .localSet(oldSizeAt);
         }
+        for (let i = 0; i < type.params.length; i++) code.localGet(i).localSet(first + asked + i);
         if (redzone > 0) {
           code.localGet(sizeAt).op(op.i64ExtendI32U);
           if (countAt >= 0) code.localGet(countAt).op(op.i64ExtendI32U, op.i64Mul);
@@ -153,11 +175,16 @@ function allocationHook(
     after(code, first) {
       code.localSet(first + result);
       ifOutermost(code, first + saved, () => {
-        if (returnsError) {
+        code.localGet(first + result).op(op.i32Eqz);
+        if (returnsError) code.if();
+        else {
           code
-            .localGet(first + result)
-            .op(op.i32Eqz)
+            .localGet(first + size)
+            .i32Const(0)
+            .op(op.i32Ne, op.i32And)
             .if();
+          tryAgain(code, first);
+          code.end();
         }
         const operands = () => {
           if (returnsError) loadAddress(code, first + block, false);
@@ -193,14 +220,16 @@ function releaseHook(
   index: number,
   { targets, checker, releases }: CheckHookOptions,
 ): Hook {
-  const [answer, saved] = [0, 1];
+  const [saved, work] = [0, 1];
+  const answer = work;
   const params = type.params.length;
   const sizeAt = params > blockAt + 1 ? blockAt + 1 : -1;
   // (block, size, alignment); in two arguments the second may be an alignment
   const strict = params > blockAt + 2;
   const number = releases.findIndex((release) => release.index === index);
 
-  const isAll = (code: CodeWriter, first: number) => {
+  /** The answer of `checkRelease`, or one of the same meaning. */
+  const release = (code: CodeWriter, first: number) => {
     code.localGet(blockAt);
     if (number < 0) {
       code.localGet(first + saved).call(checker("checkReleaseNow"));
@@ -215,7 +244,7 @@ function releaseHook(
   };
 
   return {
-    locals: [i32, i64],
+    locals: [i64, ...workLocals],
     before(code, first) {
       code.globalGet(targets.context).localSet(first + saved);
       ifOutermost(code, first + saved, () => {
@@ -235,9 +264,26 @@ function releaseHook(
         record(code, targets.free, first + answer, targets.pending, () =>
           address(code, { index: blockAt, wide: false }),
         );
-        isAll(code, first);
-        code.if();
-        releaseHeld(code, "checkEvict", first + answer, first + saved, { targets, checker, releases });
+        release(code, first);
+        code.localTee(first + answer).if();
+        if (number >= 0) {
+          const { words, pointer, sum, held } = localsOf(first + work);
+          code
+            .localGet(first + answer)
+            .i32Const(1)
+            .op(op.i32GtU)
+            .if();
+          code
+            .localGet(first + answer)
+            .i32Const(2)
+            .op(op.i32Sub)
+            .localSet(words);
+          code.localGet(blockAt).localSet(pointer);
+          sumWords(code, { words, pointer, sum });
+          code.localGet(sum).localSet(held);
+          releaseHeld(code, "checkEvict", first + work, first + saved, { targets, checker, releases });
+          code.end();
+        }
         for (const result of type.results) if (result === i32) code.i32Const(0);
         code.op(op.return).end();
         if (sizeAt >= 0) code.end();
@@ -248,26 +294,64 @@ function releaseHook(
   };
 }
 
-/** Releases what the quarantine lets go, with the functions that were to do it. */
+/** Locals that summing up and releasing need: five numbers, and what `checkEvict` packs into one. */
+const workLocals: readonly ValueType[] = [i32, i32, i32, i32, i32, i64];
+
+const localsOf = (first: number) => ({
+  more: first,
+  words: first + 1,
+  pointer: first + 2,
+  sum: first + 3,
+  /** The sum of the block that was freed last. */
+  held: first + 4,
+  evicted: first + 5,
+});
+
+type Summing = Record<"words" | "pointer" | "sum", number>;
+
+/** The sum of so many words: each is added to what came before, turned by 7 bits. src/check/index.ts does the same. */
+function sumWords(code: CodeWriter, { words, pointer, sum }: Summing): void {
+  code.i32Const(0).localSet(sum);
+  // from now on the end
+  code.localGet(pointer).localGet(words).i32Const(2).op(op.i32Shl, op.i32Add).localSet(words);
+  code.op(op.block, noResult, op.loop, noResult);
+  code.localGet(pointer).localGet(words).op(op.i32GeU, op.brIf, 1);
+  code.localGet(sum).i32Const(7).op(op.i32Rotl);
+  code.localGet(pointer).load(op.i32Load).op(op.i32Add).localSet(sum);
+  code.localGet(pointer).i32Const(4).op(op.i32Add).localSet(pointer);
+  code.op(op.br, 0).end().end();
+}
+
+/**
+ * Releases what the quarantine lets go, with the functions that were to do it.
+ */
 function releaseHeld(
   code: CodeWriter,
-  evict: CheckerFunction,
-  number: number,
+  evict: "checkEvict" | "checkEvictAll",
+  work: number,
   saved: number,
   { targets, checker, releases }: Pick<CheckHookOptions, "targets" | "checker" | "releases">,
 ): void {
+  const { more, words, pointer, sum, held, evicted } = localsOf(work);
   code.op(op.block, noResult, op.loop, noResult);
-  code.call(checker(evict)).localTee(number).op(op.i32Eqz, op.brIf, 1);
+  code.localGet(held).call(checker(evict)).localTee(evicted).op(op.i64Eqz, op.brIf, 1);
+  code.localGet(evicted).op(op.i32WrapI64).localSet(pointer);
+  code.localGet(evicted).i64Const(32).op(op.i64ShrU, op.i32WrapI64);
+  code.localTee(more).i32Const(0xffff).op(op.i32And).localSet(words);
+  code.localGet(more).i32Const(16).op(op.i32ShrU).localSet(more);
+  sumWords(code, { words, pointer, sum });
+  // the number of the function is needed once more, whether there are further blocks only then
+  code.localGet(sum).call(checker("checkEvicted")).localSet(words);
   enterAllocator(code, saved, targets.context);
   releases.forEach(({ index, type }, i) => {
     code
-      .localGet(number)
+      .localGet(more)
       .i32Const(i + 1)
       .op(op.i32Eq)
       .if();
     for (let k = 0; k < type.params.length; k++) code.i32Const(k).call(checker("checkArgument"));
     code.call(index).end();
   });
-  code.op(op.br, 0).end().end();
+  code.localGet(words).op(op.brIf, 0).end().end();
   code.localGet(saved).globalSet(targets.context);
 }

@@ -80,12 +80,14 @@ export function insertChecks(bytes: Uint8Array, options: InsertOptions): Checked
   writer.u32(bodies.count);
   const starts = new Uint32Array(bodies.count);
   const firstSites = new Uint32Array(bodies.count);
+  const hints = new BranchHints();
   for (let body = 0; body < bodies.count; body++) {
     writer.paddedU32(0);
     const start = writer.length;
     starts[body] = start;
     firstSites[body] = rewriter.sites;
     rewriter.write(writer, body);
+    hints.add(module.importedFunctionCount + body, rewriter.branches);
     writer.patchU32(start - 5, writer.length - start);
   }
   const code = makeSection(sectionId.code, writer.finish());
@@ -93,6 +95,7 @@ export function insertChecks(bytes: Uint8Array, options: InsertOptions): Checked
     ...(options.inline ? [importsWithShadow(module)] : []),
     code,
   ]).filter(({ id }) => id !== sectionId.memory || !options.inline);
+  sections.splice(sections.indexOf(code), 0, hints.section());
   const inserted = encodeModule(sections);
 
   let codeOffset = 8;
@@ -170,6 +173,8 @@ class CheckWriter {
   readonly #code = new CodeWriter(1 << 16);
   /** Sites so far. */
   sites = 0;
+  /** Offsets in the body that was written last, of branches that are hardly ever taken. */
+  branches: number[] = [];
 
   constructor(module: Module, options: InsertOptions) {
     this.#module = module;
@@ -181,6 +186,7 @@ class CheckWriter {
     const { bytes, bodies, importedFunctionCount } = this.#module;
     const [start, end] = [bodies.start[body], bodies.end[body]];
     const index = importedFunctionCount + body;
+    this.branches = [];
     if (this.#options.isExempt(index)) {
       spans?.push({ written: 0, original: start, isCheck: false });
       writer.copy(bytes, start, end);
@@ -190,6 +196,7 @@ class CheckWriter {
     const locals = new Locals(this.#module.functionType(index).params.length + declared.count);
     const code = this.#code;
     code.length = 0;
+    this.branches = [];
     const inner: Span[] | undefined = spans && [{ written: 0, original: declared.end, isCheck: false }];
     this.#instructions(code, declared.end, end, locals, inner);
 
@@ -198,6 +205,7 @@ class CheckWriter {
     writer.copy(bytes, skipLeb(bytes, start), declared.end);
     for (const type of locals.types) writer.op(1, type);
     const header = writer.length - from;
+    this.branches = this.branches.map((at) => at + header);
     writer.copy(code.buffer, 0, code.length);
     if (!spans || !inner) return;
     spans.push({ written: 0, original: start, isCheck: true });
@@ -246,6 +254,11 @@ class CheckWriter {
     code.copy(bytes, copied, end);
   }
 
+  #ifUnlikely(code: CodeWriter): void {
+    this.branches.push(code.length);
+    code.if();
+  }
+
   #context(code: CodeWriter): CodeWriter {
     const { context } = this.#options;
     return context === undefined ? code.i64Const(0) : code.globalGet(context);
@@ -258,7 +271,8 @@ class CheckWriter {
     const address = locals.of(valueType.i32, "address");
     code.localTee(address).localGet(address);
     this.#shadow(code, access);
-    code.op(op.i32Ne).if();
+    code.op(op.i32Ne);
+    this.#ifUnlikely(code);
     code.localGet(address);
     addOffset(code, offset);
     code
@@ -290,10 +304,8 @@ class CheckWriter {
     const pointer = locals.of(valueType.i32, "address");
     code.localTee(pointer).localGet(pointer);
     if (start > 0) code.i32Const(start | 0).op(op.i32Sub);
-    code
-      .i32Const((end - start) | 0)
-      .op(op.i32LtU)
-      .if();
+    code.i32Const((end - start) | 0).op(op.i32LtU);
+    this.#ifUnlikely(code);
     code.localGet(pointer).i32Const(this.sites++);
     this.#context(code).call(this.#options.checker("checkStack")).end();
   }
@@ -307,6 +319,33 @@ class CheckWriter {
       this.#context(code).call(this.#options.checker("checkAccess"));
     }
     for (const operand of operands) code.localGet(operand);
+  }
+}
+
+/** The section that tells the engine which branches are hardly ever taken: it keeps what they lead to out of the way. */
+class BranchHints {
+  readonly #writer = new Writer(1 << 12);
+  #functions = 0;
+
+  /** @param branches offsets in the body */
+  add(functionIndex: number, branches: readonly number[]): void {
+    if (branches.length === 0) return;
+    this.#functions++;
+    const writer = this.#writer;
+    writer.u32(functionIndex);
+    writer.u32(branches.length);
+    for (const offset of branches) {
+      writer.u32(offset);
+      writer.u32(1);
+      writer.u32(0);
+    }
+  }
+
+  section(): RawSection {
+    const payload = new Writer(this.#writer.length + 5);
+    payload.u32(this.#functions);
+    payload.copy(this.#writer.buffer, 0, this.#writer.length);
+    return makeSection(sectionId.custom, payload.finish(), "metadata.code.branch_hint");
   }
 }
 

@@ -1,0 +1,116 @@
+/** Accesses, and what the stack pointer is set to: what checks call when what they read in the shadow does not suffice. */
+import { blockAround, findBlock, nearestBlock } from "./blocks";
+import { pages } from "./host";
+import {
+  ADDRESS,
+  BEYOND,
+  CHANGED,
+  EXTRA,
+  FREED,
+  GRANULE,
+  HEAP_OVERFLOW,
+  HEAP_UNDERFLOW,
+  HELD,
+  LIVE,
+  NULL_ACCESS,
+  NULL_PAGE,
+  OUT_OF_BOUNDS,
+  READ,
+  SIZE,
+  STACK_OVERFLOW,
+  STATE,
+  USE_AFTER_FREE,
+  WRITE,
+} from "./layout";
+import { placeOf, report } from "./report";
+import { bad, isPartlyUsable, isUsable, markLive, poison, setUsable, shadowOf } from "./shadow";
+
+let bytes: u64 = 0;
+/** Whether reads of what lies before a block are errors, as writes are. */
+let headerReads: bool = false;
+/** The stack has grown into what lies below it. */
+let stackIsFull: bool = false;
+
+/** The program's memory has that many pages: it never shrinks. */
+export function setPages(count: u32): void {
+  const now = <u64>count << 16;
+  if (now <= bytes) return;
+  setUsable(bytes, now);
+  bytes = now;
+}
+
+/** Nothing lies at these addresses, which a null pointer leads to. */
+export function setNullPage(until: u32): void {
+  poison(0, until, NULL_PAGE);
+}
+
+export function checkHeaderReads(value: i32): void {
+  headerReads = value != 0;
+}
+
+/** For checks of engines without a second memory: what an inline check reads. */
+export function peek(address: u32): i32 {
+  return load<u8>(<usize>(address >> 3));
+}
+
+export function peek2(address: u32): i32 {
+  return load<u16>(<usize>(address >> 3));
+}
+
+/**
+ * A check was not satisfied with what it read: that may be all right.
+ * @param context lowest bit: the allocator is running, and may do as it likes
+ */
+export function access(address: u32, size: u32, how: u32, site: u32, context: u64): void {
+  if (<u32>context & 1 || isUsable(address, size)) return;
+  let value = shadowOf(bad);
+  if (value == BEYOND && <u64>bad >= bytes) {
+    const now = pages();
+    if (<u64>now << 16 > bytes) {
+      // somebody made it grow whom we don't see
+      setPages(now);
+      access(address, size, how, site, context);
+      return;
+    }
+    report(OUT_OF_BOUNDS, address, size, how, placeOf(site), 0);
+    return;
+  }
+  // Library functions read whole words, of which the block may end in the middle: `strlen`
+  if (how == READ && size <= 16 && !(address & (size - 1)) && isPartlyUsable(address, size)) return;
+  if (value == NULL_PAGE) {
+    // where the stack comes first it is the deepest part of it
+    report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);
+    return;
+  }
+  if (how == READ && !headerReads) {
+    const after = findBlock((bad & ~7) + GRANULE);
+    if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
+      useWhole(after);
+      return;
+    }
+  }
+  if (value == FREED) {
+    const block = blockAround(bad);
+    if (block && how == WRITE && load<u32>(block, STATE) == HELD) store<u32>(block, CHANGED, STATE);
+    report(USE_AFTER_FREE, block ? bad : address, size, how, placeOf(site), block);
+    return;
+  }
+  const block = nearestBlock(bad);
+  if (!block) return;
+  const under = bad < load<u32>(block, ADDRESS);
+  report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
+}
+
+/** Somebody asked the header of a block how large it is, and may use all of it. */
+function useWhole(block: usize): void {
+  if (load<u32>(block, STATE) != LIVE) return;
+  const extra = load<u32>(block, EXTRA);
+  markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extra, 0);
+}
+
+/** The stack pointer was set to what lies outside of the stack. */
+export function stack(pointer: u32, site: u32, context: u64): void {
+  if (<u32>context & 1) return;
+  stackIsFull = true;
+  report(STACK_OVERFLOW, pointer, 0, WRITE, placeOf(site), 0);
+}
