@@ -1,7 +1,7 @@
 /**
  * `npm run bench:check -- [kernel] [--ways=inline,asan] [--quick] [--write]`: what checks cost the kernels of a C program, by `linmem check` and by
  * what Emscripten can build into it. Needs its compiler (`emcc`, Debian's 3.1.6), and for checks that read the
- * shadow memory themselves Node 22 or later. All ways run in one process, in turn.
+ * shadow memory themselves Node 22 or later. Node is started as `linmem check` starts it, with branch hints. All ways run in one process, in turn.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -46,9 +46,9 @@ function measure(loaded: ReadonlyMap<WayName, LoadedWay>, kernel: string): Map<W
     for (; spent < warmUp; done++) spent += worker.round(count);
     return spent / done > slowRound;
   });
-  const ratiosOf = (chosen: readonly typeof raw[], rounds: number) => {
-    const { times } = inTurn(chosen, count, rounds);
-    return times.map((own) => median(own.map((time, round) => time / times[0][round])));
+  const ratiosOf = (chosen: readonly (typeof raw)[], rounds: number) => {
+    const { cpuTimes } = inTurn(chosen, count, rounds);
+    return cpuTimes.map((own) => median(own.map((time, round) => time / cpuTimes[0][round])));
   };
   const quickOnes = workers.filter((_, i) => !isSlow[i]);
   const ratios = ratiosOf(quickOnes, rounds);
@@ -64,7 +64,9 @@ function measure(loaded: ReadonlyMap<WayName, LoadedWay>, kernel: string): Map<W
 function residentSize(name: WayName): number {
   const program = fileURLToPath(new URL("./resident.js", import.meta.url));
   const sizes = Array.from({ length: quick ? 1 : 3 }, () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, [program, name], { encoding: "utf8" });
+    const { stdout, stderr, status } = spawnSync(process.execPath, [...process.execArgv, program, name], {
+      encoding: "utf8",
+    });
     if (status !== 0) throw new Error(stderr);
     return Number(stdout);
   });
@@ -75,8 +77,12 @@ const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 ensureBuilds();
 const loaded = new Map<WayName, LoadedWay>();
-const only = args.find((argument) => argument.startsWith("--ways="))?.slice("--ways=".length).split(",");
-for (const [name, way] of ways) if (name === "raw" || (only?.includes(name) ?? true)) loaded.set(name, await loadWay(way));
+const only = args
+  .find((argument) => argument.startsWith("--ways="))
+  ?.slice("--ways=".length)
+  .split(",");
+for (const [name, way] of ways)
+  if (name === "raw" || (only?.includes(name) ?? true)) loaded.set(name, await loadWay(way));
 const chosen = kernels.filter((kernel) => kernel.includes(filter));
 const results = chosen.map((kernel) => {
   const measured = measure(loaded, kernel);
@@ -100,9 +106,11 @@ const sizes = table(
   ],
 );
 const best = loaded.has("inline") ? "inline" : "calls";
-const verdict = !loaded.has("asan") ? "" : `Geometric mean ${ratio(mean(best))} (goal: at most 1.7 where checks are inline); AddressSanitizer takes ${ratio((mean("asan") - 1) / (mean(best) - 1))} times as much beyond the raw time, and ${ratio(mean("asan") / mean(best))} times as long.`;
+const verdict = !loaded.has("asan")
+  ? ""
+  : `Geometric mean ${ratio(mean(best))} (goal: at most 1.7 where checks are inline); AddressSanitizer takes ${ratio((mean("asan") - 1) / (mean(best) - 1))} times as much beyond the raw time, and ${ratio(mean("asan") / mean(best))} times as long.`;
 const text =
-  "Time against the raw program: medians of the ratios of rounds, all in one process, in turn. Emscripten 3.1.6, -O2; linmem rewrites what is raw, the others compile it anew.";
+  "Processor time against the raw program: medians of the ratios of rounds, all in one process, in turn. Emscripten 3.1.6, -O2; linmem rewrites what is raw, the others compile it anew.";
 const [major] = process.versions.node.split(".");
 const title = `Checking, Node ${major}`;
 const section = `## ${title}\n\n${text}\n\n${time}\n\n${verdict}\n\n${sizes}\n\nMeasured ${circumstances("npm run bench:check")}`;

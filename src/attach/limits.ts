@@ -38,7 +38,7 @@ export const maximumBlocks = 1 << 22;
 
 /** Bytes between the blocks of a checked program, and of freed ones that are kept, unless options say otherwise. */
 export const defaultRedzone = 16;
-export const defaultQuarantine = 4 * 1024 * 1024;
+export const defaultQuarantine = 1024 * 1024;
 
 /** Memory errors of one memory that are told apart; of further ones nothing is said. */
 export const maximumMemoryErrors = 1000;

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -6,6 +7,7 @@ import { analyze } from "../analyze/analyze.js";
 import type { Report } from "../analyze/report.js";
 import { defaultQuarantine, defaultRedzone } from "../attach/limits.js";
 import { type Launched, launch } from "../attach/node/launcher.js";
+import { branchHinting } from "../attach/node/run-options.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
 import { demangle } from "../names/demangle.js";
@@ -101,6 +103,7 @@ export function checkCommand(): Command {
             check: {
               redzone: options.redzone,
               quarantine: options.quarantine * 1024,
+              ...(hasBranchHinting() && { hintsIn: process.version }),
               ...(options.halt && { halt: options.errorExitcode ?? haltCode }),
             },
           },
@@ -116,6 +119,12 @@ export function checkCommand(): Command {
         rmSync(folder, { recursive: true, force: true });
       }
     });
+}
+
+/** Whether this version of Node.js can be told to heed branch hints. */
+function hasBranchHinting(): boolean {
+  const { stdout } = spawnSync(process.execPath, ["--v8-options"], { encoding: "utf8", env: {} });
+  return typeof stdout === "string" && stdout.includes(branchHinting);
 }
 
 /** Prints what was found; returns whether that is something to fail for. */

@@ -67,6 +67,8 @@ export interface Instrumentation {
   data: readonly InitialData[];
   /** How accesses are checked; absent when they aren't. */
   check?: CheckedModule;
+  /** At how many places. */
+  checks?: number;
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
 }
@@ -143,7 +145,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     damage,
     layout,
     data,
-    ...(checks && { check: checks.module }),
+    ...(checks && checked && { check: checks.module, checks: checked.sites }),
     toOriginal: checked
       ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
       : toOriginal,

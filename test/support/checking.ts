@@ -11,6 +11,8 @@ export interface CheckingOptions {
   redzone?: number;
   quarantine?: number;
   imports?: WebAssembly.Imports;
+  /** Also what needs no check is checked. */
+  everywhere?: boolean;
 }
 
 export interface Checking extends Recording {
@@ -20,6 +22,8 @@ export interface Checking extends Recording {
   /** Since it was last looked at, as `heap-overflow write 4 past 16`. */
   found(): string[];
   violations: Violation[];
+  /** Places that are checked. */
+  sites: number;
   /** Bytes that the quarantine was left with, each time that the memory was full. */
   pressures: number[];
   /** As at the end of a run. */
@@ -60,12 +64,13 @@ export function checking(
     redzone = 16,
     quarantine = 1 << 20,
     imports = {},
+    everywhere = false,
   }: CheckingOptions = {},
 ): Checking {
   const recording = createRecording();
   const instrumentation = instrument(bytes, {
     ...(allocator && { allocator }),
-    check: { inline, redzone },
+    check: { inline, redzone, everywhere },
   });
   const { check } = instrumentation;
   if (!check) throw new Error("nothing of the module can be checked");
@@ -103,6 +108,7 @@ export function checking(
     memory,
     call: instance.exports as Checking["call"],
     violations,
+    sites: instrumentation.checks ?? 0,
     pressures,
     compareHeld: () => checker.compareHeld(memory!.buffer as ArrayBuffer),
     found() {

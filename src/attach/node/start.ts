@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import { getEnvironmentData, isMainThread, threadId } from "node:worker_threads";
 import { hasMultipleMemories } from "../../check/index.js";
 import type {
@@ -26,7 +27,7 @@ import {
   notify,
   openProfile,
 } from "./profile-output.js";
-import { readRunOptions } from "./run-options.js";
+import { branchHinting, readRunOptions } from "./run-options.js";
 import { filePath, ownFiles, scriptText, sourcePosition } from "./scripts.js";
 import { shareSession } from "./shared-session.js";
 import { watchExit, watchSignals } from "./signals.js";
@@ -49,6 +50,8 @@ function processState(): ProcessState | undefined {
 function attach(state: ProcessState): void {
   const { options } = state;
   const { check, allocator } = options;
+  // V8 complains on standard error about an option that it doesn't know
+  if (check?.hintsIn === process.version && isMainThread) setFlagsFromString(branchHinting);
   const overrides: Overrides = {
     allocator,
     ...(check && { check: { redzone: check.redzone, inline: hasMultipleMemories() } }),

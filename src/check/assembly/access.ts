@@ -19,6 +19,7 @@ import {
   SIZE,
   STACK_OVERFLOW,
   STATE,
+  STRICT_READ,
   USE_AFTER_FREE,
   WRITE,
 } from "./layout";
@@ -72,11 +73,12 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
       access(address, size, how, site, context);
       return;
     }
-    report(OUT_OF_BOUNDS, address, size, how, placeOf(site), 0);
+    report(OUT_OF_BOUNDS, address, size, how & WRITE, placeOf(site), 0);
     return;
   }
   // Library functions read whole words, of which the block may end in the middle: `strlen`
   if (how == READ && size <= 16 && !(address & (size - 1)) && isPartlyUsable(address, size)) return;
+  if (how == STRICT_READ) how = READ;
   if (value == NULL_PAGE) {
     // where the stack comes first it is the deepest part of it
     report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);

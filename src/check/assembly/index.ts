@@ -46,6 +46,7 @@ import {
 import { placeOfContext, report } from "./report";
 import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
+export { upcoming } from "./quarantine";
 export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack } from "./access";
 
 /** Of an address that nobody knows it is looked up this often which block it lies in. */
@@ -160,8 +161,10 @@ function freeableBlock(address: u32, context: u64): usize {
 function setFreed(block: usize, context: u64): void {
   store<u64>(block, context, FREED_IN);
   const hash = <u32>(context ^ (context >> 32)) * 0x9e37_79b1;
-  const known = FREE_CONTEXTS + (<usize>(hash >> (32 - FREE_CONTEXT_BITS)) << 3);
-  if (load<u64>(known) == context) return;
+  const known = FREE_CONTEXTS + (<usize>(hash >> (32 - FREE_CONTEXT_BITS)) << 4);
+  const first = load<u64>(known);
+  if (first == context || load<u64>(known, 8) == context) return;
+  store<u64>(known, first, 8);
   store<u64>(known, context);
   freedIn(context);
 }

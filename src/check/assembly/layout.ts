@@ -24,9 +24,9 @@ export const HEADS: usize = 0x2000_0000;
 export const HEAD_BITS: u32 = 20;
 export const PLACES: usize = 0x2040_0000;
 export const PLACE_BITS: u32 = 20;
-/** A cache: 2^16 hashes. */
+/** A cache: 2^15 pairs of hashes. */
 export const FREE_CONTEXTS: usize = 0x2080_0000;
-export const FREE_CONTEXT_BITS: u32 = 16;
+export const FREE_CONTEXT_BITS: u32 = 15;
 export const BLOCKS: usize = 0x2088_0000;
 
 /**
@@ -84,3 +84,5 @@ export const READ: u32 = 0;
 export const WRITE: u32 = 1;
 export const FREE: u32 = 2;
 export const REALLOC: u32 = 3;
+/** A read that may not even touch what lies behind a block in the block's last word; it is reported as `READ`. */
+export const STRICT_READ: u32 = 4;

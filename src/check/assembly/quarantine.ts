@@ -29,6 +29,9 @@ const MOST_SUMMED: u32 = 1024;
 /** Bytes that may be kept from the allocator. */
 export let limit: u64 = 0;
 
+/** Is only there to be written. */
+export let upcoming: u32 = 0;
+
 /** The block that was let go last. */
 let gone: usize = 0;
 
@@ -95,6 +98,8 @@ export function evictTo(most: u64): usize {
       markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
       forget(block);
       gone = block;
+      // the next one will have left the processor's caches by now: it may fetch it while the program goes on
+      if (first) upcoming = load<u32>(first);
       return block;
     }
     stale--;

@@ -18,12 +18,16 @@ import { allMemories } from "../plan.js";
 import { recorderModule } from "../write-sections.js";
 import { type Access, accessAt } from "./accesses.js";
 import type { CheckerFunction } from "./functions.js";
+import { type AccessFacts, type AccessGroup, nothingKnown, redundantAccesses } from "./redundant.js";
 
 /** Names of the imported memories. */
 const memoryImport = "memory";
 const shadowImport = "shadow";
 /** Pages of the shadow of 4 GiB. */
 const shadowPages = 8192;
+
+/** What the checker is told: mirror of src/check/assembly/layout.ts. */
+const accessKind = { read: 0, write: 1, strictRead: 4 } as const;
 
 const full = 8;
 const fullTwice = 0x0808;
@@ -39,6 +43,12 @@ export interface InsertOptions {
   isExempt(index: number): boolean;
   /** The stack pointer, and the addresses below the stack: into them it grows when it is full. */
   stack?: StackBounds;
+  /** Addresses that are static data, `[start, end)`. */
+  data: readonly [start: number, end: number];
+  /** Of two bytes that may be used and have this distance or less, all between them may be used. */
+  gap: number;
+  /** Accesses are checked too of which the outcome is known. */
+  everywhere: boolean;
 }
 
 export interface StackBounds {
@@ -198,7 +208,7 @@ class CheckWriter {
     code.length = 0;
     this.branches = [];
     const inner: Span[] | undefined = spans && [{ written: 0, original: declared.end, isCheck: false }];
-    this.#instructions(code, declared.end, end, locals, inner);
+    this.#instructions(code, declared.end, end, locals, this.#factsOf(body, declared), inner);
 
     const from = writer.length;
     writer.u32(declared.groups + locals.types.length);
@@ -224,7 +234,27 @@ class CheckWriter {
     return span.isCheck ? span.original : span.original + within - span.written;
   }
 
-  #instructions(code: CodeWriter, from: number, end: number, locals: Locals, spans?: Span[]): void {
+  #factsOf(body: number, declared: { end: number; count: number }): AccessFacts {
+    const module = this.#module;
+    const { stack, data, gap, everywhere } = this.#options;
+    if (everywhere) return nothingKnown;
+    const parameters = module.functionType(module.importedFunctionCount + body).params.length;
+    return redundantAccesses(
+      module,
+      body,
+      { start: declared.end, end: module.bodies.end[body], locals: parameters + declared.count },
+      { ...(stack && { stackPointer: stack.global }), data, gap },
+    );
+  }
+
+  #instructions(
+    code: CodeWriter,
+    from: number,
+    end: number,
+    locals: Locals,
+    { redundant, strict, groups }: AccessFacts,
+    spans?: Span[],
+  ): void {
     const { bytes } = this.#module;
     const { stack } = this.#options;
     let copied = from;
@@ -249,7 +279,9 @@ class CheckWriter {
         continue;
       }
       const access = accessAt(bytes, pos);
-      if (access?.memory === 0) insert(pos, () => this.#check(code, access, locals));
+      if (access?.memory !== 0 || redundant.has(pos)) continue;
+      const how = access.write ? accessKind.write : strict.has(pos) ? accessKind.strictRead : accessKind.read;
+      insert(pos, () => this.#check(code, { ...access, how, pos, group: groups.get(pos) }, locals));
     }
     code.copy(bytes, copied, end);
   }
@@ -264,40 +296,79 @@ class CheckWriter {
     return context === undefined ? code.i64Const(0) : code.globalGet(context);
   }
 
-  #check(code: CodeWriter, access: Access, locals: Locals): void {
-    const { size, write, above, offset } = access;
+  #check(code: CodeWriter, access: CheckedAccess, locals: Locals): void {
+    const { above, group, pos } = access;
     const values = above.map((type, i) => locals.of(type, `${i}`));
     for (let i = values.length - 1; i >= 0; i--) code.localSet(values[i]);
     const address = locals.of(valueType.i32, "address");
-    code.localTee(address).localGet(address);
-    this.#shadow(code, access);
+    code.localTee(address);
+    if (group) {
+      const failed = locals.of(valueType.i32, `group ${group.number}`);
+      if (pos === group.first) {
+        this.#checkPoints(code, address, group.points);
+        code.localTee(failed);
+      } else code.localGet(failed);
+      this.#ifUnlikely(code);
+    }
+    this.#checkAlone(code, access, address, locals);
+    if (group) code.end();
+    for (const value of values) code.localGet(value);
+  }
+
+  /** Whether one of the bytes at these distances is in 8 bytes that may not all be used. */
+  #checkPoints(code: CodeWriter, address: number, points: readonly number[]): void {
+    points.forEach((point, i) => {
+      code.localGet(address);
+      if (point !== 0) code.i32Const(point | 0).op(op.i32Add);
+      this.#loadShadow(code, op.i32Load8U, 0);
+      if (i > 0) code.op(op.i32Add);
+    });
+    // no other values have this sum
+    code.i32Const(full * points.length).op(op.i32Ne);
+  }
+
+  /** Where the 8 bytes that an access begins in may be used only in part, that part may suffice. */
+  #checkAlone(code: CodeWriter, access: CheckedAccess, address: number, locals: Locals): void {
+    const { size, aligned, offset, how } = access;
+    // one that is not aligned may reach into the next 8 bytes
+    const twice = size === 16 || (!aligned && size > 1);
+    code.localGet(address);
+    this.#loadShadow(code, twice ? op.i32Load16U : op.i32Load8S, offset);
+    // the engine would read it twice if it were not kept
+    const shadow = locals.of(valueType.i32, "shadow");
+    code.localTee(shadow).i32Const(twice ? fullTwice : full);
     code.op(op.i32Ne);
     this.#ifUnlikely(code);
+    const inPart = size < full && !twice;
+    if (inPart) {
+      code.localGet(address);
+      addOffset(code, offset);
+      code.i32Const(full - 1).op(op.i32And);
+      code.i32Const(size).op(op.i32Add).localGet(shadow).op(op.i32GtS).if();
+    }
     code.localGet(address);
     addOffset(code, offset);
     code
       .i32Const(size)
-      .i32Const(write ? 1 : 0)
+      .i32Const(how)
       .i32Const(this.sites++);
     this.#context(code).call(this.#options.checker("checkAccess")).end();
-    for (const value of values) code.localGet(value);
+    if (inPart) code.end();
   }
 
-  /** The shadow at an address on the stack, and what it is when all is well. */
-  #shadow(code: CodeWriter, { size, aligned, offset }: Access): void {
-    // one that is not aligned may reach into the next 8 bytes
-    const twice = size === 16 || (!aligned && size > 1);
+  /** The shadow at an address on the stack plus an offset: of 8 bytes, or as a 16-bit number of 16. */
+  #loadShadow(code: CodeWriter, load: number, offset: number): void {
     if (this.#options.inline) {
       const granules = offset % 8 === 0 ? offset / 8 : 0;
       if (granules === 0) addOffset(code, offset);
       code.i32Const(3).op(op.i32ShrU);
-      code.op(twice ? op.i32Load16U : op.i32Load8U, 0x40, 1);
+      code.op(load, 0x40, 1);
       code.u32(granules);
-    } else {
-      addOffset(code, offset);
-      code.call(this.#options.checker(twice ? "checkPeek2" : "checkPeek"));
+      return;
     }
-    code.i32Const(twice ? fullTwice : full);
+    addOffset(code, offset);
+    code.call(this.#options.checker(load === op.i32Load16U ? "checkPeek2" : "checkPeek"));
+    if (load === op.i32Load8S) code.op(op.i32Extend8S);
   }
 
   #checkStack(code: CodeWriter, { below: [start, end] }: StackBounds, locals: Locals): void {
@@ -315,7 +386,7 @@ class CheckWriter {
     for (const operand of operands.toReversed()) code.localSet(operand);
     for (const { operand, write } of ranges) {
       code.localGet(operands[operand]).localGet(operands[2]);
-      code.i32Const(write ? 1 : 0).i32Const(this.sites++);
+      code.i32Const(write ? accessKind.write : accessKind.read).i32Const(this.sites++);
       this.#context(code).call(this.#options.checker("checkAccess"));
     }
     for (const operand of operands) code.localGet(operand);
@@ -347,6 +418,13 @@ class BranchHints {
     payload.copy(this.#writer.buffer, 0, this.#writer.length);
     return makeSection(sectionId.custom, payload.finish(), "metadata.code.branch_hint");
   }
+}
+
+interface CheckedAccess extends Access {
+  /** One of `accessKind`. */
+  how: number;
+  pos: number;
+  group: AccessGroup | undefined;
 }
 
 function addOffset(code: CodeWriter, offset: number): void {

@@ -4,7 +4,7 @@ import type { Module } from "../../wasm/module.js";
 import { externalKind } from "../../wasm/types.js";
 import type { HookTargets } from "../hooks.js";
 import { type MemoryLayout, stackPointer } from "../layout.js";
-import type { Plan } from "../plan.js";
+import { allMemories, type Plan } from "../plan.js";
 import type { Callers } from "../reachability.js";
 import { type AllocatorFunction, kindOfRole } from "../roles.js";
 import type { Sites } from "../walker.js";
@@ -17,6 +17,8 @@ export interface CheckOptions {
   inline: boolean;
   /** Bytes between a block and what follows, a multiple of 8. */
   redzone: number;
+  /** For tests and measurements: checks accesses too of which the outcome is known. */
+  everywhere?: boolean;
 }
 
 /** How a module is checked. */
@@ -49,6 +51,7 @@ export interface ChecksPlan {
   /** Functions that run only for the allocator, by their index in the original. */
   exempt: ReadonlySet<number>;
   stack?: StackBounds;
+  everywhere: boolean;
 }
 
 interface Known {
@@ -70,6 +73,7 @@ const assemblyScriptRounding = { unit: 16, header: 4 };
 const rustRedzone = 8;
 
 const mostNullBytes = 1024;
+const pageSize = 65536;
 
 function redzoneOf(redzone: number, resizedElsewhere: boolean, rust: boolean) {
   if (resizedElsewhere) return { redzone: 0 };
@@ -86,7 +90,7 @@ export function planChecks(
   sites: Sites,
   callers: Callers,
   { hooked, functions, toolchain, layout, resizedElsewhere = false }: Known,
-  { inline, redzone }: CheckOptions,
+  { inline, redzone, everywhere = false }: CheckOptions,
 ): ChecksPlan | undefined {
   if (!canCheckMemory(module)) return undefined;
   const notes: string[] = [];
@@ -118,6 +122,7 @@ export function planChecks(
     }),
     exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
     ...(stack && { stack }),
+    everywhere,
   };
 }
 
@@ -268,5 +273,21 @@ export function checksOf(checks: ChecksPlan, module: Module, plan: Plan): Insert
     ...(plan.withContext && { context: plan.context }),
     isExempt: (index) => index >= module.functionCount + added || checks.exempt.has(index - added),
     ...(checks.stack && { stack: checks.stack }),
+    data: staticData(checks.module, module),
+    gap: leastGap(checks.blocks),
+    everywhere: checks.everywhere,
   };
+}
+
+/** Bytes that lie between two blocks at least and may not be used. */
+function leastGap(blocks: ChecksPlan["blocks"]): number {
+  if (!blocks) return mostNullBytes;
+  // without a redzone 4 bytes of the next header; and of one the first may share 8 bytes with the block's last
+  return blocks.redzone === 0 ? 4 : blocks.redzone - 1;
+}
+
+/** What lies between a null pointer and the heap, if the memory has it from the beginning. */
+function staticData({ nullEnd, heapStart }: CheckedModule, module: Module): [start: number, end: number] {
+  const [memory] = allMemories(module);
+  return memory && memory.min * pageSize >= heapStart ? [nullEnd, heapStart] : [0, 0];
 }

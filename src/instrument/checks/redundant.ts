@@ -1,0 +1,551 @@
+/**
+ * Which accesses need no check, because it would say what is known already.
+ *
+ * A body is walked once, as an engine validates it, with a value for each local and operand: what it is beyond a constant
+ * (its *base*), and the constant. What was checked is a *fact*: so many bytes from a base on may be used. Facts hold until
+ * the next call, as only calls can free a block or make one. What several ways lead to knows what all of them know.
+ *
+ * Facts need no check at all where they come from the module itself: its frame on the stack, from the moment on that
+ * the stack pointer is set to it (that is checked), and its static data.
+ *
+ * A read is let pass where the block ends in the middle of a word (`strlen`), a write is not. So what was read and is written
+ * next, with no branch in between, is checked as strictly as a write the first time; else the write is checked again.
+ *
+ * Where anything is met that this walk doesn't know (exceptions, garbage-collected types) all accesses of the body are checked.
+ */
+import { instructionEnd, op } from "../../wasm/instructions.js";
+import { Reader, skipLeb, u32At } from "../../wasm/leb128.js";
+import type { Module } from "../../wasm/module.js";
+import { type Access, accessAt } from "./accesses.js";
+import { stackEffect } from "./stack-effects.js";
+
+export interface KnownMemory {
+  /** Global with the stack pointer, if it is checked. */
+  stackPointer?: number;
+  /** Addresses that are static data, `[start, end)`. */
+  data: readonly [start: number, end: number];
+  /** Of two bytes that may be used and have this distance or less, all between them may be used. */
+  gap: number;
+}
+
+/** Base of constants. */
+const constant = 0;
+
+/** So many facts are kept; of more the oldest are forgotten. */
+const mostFacts = 24;
+/** Bodies with more locals than that are checked as they are: branches would cost too much here. */
+const mostLocals = 20_000;
+
+/** Bytes `[low, high)` from a base on may be used. */
+interface Fact {
+  base: number;
+  low: number;
+  high: number;
+  /** Calls change nothing about it. */
+  lasting: boolean;
+  /** Reads that it comes from and that were not checked as strictly as writes. */
+  reads: readonly number[];
+  /** Number of the stretch without branches that the first of them is in. */
+  stretch: number;
+}
+
+interface Value {
+  base: number;
+  offset: number;
+}
+
+/** What a loop does, known before it is walked. */
+interface LoopEffects {
+  assigned: Set<number>;
+  calls: boolean;
+}
+
+interface Frame {
+  opcode: number;
+  /** Operands below those of the frame. */
+  height: number;
+  results: number;
+  /** What all branches to its end know; undefined while there is none. */
+  atEnd: Fact[] | undefined;
+  /** What was known where it began. */
+  atStart: readonly Fact[];
+  /** Locals that were assigned in it, and what they were before. */
+  undo: { local: number; before: Value }[];
+  reachable: boolean;
+}
+
+/** What is known of the accesses of a body, by their positions. */
+export interface AccessFacts {
+  /** These need no check. */
+  redundant: ReadonlySet<number>;
+  /** These reads are checked as strictly as writes. */
+  strict: ReadonlySet<number>;
+  /** For the accesses of a group, the group. */
+  groups: ReadonlyMap<number, AccessGroup>;
+}
+
+/**
+ * Accesses with one base and no branch or call in between: the first of them is checked together with all others, and those
+ * are looked at only when that check fails.
+ */
+export interface AccessGroup {
+  first: number;
+  /** Bytes that are looked at, as distances from the address operand of the first. */
+  points: readonly number[];
+  /** Different for groups between the same two branches. */
+  number: number;
+}
+
+interface GroupedAccess {
+  pos: number;
+  base: number;
+  /** Of the address operand. */
+  offset: number;
+  low: number;
+  high: number;
+  stretch: number;
+}
+
+/** Bytes from the first to the last that a group spans. */
+const mostSpan = 64;
+
+export function redundantAccesses(
+  module: Module,
+  body: number,
+  code: { start: number; end: number; locals: number },
+  known: KnownMemory,
+): AccessFacts {
+  if (code.locals > mostLocals) return nothingKnown;
+  const effects = loopEffects(module.bytes, code.start, code.end);
+  if (!effects) return nothingKnown;
+  const walk = new Walk(module, body, code.locals, known, effects);
+  return walk.run(code.start, code.end) ? walk : nothingKnown;
+}
+
+export const nothingKnown: AccessFacts = { redundant: new Set(), strict: new Set(), groups: new Map() };
+
+/** @param accesses in the order of their positions */
+function groupsOf(accesses: readonly GroupedAccess[], gap: number): Map<number, AccessGroup> {
+  const groups = new Map<number, AccessGroup>();
+  let from = 0;
+  for (let at = 1; at <= accesses.length; at++) {
+    if (accesses[at]?.stretch === accesses[from].stretch) continue;
+    if (at - from > 2) addGroups(groups, accesses.slice(from, at), gap);
+    from = at;
+  }
+  return groups;
+}
+
+/** Groups among the accesses between two branches. */
+function addGroups(groups: Map<number, AccessGroup>, accesses: readonly GroupedAccess[], gap: number): void {
+  const open = new Map<number, { members: GroupedAccess[]; low: number; high: number }>();
+  let number = 0;
+  const close = ({ members, low, high }: { members: GroupedAccess[]; low: number; high: number }) => {
+    const count = Math.ceil((high - 1 - low) / gap) + 1;
+    if (members.length <= count) return;
+    const [{ pos: first, offset }] = members;
+    const points = Array.from({ length: count }, (_, i) => Math.min(low + i * gap, high - 1) - offset);
+    const group = { first, points, number: number++ };
+    for (const { pos } of members) groups.set(pos, group);
+  };
+  for (const access of accesses) {
+    const group = open.get(access.base);
+    const low = Math.min(group?.low ?? access.low, access.low);
+    const high = Math.max(group?.high ?? access.high, access.high);
+    if (group && high - low <= mostSpan) {
+      group.members.push(access);
+      Object.assign(group, { low, high });
+      continue;
+    }
+    if (group) close(group);
+    open.set(access.base, { members: [access], low: access.low, high: access.high });
+  }
+  for (const group of open.values()) close(group);
+}
+
+function isCall(opcode: number): boolean {
+  return (opcode >= op.call && opcode <= op.returnCallRef) || opcode === op.memoryGrow;
+}
+
+/** By the position of each loop; undefined when there are instructions that the walk doesn't know. */
+function loopEffects(bytes: Uint8Array, start: number, end: number): Map<number, LoopEffects> | undefined {
+  const loops = new Map<number, LoopEffects>();
+  const open: (LoopEffects | undefined)[] = [];
+  for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
+    const opcode = bytes[pos];
+    if (opcode === op.block || opcode === op.if) open.push(undefined);
+    else if (opcode === op.loop) {
+      const effects = { assigned: new Set<number>(), calls: false };
+      loops.set(pos, effects);
+      open.push(effects);
+    } else if (opcode === op.end) {
+      const closed = open.pop();
+      const around = closed && open.findLast((it) => it !== undefined);
+      if (!around) continue;
+      around.calls ||= closed.calls;
+      for (const local of closed.assigned) around.assigned.add(local);
+    } else if (opcode === op.localSet || opcode === op.localTee) {
+      open.findLast((it) => it !== undefined)?.assigned.add(u32At(bytes, pos + 1));
+    } else if (isCall(opcode)) {
+      const around = open.findLast((it) => it !== undefined);
+      if (around) around.calls = true;
+    } else if (opcode === op.try || opcode === op.tryTable) return undefined;
+  }
+  return loops;
+}
+
+class Walk implements AccessFacts {
+  readonly redundant = new Set<number>();
+  readonly strict = new Set<number>();
+  groups: ReadonlyMap<number, AccessGroup> = new Map();
+  readonly #checked: GroupedAccess[] = [];
+  #stretch = 0;
+  readonly #module: Module;
+  readonly #known: KnownMemory;
+  readonly #effects: ReadonlyMap<number, LoopEffects>;
+  readonly #locals: Value[];
+  readonly #operands: Value[] = [];
+  readonly #frames: Frame[] = [];
+  #facts: Fact[] = [];
+  #bases = constant;
+  /** What the stack pointer is. */
+  #stack: Value;
+
+  constructor(
+    module: Module,
+    body: number,
+    locals: number,
+    known: KnownMemory,
+    effects: ReadonlyMap<number, LoopEffects>,
+  ) {
+    this.#module = module;
+    this.#known = known;
+    this.#effects = effects;
+    this.#locals = Array.from({ length: locals }, () => this.#unknown());
+    this.#stack = this.#unknown();
+    const { results } = module.functionType(module.importedFunctionCount + body);
+    this.#open(op.block, 0, results.length);
+  }
+
+  #unknown(): Value {
+    return { base: ++this.#bases, offset: 0 };
+  }
+
+  get #frame(): Frame {
+    return this.#frames[this.#frames.length - 1];
+  }
+
+  /** Returns false when it came to what it doesn't know. */
+  run(start: number, end: number): boolean {
+    const { bytes } = this.#module;
+    for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
+      if (!this.#step(pos)) return false;
+    }
+    if (this.#frames.length > 0) return false;
+    if (this.#checked.length > 0) this.groups = groupsOf(this.#checked, this.#known.gap);
+    return true;
+  }
+
+  #step(pos: number): boolean {
+    const { bytes } = this.#module;
+    const opcode = bytes[pos];
+    if (opcode <= op.returnCallRef) this.#stretch++;
+    switch (opcode) {
+      case op.block:
+      case op.loop:
+      case op.if:
+        return this.#begin(opcode, pos);
+      case op.else:
+        return this.#otherwise();
+      case op.end:
+        return this.#end();
+      case op.br:
+        this.#branch(u32At(bytes, pos + 1));
+        return this.#leave();
+      case op.brIf:
+        this.#pop();
+        this.#branch(u32At(bytes, pos + 1));
+        return true;
+      case op.brTable:
+        this.#branchTable(pos);
+        return this.#leave();
+      case op.return:
+      case op.unreachable:
+      case op.returnCall:
+      case op.returnCallIndirect:
+      case op.returnCallRef:
+        return this.#leave();
+      case op.call: {
+        const { params, results } = this.#module.functionType(u32At(bytes, pos + 1));
+        return this.#call(params.length, results.length);
+      }
+      case op.callIndirect:
+      case op.callRef: {
+        const type = this.#module.types[u32At(bytes, pos + 1)];
+        if (type?.kind !== "func") return false;
+        return this.#call(type.params.length + 1, type.results.length);
+      }
+      case op.localGet:
+        this.#operands.push(this.#locals[u32At(bytes, pos + 1)]);
+        return true;
+      case op.localSet:
+        this.#assign(u32At(bytes, pos + 1), this.#pop());
+        return true;
+      case op.localTee: {
+        const value = this.#pop();
+        this.#assign(u32At(bytes, pos + 1), value);
+        this.#operands.push(value);
+        return true;
+      }
+      case op.globalGet:
+        this.#operands.push(
+          u32At(bytes, pos + 1) === this.#known.stackPointer ? this.#stack : this.#unknown(),
+        );
+        return true;
+      case op.globalSet:
+        this.#setGlobal(u32At(bytes, pos + 1), this.#pop());
+        return true;
+      case op.i32Const:
+        this.#operands.push({ base: constant, offset: new Reader(bytes, pos + 1, bytes.length).s33() });
+        return true;
+      case op.i32Add:
+      case op.i32Sub:
+        this.#add(opcode === op.i32Add ? 1 : -1);
+        return true;
+      default:
+        return this.#other(pos);
+    }
+  }
+
+  #other(pos: number): boolean {
+    const { bytes } = this.#module;
+    const effect = stackEffect(bytes, pos);
+    if (!effect) return false;
+    const access = accessAt(bytes, pos);
+    if (access?.memory === 0) {
+      const address = this.#operands[this.#operands.length - 1 - access.above.length];
+      if (address && this.#frame.reachable) this.#access(pos, address, access);
+    }
+    for (let i = 0; i < effect.pops; i++) this.#pop();
+    for (let i = 0; i < effect.pushes; i++) this.#operands.push(this.#unknown());
+    if (bytes[pos] === op.memoryGrow) this.#forget();
+    return true;
+  }
+
+  #pop(): Value {
+    return this.#operands.length > this.#frame.height ? this.#operands.pop()! : this.#unknown();
+  }
+
+  #assign(local: number, value: Value): void {
+    this.#frame.undo.push({ local, before: this.#locals[local] });
+    this.#locals[local] = value;
+  }
+
+  #add(sign: 1 | -1): void {
+    const right = this.#pop();
+    const left = this.#pop();
+    let sum = this.#unknown();
+    if (right.base === constant) sum = { base: left.base, offset: (left.offset + sign * right.offset) | 0 };
+    else if (left.base === constant && sign > 0) {
+      sum = { base: right.base, offset: (left.offset + right.offset) | 0 };
+    }
+    this.#operands.push(sum);
+  }
+
+  #setGlobal(global: number, value: Value): void {
+    if (global !== this.#known.stackPointer) return;
+    const { base, offset } = this.#stack;
+    if (value.base === base && value.offset < offset) {
+      this.#learn({ base, low: value.offset, high: offset, lasting: true, reads: [], stretch: 0 });
+    }
+    this.#stack = value;
+  }
+
+  #call(pops: number, pushes: number): boolean {
+    for (let i = 0; i < pops; i++) this.#pop();
+    for (let i = 0; i < pushes; i++) this.#operands.push(this.#unknown());
+    this.#forget();
+    return true;
+  }
+
+  #forget(): void {
+    this.#facts = this.#facts.filter(({ lasting }) => lasting);
+  }
+
+  #access(pos: number, { base, offset }: Value, { offset: more, size, write }: Access): void {
+    const low = base === constant ? (offset >>> 0) + more : offset + more;
+    const high = low + size;
+    const [start, end] = this.#known.data;
+    if (base === constant && low >= start && high <= end) this.redundant.add(pos);
+    else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
+    else {
+      const reads = write || size === 1 ? [] : [pos];
+      this.#learn({ base, low, high, lasting: false, reads, stretch: this.#stretch });
+      this.#checked.push({ pos, base, offset, low, high, stretch: this.#stretch });
+    }
+  }
+
+  #isKnown(base: number, low: number, high: number, write: boolean): boolean {
+    const at = this.#facts.findIndex((fact) => fact.base === base && fact.low <= low && fact.high >= high);
+    if (at < 0) return false;
+    const { reads, stretch } = this.#facts[at];
+    if (!write || reads.length === 0) return true;
+    if (stretch !== this.#stretch) {
+      this.#facts.splice(at, 1);
+      return false;
+    }
+    for (const read of reads) this.strict.add(read);
+    this.#facts[at] = { ...this.#facts[at], reads: [] };
+    return true;
+  }
+
+  #learn(fact: Fact): void {
+    const facts = this.#facts;
+    const near = facts.findIndex(
+      ({ base, low, high, lasting }) =>
+        base === fact.base && lasting === fact.lasting && low <= fact.high && high >= fact.low,
+    );
+    if (near >= 0) {
+      const { low, high, reads, stretch } = facts[near];
+      facts[near] = {
+        ...fact,
+        low: Math.min(low, fact.low),
+        high: Math.max(high, fact.high),
+        reads: [...reads, ...fact.reads],
+        stretch: reads.length > 0 ? stretch : fact.stretch,
+      };
+      return;
+    }
+    if (facts.length >= mostFacts)
+      facts.splice(
+        Math.max(
+          0,
+          facts.findIndex(({ lasting }) => !lasting),
+        ),
+        1,
+      );
+    facts.push(fact);
+  }
+
+  #open(opcode: number, params: number, results: number): void {
+    this.#frames.push({
+      opcode,
+      height: this.#operands.length - params,
+      results,
+      atEnd: undefined,
+      atStart: this.#facts.slice(),
+      undo: [],
+      reachable: this.#frames.length === 0 || this.#frame.reachable,
+    });
+  }
+
+  #begin(opcode: number, pos: number): boolean {
+    if (opcode === op.if) this.#pop();
+    const counts = this.#blockType(pos + 1);
+    if (!counts) return false;
+    // as deep as they are when it is not reachable
+    if (this.#operands.length - counts.params < this.#frame.height) return false;
+    this.#open(opcode, counts.params, counts.results);
+    if (opcode === op.loop) {
+      const { assigned, calls } = this.#effects.get(pos)!;
+      for (const local of assigned) this.#assign(local, this.#unknown());
+      if (counts.params > 0) {
+        for (let i = 1; i <= counts.params; i++) this.#operands[this.#operands.length - i] = this.#unknown();
+      }
+      if (calls) {
+        this.#forget();
+        this.#stack = this.#unknown();
+      }
+    }
+    return true;
+  }
+
+  #blockType(pos: number): { params: number; results: number } | undefined {
+    const byte = this.#module.bytes[pos];
+    if (byte === 0x40) return { params: 0, results: 0 };
+    // a value type is a negative number, a type index is not
+    if (byte < 0x80 && byte & 0x40) return { params: 0, results: 1 };
+    const type = this.#module.types[u32At(this.#module.bytes, pos)];
+    return type?.kind === "func" ? { params: type.params.length, results: type.results.length } : undefined;
+  }
+
+  /** What is known here is known at the end of a label's block only if all other ways there know it too. */
+  #branch(depth: number): void {
+    const target = this.#frames[this.#frames.length - 1 - depth];
+    if (!target || !this.#frame.reachable) return;
+    if (target.opcode !== op.loop)
+      target.atEnd = target.atEnd ? common(target.atEnd, this.#facts) : this.#facts.slice();
+  }
+
+  #branchTable(pos: number): void {
+    const { bytes } = this.#module;
+    const count = u32At(bytes, pos + 1);
+    let at = skipLeb(bytes, pos + 1);
+    for (let i = 0; i <= count; i++) {
+      this.#branch(u32At(bytes, at));
+      at = skipLeb(bytes, at);
+    }
+  }
+
+  /** What follows up to the end of the block is never reached. */
+  #leave(): boolean {
+    const { height } = this.#frame;
+    this.#operands.length = height;
+    this.#frame.reachable = false;
+    return true;
+  }
+
+  #otherwise(): boolean {
+    const frame = this.#frame;
+    if (frame.opcode !== op.if || !this.#isComplete(frame)) return false;
+    if (frame.reachable) frame.atEnd = frame.atEnd ? common(frame.atEnd, this.#facts) : this.#facts;
+    const around = this.#frames[this.#frames.length - 2];
+    frame.reachable = around.reachable;
+    frame.opcode = op.else;
+    // the first one before is what it was when the block began
+    for (let i = frame.undo.length - 1; i >= 0; i--) this.#locals[frame.undo[i].local] = frame.undo[i].before;
+    this.#facts = frame.atStart.slice();
+    this.#operands.length = frame.height;
+    return true;
+  }
+
+  #isComplete({ height, results, reachable }: Frame): boolean {
+    return !reachable || this.#operands.length === height + results;
+  }
+
+  #end(): boolean {
+    const frame = this.#frames.pop()!;
+    if (!this.#isComplete(frame)) return false;
+    const around = this.#frames[this.#frames.length - 1];
+    // without an `else` the other way leads here as well
+    if (frame.opcode === op.if) frame.atEnd = common(frame.atEnd ?? frame.atStart, frame.atStart);
+    const joins = frame.atEnd !== undefined;
+    if (frame.atEnd) this.#facts = frame.reachable ? common(frame.atEnd, this.#facts) : frame.atEnd;
+    if (!around) return true;
+    if (!frame.reachable && !joins) around.reachable = false;
+    for (const { local, before } of frame.undo) {
+      around.undo.push({ local, before });
+      if (joins) this.#locals[local] = this.#unknown();
+    }
+    if (joins && this.#known.stackPointer !== undefined) this.#stack = this.#unknown();
+    this.#operands.length = frame.height;
+    for (let i = 0; i < frame.results; i++) this.#operands.push(this.#unknown());
+    return true;
+  }
+}
+
+/** What both know. */
+function common(one: readonly Fact[], other: readonly Fact[]): Fact[] {
+  return one.flatMap((fact) =>
+    other
+      .filter(({ base, lasting }) => base === fact.base && lasting === fact.lasting)
+      .map(({ low, high, reads }) => ({
+        ...fact,
+        low: Math.max(low, fact.low),
+        high: Math.min(high, fact.high),
+        reads: [...new Set([...fact.reads, ...reads])],
+        stretch: 0,
+      }))
+      .filter(({ low, high }) => low < high),
+  );
+}
