@@ -33,8 +33,17 @@ const constant = 0;
 
 /** So many facts are kept; of more the oldest are forgotten. */
 const mostFacts = 24;
+/** And so many reads of one. */
+const mostReads = 16;
 /** Bodies with more locals than that are checked as they are: branches would cost too much here. */
 const mostLocals = 20_000;
+
+/** A read of the bytes `[low, high)` from a base on. */
+interface LenientRead {
+  pos: number;
+  low: number;
+  high: number;
+}
 
 /** Bytes `[low, high)` from a base on may be used. */
 interface Fact {
@@ -44,7 +53,7 @@ interface Fact {
   /** Calls change nothing about it. */
   lasting: boolean;
   /** Reads that it comes from and that were not checked as strictly as writes. */
-  reads: readonly number[];
+  reads: readonly LenientRead[];
   /** Number of the stretch without branches that the first of them is in. */
   stretch: number;
 }
@@ -379,7 +388,7 @@ class Walk implements AccessFacts {
     if (base === constant && low >= start && high <= end) this.redundant.add(pos);
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
     else {
-      const reads = write || size === 1 ? [] : [pos];
+      const reads = write || size === 1 ? [] : [{ pos, low, high }];
       this.#learn({ base, low, high, lasting: false, reads, stretch: this.#stretch });
       this.#checked.push({ pos, base, offset, low, high, stretch: this.#stretch });
     }
@@ -389,21 +398,27 @@ class Walk implements AccessFacts {
     const at = this.#facts.findIndex((fact) => fact.base === base && fact.low <= low && fact.high >= high);
     if (at < 0) return false;
     const { reads, stretch } = this.#facts[at];
-    if (!write || reads.length === 0) return true;
-    if (stretch !== this.#stretch) {
+    const needed = write ? reads.filter((read) => read.low < high && read.high > low) : [];
+    if (needed.length === 0) return true;
+    // of what is not written a part may still lie behind the block
+    if (stretch !== this.#stretch || needed.some((read) => read.low < low || read.high > high)) {
       this.#facts.splice(at, 1);
       return false;
     }
-    for (const read of reads) this.strict.add(read);
-    this.#facts[at] = { ...this.#facts[at], reads: [] };
+    for (const { pos } of needed) this.strict.add(pos);
+    this.#facts[at] = { ...this.#facts[at], reads: reads.filter((read) => !needed.includes(read)) };
     return true;
   }
 
   #learn(fact: Fact): void {
     const facts = this.#facts;
     const near = facts.findIndex(
-      ({ base, low, high, lasting }) =>
-        base === fact.base && lasting === fact.lasting && low <= fact.high && high >= fact.low,
+      ({ base, low, high, lasting, reads }) =>
+        base === fact.base &&
+        lasting === fact.lasting &&
+        low <= fact.high &&
+        high >= fact.low &&
+        reads.length < mostReads,
     );
     if (near >= 0) {
       const { low, high, reads, stretch } = facts[near];
@@ -536,16 +551,20 @@ class Walk implements AccessFacts {
 
 /** What both know. */
 function common(one: readonly Fact[], other: readonly Fact[]): Fact[] {
-  return one.flatMap((fact) =>
-    other
-      .filter(({ base, lasting }) => base === fact.base && lasting === fact.lasting)
-      .map(({ low, high, reads }) => ({
+  const both: Fact[] = [];
+  for (const fact of one) {
+    for (const { base, low, high, lasting, reads } of other) {
+      if (base !== fact.base || lasting !== fact.lasting || low >= fact.high || high <= fact.low) continue;
+      const met = {
         ...fact,
         low: Math.max(low, fact.low),
         high: Math.min(high, fact.high),
-        reads: [...new Set([...fact.reads, ...reads])],
+        reads: reads.length === 0 ? fact.reads : [...new Set([...fact.reads, ...reads])],
         stretch: 0,
-      }))
-      .filter(({ low, high }) => low < high),
-  );
+      };
+      const isKnown = both.some((it) => it.base === base && it.low <= met.low && it.high >= met.high);
+      if (!isKnown && both.length < mostFacts) both.push(met);
+    }
+  }
+  return both;
 }
