@@ -41,7 +41,7 @@ export function ensureBuilds(): void {
   }
 }
 
-export function moduleOf(name: BuildName): Buffer {
+function moduleOf(name: BuildName): Buffer {
   return readFileSync(`${folder}${name}.wasm`);
 }
 
