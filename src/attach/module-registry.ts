@@ -113,6 +113,7 @@ function readMarker(section: ArrayBuffer | Uint8Array | undefined): Marker | und
 
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 const noPlainMemory = "its memory has addresses of 64 bits or pages of another size";
+const instrumentedBefore = "linmem instrument made it, without checks: give the original";
 const noAllocator = "no allocator was found";
 const unhooked = (name: string, reason: string) => `${name || "a module"} runs as it is: ${reason}`;
 const identity = (functionIndex: number, offset: number) => ({ functionIndex, offset });
@@ -361,7 +362,7 @@ export class ModuleRegistry {
       facts: { ...seen, memories, importedFunctions, recorderImports },
       instrumented: recorderImports.length > 0,
       marked: true,
-      ...(marker.reason !== undefined && this.#unchecked(marker.reason)),
+      ...(marker.check === undefined && this.#unchecked(marker.reason ?? instrumentedBefore)),
       toOriginal: (index, offset) => {
         if (recorderImports.length === 0) return { functionIndex: index, offset };
         if (index < original) return { functionIndex: index, offset: 0 };

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -14,6 +14,7 @@ import { demangle } from "../names/demangle.js";
 import { systemReason } from "../profile/file.js";
 import { jsonCheck } from "../report/json.js";
 import { checkText } from "../report/memory-errors.js";
+import { isSuppressed, parseSuppressions, type Suppression, suppressionOf } from "../report/suppressions.js";
 import { allocatorOption } from "./allocator-option.js";
 import { ProgramEnded } from "./outcome.js";
 import { outputWidth, usesColor } from "./output.js";
@@ -31,6 +32,8 @@ interface CheckCommandOptions {
   halt?: true;
   errorExitcode?: number;
   strict?: true;
+  suppressions: string[];
+  genSuppressions?: string;
   leaks: "no" | "show" | "fail";
   redzone: number;
   quarantine: number;
@@ -67,6 +70,12 @@ export function checkCommand(): Command {
         "exit code when there were errors (default: the program's own)",
       ).argParser(parseExitCode),
     )
+    .addOption(
+      new Option("--suppressions <file>", "findings that are known already (may be given several times)")
+        .argParser((path: string, previous: string[]) => [...previous, path])
+        .default([]),
+    )
+    .option("--gen-suppressions <file>", "write a file for --suppressions with all that was found")
     .option("--strict", "count it as an error when a module could not be checked")
     .addOption(
       new Option("--leaks <how>", "what to do about blocks that nothing in the memory leads to at the end")
@@ -90,6 +99,12 @@ export function checkCommand(): Command {
     .action(async (program: string[], options: CheckCommandOptions, command: Command) => {
       const { start, script } = programOf(command, program);
       new SymbolFiles(options.symbols).close(); // says now what is wrong with them
+      const known = options.suppressions.flatMap(readSuppressions);
+      if (options.halt && known.length > 0) {
+        throw new UsageError(
+          "--halt does not go with --suppressions: what is suppressed is known only when the program has ended",
+        );
+      }
       const folder = mkdtempSync(join(tmpdir(), "linmem-check-"));
       let failed = false;
       try {
@@ -108,7 +123,7 @@ export function checkCommand(): Command {
             },
           },
           async (launched) => {
-            failed = await conclude(launched, options, script);
+            failed = await conclude(launched, { ...options, known, script });
           },
         ).catch((error) => {
           if (error instanceof UsageError) throw error;
@@ -127,21 +142,35 @@ function hasBranchHinting(): boolean {
   return typeof stdout === "string" && stdout.includes(branchHinting);
 }
 
+/** @throws UsageError when the file can't be read, or makes no sense */
+function readSuppressions(path: string): Suppression[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`cannot read ${path}: ${systemReason(error)}`, { cause: error });
+  }
+  return parseSuppressions(text, path);
+}
+
+interface ConcludeOptions extends CheckCommandOptions {
+  known: readonly Suppression[];
+  script: string | undefined;
+}
+
 /** Prints what was found; returns whether that is something to fail for. */
-async function conclude(
-  launched: Launched,
-  options: CheckCommandOptions,
-  script: string | undefined,
-): Promise<boolean> {
+async function conclude(launched: Launched, options: ConcludeOptions): Promise<boolean> {
   const { stderr } = process;
+  const { known, script } = options;
   for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
   const reports: Report[] = [];
+  const suppressed: number[] = [];
   for (const path of launched.profiles.sort()) {
     const profile = await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols });
     const report = analyze(profile, { demangle });
-    if (options.leaks === "no") {
-      report.memoryErrors = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak");
-    }
+    const all = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak" || options.leaks !== "no");
+    report.memoryErrors = all.filter((error) => !isSuppressed(error, known));
+    suppressed.push(all.length - report.memoryErrors.length);
     reports.push(report);
   }
   if (reports.length === 0 && launched.failures.length === 0) {
@@ -151,22 +180,39 @@ async function conclude(
         : "linmem: nothing was checked: no Node process got to run a program\n",
     );
   }
-  await print(reports, options);
+  await print(reports, suppressed, options);
+  if (options.genSuppressions !== undefined) {
+    const entries = reports.flatMap(({ memoryErrors = [] }) => memoryErrors.map(suppressionOf));
+    const different = [...new Set(entries)].filter((entry) => entry !== undefined);
+    const { genSuppressions: out, force } = options;
+    await writeReport([different.join("\n")], { out, ...(force && { force }) });
+  }
   return reports.some((report) => fails(report, options));
 }
 
-async function print(reports: readonly Report[], { format, out, force }: CheckCommandOptions): Promise<void> {
+/** @param suppressed how many findings were left out of each report */
+async function print(
+  reports: readonly Report[],
+  suppressed: readonly number[],
+  { format, out, force }: CheckCommandOptions,
+): Promise<void> {
   const { stderr } = process;
   if (format === "json") {
-    await writeReport(jsonCheck(reports), { ...(out !== undefined && { out }), ...(force && { force }) });
+    const left = suppressed.reduce((sum, count) => sum + count, 0);
+    await writeReport(jsonCheck(reports, left), {
+      ...(out !== undefined && { out }),
+      ...(force && { force }),
+    });
     return;
   }
   const directory = process.cwd();
   if (out === undefined) {
     const look = { width: outputWidth(stderr), color: usesColor(stderr), directory };
-    for (const report of reports) stderr.write(checkText(report, look));
+    reports.forEach((report, i) => {
+      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]! }));
+    });
   } else {
-    const texts = reports.map((report) => checkText(report, { directory }));
+    const texts = reports.map((report, i) => checkText(report, { directory, suppressed: suppressed[i]! }));
     await writeReport(texts, { out, ...(force && { force }) });
   }
 }

@@ -12,14 +12,18 @@ export function* jsonReport(report: Report): Generator<string> {
   yield "\n";
 }
 
-/** What checked processes did wrong, all together, with `findings` as `memoryErrors` of a report. */
-export function* jsonCheck(reports: readonly Report[]): Generator<string> {
+/**
+ * What checked processes did wrong, all together, with `findings` as `memoryErrors` of a report.
+ * @param suppressed findings that are left out
+ */
+export function* jsonCheck(reports: readonly Report[], suppressed: number): Generator<string> {
   yield* pieces(
     {
       format: "linmem-check",
       version: 1,
       runs: reports.map(({ run }) => run),
       findings: reports.flatMap(({ memoryErrors = [] }) => memoryErrors),
+      suppressed,
       warnings: reports.flatMap(({ warnings }) => warnings),
     },
     0,

@@ -165,6 +165,44 @@ for (const { name, inline } of waysToCheck) {
       assert.deepEqual(found(), ["heap-overflow write 0 past 4"]);
     });
 
+    test("what JavaScript writes to a freed block is found when the block leaves the quarantine, or at the end", () => {
+      const { call, found, memory, compareHeld } = start(100);
+      const bytes = () => new Uint8Array(memory.buffer);
+      const [p, q, r] = [20, 20, 20].map((size) => call.malloc!(size) as number) as [number, number, number];
+      bytes()[p] = 7;
+      call.free!(p);
+      call.free!(q);
+      bytes()[p + 19] = 1;
+      assert.deepEqual(found(), []);
+      call.free!(r);
+      assert.deepEqual(found(), ["host-write-after-free write 0 into 20"]);
+      bytes()[r] = 1;
+      compareHeld();
+      assert.deepEqual(found(), ["host-write-after-free write 0 into 20"]);
+      compareHeld();
+      assert.deepEqual(found(), [], "once");
+    });
+
+    test("what wasm writes there is found once, as its own", () => {
+      const { call, found, compareHeld } = start();
+      const p = call.malloc!(20) as number;
+      call.free!(p);
+      call.store!(p + 4);
+      assert.deepEqual(found(), ["use-after-free write 4 into 20"]);
+      compareHeld();
+      assert.deepEqual(found(), []);
+    });
+
+    test("a freed block that realloc moved all the same is not released a second time", () => {
+      const { call, found, released } = start(80);
+      const p = call.malloc!(20) as number;
+      call.free!(p);
+      call.realloc!(p, 100);
+      assert.deepEqual(found(), ["double-free realloc 0 into 20"]);
+      for (let i = 0; i < 4; i++) call.free!(call.malloc!(20));
+      assert.notEqual(released.value, p);
+    });
+
     test("a violation knows where its block was allocated and freed, and repetitions are counted", () => {
       const { call, violations } = start();
       const p = call.malloc!(20) as number;
@@ -177,6 +215,49 @@ for (const { name, inline } of waysToCheck) {
       const last = violations.at(-1);
       assert.notEqual(last?.block?.freedIn, undefined);
       assert.equal(last?.block?.allocatedIn, first.block.allocatedIn);
+    });
+  });
+}
+
+/** An allocator whose memory is full when 10 blocks of 48 bytes are in use; it counts what it gives out, and takes back. */
+const small = assemble(`(module
+  (memory (export "memory") 1 1)
+  (global $free (mut i32) (i32.const 480))
+  (global $top (mut i32) (i32.const 4096))
+  (func $size (param i32) (result i32) (i32.and (i32.add (local.get 0) (i32.const 31)) (i32.const -16)))
+  (func (export "malloc") (param i32) (result i32)
+    (if (i32.gt_u (call $size (local.get 0)) (global.get $free)) (then (return (i32.const 0))))
+    (global.set $free (i32.sub (global.get $free) (call $size (local.get 0))))
+    (global.set $top (i32.add (global.get $top) (call $size (local.get 0))))
+    (i32.store (i32.sub (global.get $top) (i32.const 4)) (call $size (local.get 0)))
+    (i32.sub (global.get $top) (call $size (local.get 0))))
+  (func (export "free") (param i32) (global.set $free (i32.add (global.get $free) (i32.const 48)))))`);
+
+for (const { name, inline } of waysToCheck) {
+  describe(`a memory that is full, checked by ${name}`, () => {
+    const blocks = { malloc: "malloc", free: "free" } as const;
+    const start = (quarantine: number) =>
+      checking(small, { inline, quarantine, allocator: overridesOf(blocks) });
+
+    test("gets back what is held, and the report says so", () => {
+      const { call, pressures } = start(4096);
+      for (let i = 0; i < 10; i++) call.free!(call.malloc!(16));
+      assert.deepEqual(pressures, []);
+      assert.notEqual(call.malloc!(16), 0, "all of it was in quarantine");
+      assert.deepEqual(pressures, [0]);
+    });
+
+    test("the last block gets no redzone where there is no room for one", () => {
+      const { call, found } = start(0);
+      for (let i = 0; i < 9; i++) assert.notEqual(call.malloc!(16), 0);
+      assert.notEqual(call.malloc!(30), 0);
+      assert.deepEqual(found(), []);
+    });
+
+    test("and what doesn't fit in any case is refused as without checks", () => {
+      const { call, pressures } = start(4096);
+      assert.equal(call.malloc!(1000), 0);
+      assert.deepEqual(pressures, []);
     });
   });
 }

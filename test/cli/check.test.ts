@@ -1,14 +1,24 @@
 // `linmem check` as its users run it, on modules of the bug suite. Runs dist/, so build first.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Sandbox } from "../attach/run-program.js";
+import { assemble, bumpAllocator } from "../instrument/support.js";
 
 const sandbox = new Sandbox();
 after(() => sandbox.remove());
 
+const file = (name: string, content: string | Uint8Array): string => {
+  const path = join(sandbox.folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+
+const load = `(memory (export "memory") 1) (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))`;
+const plain = file("plain.wasm", assemble(`(module ${load})`));
+const heap = file("heap.wasm", assemble(`(module ${bumpAllocator})`));
 const bugs = fileURLToPath(new URL("../fixtures/bugs/c-O0.wasm", import.meta.url));
 
 /** A program that calls cases of the suite, each with 1 unless its name ends in `=0`. */
@@ -89,6 +99,108 @@ describe("linmem check", () => {
     const { code, stderr } = await sandbox.linmem(["check", "--strict", "--error-exitcode", "9", script]);
     assert.equal(code, 9);
     assert.match(stderr, /nothing of it is checked: its memory is shared between threads/);
+  });
+
+  test("what is known already is left out, and counts for nothing; --gen-suppressions writes it down", async () => {
+    const script = program("known.mjs", "heap_overflow__write_char", "use_after_free__read");
+    const known = join(sandbox.folder, "known.txt");
+    const first = await sandbox.linmem(["check", "--gen-suppressions", known, script]);
+    assert.match(first.stderr, /^linmem: 2 memory errors\n/);
+    const text = readFileSync(known, "utf8");
+    assert.match(text, /^heap-overflow\n {2}heap_overflow__write_char\n {2}\(module\)\n\nuse-after-free\n/);
+    const again = await sandbox.linmem(["check", "--suppressions", known, "--error-exitcode", "9", script]);
+    assert.deepEqual([again.code, again.stderr], [0, "linmem: no memory errors, 2 suppressed\n"]);
+    const one = file("one.txt", "heap-overflow\n  ...\n");
+    const rest = await sandbox.linmem([
+      ...["check", "--suppressions", one, "--error-exitcode", "9", "--format", "json", script],
+    ]);
+    const json = rest.stdout.slice(rest.stdout.indexOf("{"));
+    const { findings, suppressed } = JSON.parse(json);
+    assert.deepEqual([rest.code, suppressed, findings.length], [9, 1, 1]);
+    assert.equal(findings[0].kind, "use-after-free");
+    const overwrite = await sandbox.linmem(["check", "--gen-suppressions", known, script]);
+    assert.match(overwrite.stderr, /known\.txt/);
+    assert.equal(readFileSync(known, "utf8"), text, "not overwritten");
+  });
+
+  test("suppressions that can't be read, make no sense or come with --halt are refused before anything runs", async () => {
+    const wrong = file("wrong.txt", "leak\n  a\nbuffer-overflow\n  b\n");
+    const script = program("never.mjs", "heap_overflow__write_char");
+    for (const [args, message] of [
+      [["--suppressions", "nowhere.txt"], /^linmem: cannot read nowhere\.txt: /],
+      [["--suppressions", wrong], /wrong\.txt, line 3: "buffer-overflow" is no kind of finding/],
+      [["--halt", "--suppressions", file("known2.txt", "leak\n  a\n")], /--halt does not go with/],
+    ] as const) {
+      const { code, stdout, stderr } = await sandbox.linmem(["check", ...args, script]);
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.match(stderr, message);
+      assert.equal(stderr.trim().split("\n").length, 1);
+    }
+  });
+
+  test("freed memory that JavaScript changed, with who allocated and who freed the block", async () => {
+    const script = sandbox.write(
+      "host.mjs",
+      `import { readFileSync } from "node:fs";
+const module = new WebAssembly.Module(readFileSync(${JSON.stringify(heap)}));
+const { exports } = new WebAssembly.Instance(module);
+const [kept, freed] = [exports.malloc(20), exports.malloc(20)];
+exports.free(freed);
+const bytes = new Uint8Array(exports.memory.buffer);
+bytes[kept] = bytes[freed + 3] = 1;
+exports.free(kept);
+`,
+    );
+    const out = "host.json";
+    const { code } = await sandbox.linmem([
+      "check",
+      "--format",
+      "json",
+      "-o",
+      out,
+      "--error-exitcode",
+      "9",
+      script,
+    ]);
+    const { findings } = JSON.parse(readFileSync(join(sandbox.folder, out), "utf8"));
+    const [finding] = findings.filter(({ kind }: { kind: string }) => kind === "host-write-after-free");
+    assert.equal(code, 9);
+    assert.ok(finding.block && finding.allocatedAt.length > 0 && finding.freedAt.length > 0);
+    assert.deepEqual(finding.stack, []);
+  });
+
+  test("where no allocator is found the rest is checked, and it says what is not", async () => {
+    // a load at address 0 of the data's page, in a module with a stack and nothing that allocates
+    const script = sandbox.write(
+      "plain.mjs",
+      `import { readFileSync } from "node:fs";
+const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(${JSON.stringify(plain)})));
+try { exports.load(65536); } catch {}
+`,
+    );
+    const { code, stderr } = await sandbox.linmem(["check", "--strict", "--error-exitcode", "9", script]);
+    assert.equal(code, 9);
+    assert.match(stderr, /no allocator was found: its blocks are not checked/);
+    assert.match(stderr, /out-of-bounds: read of 4 bytes at 0x10000, beyond the end of the memory/);
+  });
+
+  test("a module that can't be rewritten runs as it is, and it says that nothing was checked", async () => {
+    const done = join(sandbox.folder, "done.wasm");
+    await sandbox.linmem(["instrument", heap, "-o", done]);
+    const script = sandbox.write(
+      "done.mjs",
+      `import { readFileSync } from "node:fs";
+const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(${JSON.stringify(done)})));
+console.log(exports.malloc(16));
+`,
+    );
+    const { code, stdout, stderr } = await sandbox.linmem([
+      ...["check", "--strict", "--error-exitcode", "9", script],
+    ]);
+    assert.deepEqual([code, stdout], [9, "1024\n"]);
+    assert.match(stderr, /done\.wasm: nothing of it is checked: linmem instrument made it/);
+    const lenient = await sandbox.linmem(["check", "--error-exitcode", "9", script]);
+    assert.equal(lenient.code, 0);
   });
 
   test("refuses options that make no sense, in one line", async () => {
