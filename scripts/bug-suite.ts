@@ -75,7 +75,7 @@ function sanitizerFinds(script: string, name: string): string {
     require(${JSON.stringify(script)})({ wasmBinary, printErr: print }).then((module) => module._${name}(1)).catch(print);`;
   const { stdout } = spawnSync(process.execPath, ["-e", program], { encoding: "utf8", timeout: 60_000 });
   const [, what = ""] = /ERROR: AddressSanitizer: ([^\n]*)/.exec(stdout) ?? [];
-  return what.replace(/ (on|in)( unknown)? (address|thread).*|:? 0x.*|\(0x.*/, "").trim();
+  return what.replace(/:? on( unknown)? address.*| on 0x.*| in thread.*|:? 0x.*/, "").trim();
 }
 
 function compareWithSanitizer(): void {

@@ -15,10 +15,10 @@ import { type LoadedWay, loadWay, type WayName, ways } from "./ways.js";
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const [filter = ""] = args.filter((argument) => !argument.startsWith("--"));
-const rounds = quick ? 9 : 31;
+const rounds = quick ? 9 : 15;
 const roundMilliseconds = 15;
 /** Milliseconds of work of its own that each way does before anything counts. */
-const warmUp = quick ? 300 : 1000;
+const warmUp = quick ? 300 : 500;
 
 /** Milliseconds of a round that is repeated less often. */
 const slowRound = 500;
