@@ -8,7 +8,7 @@ import type { Module } from "../wasm/module.js";
 import { followBoundary } from "./allocators/boundary.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
 import { confirmAllocator, discoverAllocator } from "./allocators/discover.js";
-import { findGuest, isGo } from "./allocators/guests.js";
+import { findGuest } from "./allocators/guests.js";
 import { findNamed, functionLabel, type NamedFunction, type NamedFunctions } from "./allocators/named.js";
 import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
@@ -16,6 +16,7 @@ import { buildCallGraph, type CallGraph } from "./call-graph.js";
 import { type GlueScripts, glueNames } from "./glue-names.js";
 import type { AllocatorOverride } from "./roles.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
+import { isGo } from "./toolchain.js";
 import { findSites, type Sites } from "./walker.js";
 
 export interface FoundAllocator {

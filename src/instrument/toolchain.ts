@@ -31,15 +31,22 @@ export function detectToolchain(module: Module): string {
   return unknownToolchain;
 }
 
+/** Whether Go's own compiler made it. Looks at no names: there may be many. */
+export function isGo(module: Module): boolean {
+  return detectGo(gather(module))?.startsWith("Go") ?? false;
+}
+
+function detectGo({ tool, importsFrom, exports }: Evidence): string | undefined {
+  const tinyGo = tool(/^TinyGo$/);
+  if (tinyGo !== undefined || exports(/^(?:go_scheduler|tinygo_\w+)$/)) return versioned("TinyGo", tinyGo);
+  const go = tool(/^Go cmd\/compile$/);
+  if (go === undefined && !importsFrom(/^go(?:js)?$/)) return undefined;
+  return versioned("Go", go?.replace(/^go/, ""));
+}
+
 /** From the most particular to the most general: Rust's module may be wasm-bindgen's, Emscripten's or WASI's. */
 const detectors: readonly ((evidence: Evidence) => string | undefined)[] = [
-  ({ tool, importsFrom, exports }) => {
-    const tinyGo = tool(/^TinyGo$/);
-    if (tinyGo !== undefined || exports(/^(?:go_scheduler|tinygo_\w+)$/)) return versioned("TinyGo", tinyGo);
-    const go = tool(/^Go cmd\/compile$/);
-    if (go === undefined && !importsFrom(/^go(?:js)?$/)) return undefined;
-    return versioned("Go", go?.replace(/^go/, ""));
-  },
+  detectGo,
   ({ importsFrom, exports, named, custom }) => {
     const debug = named(/^~lib\/rt\//);
     const runtime = exports(/^__(?:rtti_base|pin|unpin|collect|retain)$/) && !importsFrom(/^wbg$/);

@@ -47,7 +47,9 @@ export function findFlat({ module, history, report }: Subject): Finding[] {
         },
       ];
     }
-    const since = grows.length === 0 ? "It never grew" : `It grew last at ${Math.round(latest)} ms`;
+    const unseen =
+      module.memory.peakBytes > module.memory.initialBytes ? "When it grew was not seen" : "It never grew";
+    const since = grows.length === 0 ? unseen : `It grew last at ${Math.round(latest)} ms`;
     return [
       {
         ...common,

@@ -10,7 +10,7 @@ import { fitsRole } from "../hooks.js";
 import { isGoFunction } from "../hooks-go.js";
 import { allMemories } from "../plan.js";
 import type { AllocatorFunction, AllocatorRole } from "../roles.js";
-import { detectToolchain } from "../toolchain.js";
+import { isGo } from "../toolchain.js";
 import { pointerType } from "./cores.js";
 import { functionLabel } from "./named.js";
 
@@ -20,11 +20,6 @@ interface Guest {
 }
 
 const none: Guest = { functions: [], notes: [] };
-
-/** Whether Go's own compiler made it. */
-export function isGo(module: Module): boolean {
-  return /^Go\b/.test(detectToolchain(module));
-}
 
 /**
  * What can be hooked of a guest's runtime.
