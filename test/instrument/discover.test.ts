@@ -20,12 +20,15 @@ interface Lists {
   release: string;
   /** Bytes between the blocks of one list. */
   step?: string;
+  /** What `release` takes and is given behind the address. */
+  more?: { params: string; values: string };
 }
 
 /** A heap of lists, one for each power of two from 16 bytes on, and a program that uses it. */
 function heapOfLists({
   release,
   step = "(i32.shl (i32.const 16) (local.get $class))",
+  more = { params: "", values: "" },
 }: Lists): Uint8Array<ArrayBuffer> {
   return assemble(`(module
     (memory (export "memory") 1)
@@ -46,7 +49,7 @@ function heapOfLists({
         (drop (memory.grow (i32.const 4))))
       (i32.store offset=4 (local.get $block) (local.get $list))
       (i32.add (local.get $block) (i32.const 8)))
-    (func $release (param $address i32) ${release})
+    (func $release (param $address i32) ${more.params} ${release})
     (func $hash (param $number i32) (result i32)
       (i32.and (i32.mul (local.get $number) (i32.const -1640531535)) (i32.const 65528)))
     (func $node (export "node") (result i32) (local $node i32)
@@ -54,8 +57,8 @@ function heapOfLists({
       (i32.store (local.get $node) (call $make (call $hash (i32.const 3))))
       (local.get $node))
     (func (export "drop") (param $node i32)
-      (call $release (i32.load (local.get $node)))
-      (call $release (local.get $node)))
+      (call $release (i32.load (local.get $node)) ${more.values})
+      (call $release (local.get $node) ${more.values}))
     (func (export "text") (param $size i32) (result i32) (call $make (i32.add (local.get $size) (i32.const 1)))))`);
 }
 
@@ -79,6 +82,27 @@ describe("by trying functions out", () => {
       ],
     );
   });
+
+  for (const [what, params] of [
+    ["size and alignment", "(param $size i32) (param $alignment i32)"],
+    ["alignment and size", "(param $alignment i32) (param $size i32)"],
+  ]) {
+    test(`finds a release that takes ${what} and trusts them`, () => {
+      const trusting = `(if (i32.or (i32.ne (i32.popcnt (local.get $alignment)) (i32.const 1))
+        (i32.gt_u (local.get $alignment) (i32.const 16))) (then unreachable)) ${release}`;
+      const values = params!.startsWith("(param $size")
+        ? "(i32.const 24) (i32.const 8)"
+        : "(i32.const 8) (i32.const 24)";
+      const { functions } = found(heapOfLists({ release: trusting, more: { params: params!, values } }));
+      assert.deepEqual(
+        functions.map(({ role, index }) => [role, index]),
+        [
+          ["malloc", 0],
+          ["free", 1],
+        ],
+      );
+    });
+  }
 
   const impostors: [what: string, lists: Lists][] = [
     ["a release that does nothing", { release: "" }],

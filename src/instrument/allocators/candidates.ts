@@ -115,13 +115,18 @@ export class Candidates {
   ways(index: number, roles: Partial<Record<number, readonly AllocatorRole[]>>): Way[] {
     const parameters = this.count(index);
     return (roles[parameters] ?? []).flatMap((role): Way[] => {
-      if (!role.endsWith("_method")) return [{ role, index, parameters }];
+      if (!role.endsWith("_method")) {
+        const way: Way = { role, index, parameters };
+        return role === "free" && parameters === 3 ? [way, { ...way, alignmentFirst: true }] : [way];
+      }
       const selves: (SelfArgument | undefined)[] = role.endsWith("_traced_method")
         ? []
         : firstArguments(this.#module, this.#graph, index).slice(0, mostSelves);
       // methods of two arguments have a state; with more, Zig's pass one that nobody uses
       const all = parameters > 2 ? [...selves, undefined] : selves;
-      return all.map((self) => ({ role, index, parameters, ...(self && { self }) }));
+      const ways = all.map((self): Way => ({ role, index, parameters, ...(self && { self }) }));
+      if (role !== "free_method" || parameters !== 4) return ways;
+      return ways.flatMap((way) => [way, { ...way, alignmentFirst: true }]);
     });
   }
 

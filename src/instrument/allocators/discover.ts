@@ -297,8 +297,10 @@ class Search {
     const heaps: Heap[] = [];
     this.#tank = new Fuel(fuelOfStage, this.#fuel);
     const assigned = new Set<number>();
+    const above = (way: Way) => this.#below(way, makers, false).size;
     const byUse = [...makers].sort(
       (a, b) =>
+        above(a) - above(b) ||
         Number(aligning(a.role)) - Number(aligning(b.role)) ||
         this.#candidates.weight(b.index) - this.#candidates.weight(a.index),
     );
@@ -326,9 +328,9 @@ class Search {
   }
 
   /** Others of the same kind that a function may call. */
-  #below({ index, role }: Way, others: readonly Way[]): Set<number> {
+  #below({ index, role }: Way, others: readonly Way[], sameKind = true): Set<number> {
     const below = others.filter(
-      (other) => other.index !== index && (!aligning(role) || aligning(other.role)),
+      (other) => other.index !== index && (!sameKind || !aligning(role) || aligning(other.role)),
     );
     return new Set(
       below

@@ -15,6 +15,8 @@ export interface Way {
   parameters: number;
   /** Of methods: the address of the state. */
   self?: SelfArgument;
+  /** Of releases: it takes the alignment before the size, as Rust's `Layout` has them when it is taken apart. */
+  alignmentFirst?: boolean;
   /** Bytes at the beginning of each block that stay the allocator's: it hands out its own headers. */
   header?: number;
 }
@@ -124,13 +126,10 @@ function allocate(trial: Trial, way: Way, size: number, alignment: number): numb
 function release(trial: Trial, way: Way, { address, size }: Block, alignment: number): boolean {
   const { role, index, parameters } = way;
   const fourth = parameters >= 5 ? Math.log2(alignment) : alignment;
-  const method = [selfOf(trial, way), address, size, fourth, 0];
+  const layout = way.alignmentFirst ? [fourth, size] : [size, fourth];
+  const method = [selfOf(trial, way), address, ...layout, 0];
   const args =
-    role === "free_method"
-      ? method
-      : role === "free_traced_method"
-        ? [0, ...method]
-        : [address, size, alignment];
+    role === "free_method" ? method : role === "free_traced_method" ? [0, ...method] : [address, ...layout];
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
