@@ -222,7 +222,8 @@ function link(place: u32): void {
 
 /** Makes room for more records, and for heads to go with them. */
 function enlarge(): bool {
-  const more: u32 = capacity < 4096 ? capacity : capacity >> 3;
+  // a sixteenth: with the heads a record takes 68 bytes at most, and what is above 64 of all that there may be fits 1 MiB
+  const more: u32 = capacity < 4096 ? capacity : capacity >> 4;
   let bytes = <usize>more * RECORD_SIZE;
   const moreHeads = capacity + more > <u32>2 << headBits;
   if (moreHeads) bytes += 4 << headBits;
