@@ -97,3 +97,28 @@ function withMemarg(
     memory,
   };
 }
+
+export interface BulkAccess {
+  /** Which of three operands is the address; the last one is the size. */
+  operand: number;
+  write: boolean;
+}
+
+const [memoryInit, memoryCopy, memoryFill] = [8, 10, 11];
+
+/** What `memory.init`, `memory.copy` and `memory.fill` do to the first memory. */
+export function bulkAccesses(bytes: Uint8Array, position: number): BulkAccess[] | undefined {
+  const sub = u32At(bytes, position + 1);
+  const first = skipLeb(bytes, position + 1);
+  const index = () => u32At(bytes, first);
+  const second = () => u32At(bytes, skipLeb(bytes, first));
+  const written = { operand: 0, write: true };
+  if (sub === memoryFill) return index() === 0 ? [written] : undefined;
+  if (sub === memoryInit) return second() === 0 ? [written] : undefined;
+  if (sub !== memoryCopy) return undefined;
+  const ranges = [
+    ...(second() === 0 ? [{ operand: 1, write: false }] : []),
+    ...(index() === 0 ? [written] : []),
+  ];
+  return ranges.length > 0 ? ranges : undefined;
+}

@@ -16,9 +16,11 @@ import { externalKind, type RawSection, sectionId, valueType } from "../../wasm/
 import { CodeWriter } from "../emit.js";
 import { allMemories } from "../plan.js";
 import { recorderModule } from "../write-sections.js";
-import { type Access, accessAt } from "./accesses.js";
+import { type Access, accessAt, type BulkAccess, bulkAccesses } from "./accesses.js";
+import { BranchHints } from "./branch-hints.js";
 import type { CheckerFunction } from "./functions.js";
-import { type AccessFacts, type AccessGroup, nothingKnown, redundantAccesses } from "./redundant.js";
+import type { AccessGroup } from "./groups.js";
+import { type AccessFacts, nothingKnown, redundantAccesses } from "./redundant.js";
 
 /** Names of the imported memories. */
 const memoryImport = "memory";
@@ -393,33 +395,6 @@ class CheckWriter {
   }
 }
 
-/** The section that tells the engine which branches are hardly ever taken: it keeps what they lead to out of the way. */
-class BranchHints {
-  readonly #writer = new Writer(1 << 12);
-  #functions = 0;
-
-  /** @param branches offsets in the body */
-  add(functionIndex: number, branches: readonly number[]): void {
-    if (branches.length === 0) return;
-    this.#functions++;
-    const writer = this.#writer;
-    writer.u32(functionIndex);
-    writer.u32(branches.length);
-    for (const offset of branches) {
-      writer.u32(offset);
-      writer.u32(1);
-      writer.u32(0);
-    }
-  }
-
-  section(): RawSection {
-    const payload = new Writer(this.#writer.length + 5);
-    payload.u32(this.#functions);
-    payload.copy(this.#writer.buffer, 0, this.#writer.length);
-    return makeSection(sectionId.custom, payload.finish(), "metadata.code.branch_hint");
-  }
-}
-
 interface CheckedAccess extends Access {
   /** One of `accessKind`. */
   how: number;
@@ -429,29 +404,4 @@ interface CheckedAccess extends Access {
 
 function addOffset(code: CodeWriter, offset: number): void {
   if (offset > 0) code.i32Const(offset | 0).op(op.i32Add);
-}
-
-interface BulkAccess {
-  /** Which of three operands is the address; the last one is the size. */
-  operand: number;
-  write: boolean;
-}
-
-const [memoryInit, memoryCopy, memoryFill] = [8, 10, 11];
-
-/** What `memory.init`, `memory.copy` and `memory.fill` do to the first memory. */
-function bulkAccesses(bytes: Uint8Array, position: number): BulkAccess[] | undefined {
-  const sub = u32At(bytes, position + 1);
-  const first = skipLeb(bytes, position + 1);
-  const index = () => u32At(bytes, first);
-  const second = () => u32At(bytes, skipLeb(bytes, first));
-  const written = { operand: 0, write: true };
-  if (sub === memoryFill) return index() === 0 ? [written] : undefined;
-  if (sub === memoryInit) return second() === 0 ? [written] : undefined;
-  if (sub !== memoryCopy) return undefined;
-  const ranges = [
-    ...(second() === 0 ? [{ operand: 1, write: false }] : []),
-    ...(index() === 0 ? [written] : []),
-  ];
-  return ranges.length > 0 ? ranges : undefined;
 }

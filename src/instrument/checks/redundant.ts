@@ -17,6 +17,8 @@ import { instructionEnd, op } from "../../wasm/instructions.js";
 import { Reader, skipLeb, u32At } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
 import { type Access, accessAt } from "./accesses.js";
+import { common, type Fact, learn } from "./facts.js";
+import { type AccessGroup, type GroupedAccess, groupsOf } from "./groups.js";
 import { stackEffect } from "./stack-effects.js";
 
 export interface KnownMemory {
@@ -31,32 +33,8 @@ export interface KnownMemory {
 /** Base of constants. */
 const constant = 0;
 
-/** So many facts are kept; of more the oldest are forgotten. */
-const mostFacts = 24;
-/** And so many reads of one. */
-const mostReads = 16;
 /** Bodies with more locals than that are checked as they are: branches would cost too much here. */
 const mostLocals = 20_000;
-
-/** A read of the bytes `[low, high)` from a base on. */
-interface LenientRead {
-  pos: number;
-  low: number;
-  high: number;
-}
-
-/** Bytes `[low, high)` from a base on may be used. */
-interface Fact {
-  base: number;
-  low: number;
-  high: number;
-  /** Calls change nothing about it. */
-  lasting: boolean;
-  /** Reads that it comes from and that were not checked as strictly as writes. */
-  reads: readonly LenientRead[];
-  /** Number of the stretch without branches that the first of them is in. */
-  stretch: number;
-}
 
 interface Value {
   base: number;
@@ -93,31 +71,6 @@ export interface AccessFacts {
   groups: ReadonlyMap<number, AccessGroup>;
 }
 
-/**
- * Accesses with one base and no branch or call in between: the first of them is checked together with all others, and those
- * are looked at only when that check fails.
- */
-export interface AccessGroup {
-  first: number;
-  /** Bytes that are looked at, as distances from the address operand of the first. */
-  points: readonly number[];
-  /** Different for groups between the same two branches. */
-  number: number;
-}
-
-interface GroupedAccess {
-  pos: number;
-  base: number;
-  /** Of the address operand. */
-  offset: number;
-  low: number;
-  high: number;
-  stretch: number;
-}
-
-/** Bytes from the first to the last that a group spans. */
-const mostSpan = 64;
-
 export function redundantAccesses(
   module: Module,
   body: number,
@@ -132,45 +85,6 @@ export function redundantAccesses(
 }
 
 export const nothingKnown: AccessFacts = { redundant: new Set(), strict: new Set(), groups: new Map() };
-
-/** @param accesses in the order of their positions */
-function groupsOf(accesses: readonly GroupedAccess[], gap: number): Map<number, AccessGroup> {
-  const groups = new Map<number, AccessGroup>();
-  let from = 0;
-  for (let at = 1; at <= accesses.length; at++) {
-    if (accesses[at]?.stretch === accesses[from].stretch) continue;
-    if (at - from > 2) addGroups(groups, accesses.slice(from, at), gap);
-    from = at;
-  }
-  return groups;
-}
-
-/** Groups among the accesses between two branches. */
-function addGroups(groups: Map<number, AccessGroup>, accesses: readonly GroupedAccess[], gap: number): void {
-  const open = new Map<number, { members: GroupedAccess[]; low: number; high: number }>();
-  let number = 0;
-  const close = ({ members, low, high }: { members: GroupedAccess[]; low: number; high: number }) => {
-    const count = Math.ceil((high - 1 - low) / gap) + 1;
-    if (members.length <= count) return;
-    const [{ pos: first, offset }] = members;
-    const points = Array.from({ length: count }, (_, i) => Math.min(low + i * gap, high - 1) - offset);
-    const group = { first, points, number: number++ };
-    for (const { pos } of members) groups.set(pos, group);
-  };
-  for (const access of accesses) {
-    const group = open.get(access.base);
-    const low = Math.min(group?.low ?? access.low, access.low);
-    const high = Math.max(group?.high ?? access.high, access.high);
-    if (group && high - low <= mostSpan) {
-      group.members.push(access);
-      Object.assign(group, { low, high });
-      continue;
-    }
-    if (group) close(group);
-    open.set(access.base, { members: [access], low: access.low, high: access.high });
-  }
-  for (const group of open.values()) close(group);
-}
 
 function isCall(opcode: number): boolean {
   return (opcode >= op.call && opcode <= op.returnCallRef) || opcode === op.memoryGrow;
@@ -365,7 +279,7 @@ class Walk implements AccessFacts {
     if (global !== this.#known.stackPointer) return;
     const { base, offset } = this.#stack;
     if (value.base === base && value.offset < offset) {
-      this.#learn({ base, low: value.offset, high: offset, lasting: true, reads: [], stretch: 0 });
+      learn(this.#facts, { base, low: value.offset, high: offset, lasting: true, reads: [], stretch: 0 });
     }
     this.#stack = value;
   }
@@ -389,7 +303,7 @@ class Walk implements AccessFacts {
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
     else {
       const reads = write || size === 1 ? [] : [{ pos, low, high }];
-      this.#learn({ base, low, high, lasting: false, reads, stretch: this.#stretch });
+      learn(this.#facts, { base, low, high, lasting: false, reads, stretch: this.#stretch });
       this.#checked.push({ pos, base, offset, low, high, stretch: this.#stretch });
     }
   }
@@ -408,38 +322,6 @@ class Walk implements AccessFacts {
     for (const { pos } of needed) this.strict.add(pos);
     this.#facts[at] = { ...this.#facts[at], reads: reads.filter((read) => !needed.includes(read)) };
     return true;
-  }
-
-  #learn(fact: Fact): void {
-    const facts = this.#facts;
-    const near = facts.findIndex(
-      ({ base, low, high, lasting, reads }) =>
-        base === fact.base &&
-        lasting === fact.lasting &&
-        low <= fact.high &&
-        high >= fact.low &&
-        reads.length < mostReads,
-    );
-    if (near >= 0) {
-      const { low, high, reads, stretch } = facts[near];
-      facts[near] = {
-        ...fact,
-        low: Math.min(low, fact.low),
-        high: Math.max(high, fact.high),
-        reads: [...reads, ...fact.reads],
-        stretch: reads.length > 0 ? stretch : fact.stretch,
-      };
-      return;
-    }
-    if (facts.length >= mostFacts)
-      facts.splice(
-        Math.max(
-          0,
-          facts.findIndex(({ lasting }) => !lasting),
-        ),
-        1,
-      );
-    facts.push(fact);
   }
 
   #open(opcode: number, params: number, results: number): void {
@@ -547,24 +429,4 @@ class Walk implements AccessFacts {
     for (let i = 0; i < frame.results; i++) this.#operands.push(this.#unknown());
     return true;
   }
-}
-
-/** What both know. */
-function common(one: readonly Fact[], other: readonly Fact[]): Fact[] {
-  const both: Fact[] = [];
-  for (const fact of one) {
-    for (const { base, low, high, lasting, reads } of other) {
-      if (base !== fact.base || lasting !== fact.lasting || low >= fact.high || high <= fact.low) continue;
-      const met = {
-        ...fact,
-        low: Math.max(low, fact.low),
-        high: Math.min(high, fact.high),
-        reads: reads.length === 0 ? fact.reads : [...new Set([...fact.reads, ...reads])],
-        stretch: 0,
-      };
-      const isKnown = both.some((it) => it.base === base && it.low <= met.low && it.high >= met.high);
-      if (!isKnown && both.length < mostFacts) both.push(met);
-    }
-  }
-  return both;
 }
