@@ -18,7 +18,7 @@ async function profile(source: string) {
   const program = sandbox.write(
     "p.mjs",
     `import { Arena, Heap, LinearMemory } from ${JSON.stringify(library)};
-const used = (heap) => [...heap.walk()].filter((block) => block.used && !block.handles).map(({ address, requested }) => [address, requested]);
+const used = (heap) => [...heap.walk()].filter((block) => block.used && !block.own).map(({ address, requested }) => [address, requested]);
 ${source}`,
   );
   const native = await sandbox.node([program]);

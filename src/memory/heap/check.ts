@@ -1,6 +1,6 @@
 // Looks at a heap without changing it: a walk over its blocks, and the check of all that has to be true.
-import { LinmemError } from "../../errors.js";
-import { hex } from "../views.js";
+
+import { checkMap, checkPage, checkPageLists, damaged } from "./check-pages.js";
 import type { HeapCore } from "./core.js";
 import { entryOf } from "./handles.js";
 import {
@@ -15,15 +15,21 @@ import {
   entry,
   FLAGS,
   FOOTED,
+  FREE_SLOT,
   field,
   GRANULE,
   GUARD_FRONT,
   HEADER_BYTES,
   MOVABLE,
+  PAGE,
+  PAGES_OWN,
   PREV_FREE,
+  record,
+  SLOT_BYTES,
   USED,
 } from "./layout.js";
 import { idOf } from "./movable.js";
+import { isPage, recordAt, slotsOf } from "./pages.js";
 
 /** A block as `walk` shows it. Bytes. */
 export interface HeapBlock {
@@ -37,13 +43,38 @@ export interface HeapBlock {
   requested: number;
   /** The id of a movable block. */
   movable?: number;
-  /** It is the heap's own: entries of movable blocks' handles. */
-  handles?: true;
+  /** It is the heap's own: handles of movable blocks, or records of small ones. */
+  own?: true;
   /** In debug mode: the stack that allocated it, innermost call first. */
   allocatedAt?: string;
 }
 
+/** All blocks as those who asked for them see them: of a page its slots. */
 export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
+  for (const each of wholeBlocks(core)) {
+    if (each.own && isPage(core.memory.u32[(each.address - BLOCK_HEADER + 4) >>> 2]!))
+      yield* slotsIn(core, each);
+    else yield each;
+  }
+}
+
+function* slotsIn(core: HeapCore, { address }: HeapBlock): Generator<HeapBlock> {
+  const { u32: words, u8: bytes } = core.memory;
+  const at = recordAt(words, address - BLOCK_HEADER);
+  const granules = words[(at >>> 2) + record.granules]!;
+  const size = granules * GRANULE;
+  const slots = slotsOf(granules);
+  for (let slot = 0; slot < slots; slot++) {
+    const state = bytes[at + SLOT_BYTES + slot]!;
+    const used = state < FREE_SLOT;
+    yield { address: address + slot * size, size, used, requested: used ? size - BLOCK_HEADER - state : 0 };
+  }
+  const rest = PAGE - slots * size;
+  if (rest > 0) yield { address: address + slots * size, size: rest, used: false, requested: 0 };
+}
+
+/** All blocks, a page as one of the heap's own. */
+function* wholeBlocks(core: HeapCore): Generator<HeapBlock> {
   const top = core.get("top");
   for (let block = core.get("first"); block < top; ) {
     const words = core.memory.u32;
@@ -54,7 +85,7 @@ export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
     const each: HeapBlock = { address: block + BLOCK_HEADER, size, used, requested: 0 };
     const second = words[(block >>> 2) + 1]!;
     if (used && (word & MOVABLE) === 0) each.requested = second;
-    else if (used && second >= CHUNK) each.handles = true;
+    else if (used && second >= PAGES_OWN) each.own = true;
     else if (used) {
       if (second >= core.get("handles")) throw damaged(block, `has the impossible handle ${second}`);
       const at = entryOf(words, core.header, second);
@@ -93,7 +124,9 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
     throw damaged(start, "has bounds in its header that can't be");
   }
   checkChunks(core);
+  checkMap(core);
   if (!whole) return;
+  checkPageLists(core);
   const movable = checkBlocks(core, checkLists(core));
   checkHandles(core, movable);
 }
@@ -142,7 +175,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   const movable = new Map<number, number>();
   let own = 0;
   let end = core.get("first");
-  for (const each of blocksOf(core)) {
+  let pages = 0;
+  for (const each of wholeBlocks(core)) {
     const block = each.address - BLOCK_HEADER;
     const at = block >>> 2;
     const word = words[at]!;
@@ -152,9 +186,18 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
     footed = (word & FOOTED) !== 0;
     if (each.used) {
       if (footed) throw damaged(block, "is used, and footed as only free ones are");
-      if (each.handles === true) {
+      if (each.own === true && isPage(words[at + 1]!)) {
+        const inside = checkPage(core, each);
+        used += inside.used;
+        requested += inside.requested;
+        blocks += inside.blocks;
+        pages++;
+        end = block + each.size;
+        continue;
+      }
+      if (each.own === true) {
         own++;
-        used += each.size;
+        if (words[at + 1] !== PAGES_OWN) used += each.size;
         end = block + each.size;
         continue;
       }
@@ -183,8 +226,10 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   if (!cursorIsBlock) throw damaged(core.get("cursor"), "is no block, and sweeping would go on there");
   if (!compactingIsBlock)
     throw damaged(core.get("compacting"), "is no block, and compaction would go on there");
-  if (own !== core.get("chunks") + Number(core.get("room") > 0))
-    throw damaged(core.header * 4, "has chunks of handles that it doesn't know");
+  const known =
+    core.get("chunks") + Number(core.get("room") > 0) + core.get("pools") + Number(core.get("cells") > 0);
+  if (own !== known || pages !== core.get("pages"))
+    throw damaged(core.header * 4, "has blocks of its own, or pages, that it doesn't know");
   const counted =
     used === core.get("used") && requested === core.get("requested") && blocks === core.get("blocks");
   if (!counted)
@@ -250,11 +295,4 @@ function checkHandles(core: HeapCore, blocks: ReadonlyMap<number, number>): void
     if (address !== payload + front)
       throw damaged(payload - BLOCK_HEADER, `is not where its handle ${handle} leads`);
   }
-}
-
-function damaged(address: number, what: string): LinmemError {
-  return new LinmemError(
-    "ERR_LINMEM_HEAP_DAMAGED",
-    `the heap is damaged: the block at ${hex(address)} ${what}`.replace(" :", ":"),
-  );
 }

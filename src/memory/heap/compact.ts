@@ -31,6 +31,7 @@ import {
   field,
   GRANULE,
   MOVABLE,
+  PAGES_OWN,
   PREV_FREE,
   USED,
 } from "./layout.js";
@@ -184,6 +185,7 @@ class Compaction {
   private isMovable(block: number, word: number): boolean {
     if ((word & MOVABLE) === 0) return false;
     const handle = this.words[(block >>> 2) + 1]!;
+    if (handle >= PAGES_OWN && handle < CHUNK) return false;
     return handle >= CHUNK || this.words[entryOf(this.words, this.core.header, handle) + entry.pins] === 0;
   }
 

@@ -3,7 +3,8 @@
  * its size and comes from there again, both in constant time. A request that finds its list empty takes from the next
  * larger one (a two-level bitmap, as in TLSF: Masmano, Ripoll, Crespo and Real, ECRTS 2004); finds that nothing too,
  * it merges free neighbours, a bounded number of blocks further on from where it stopped last time, before
- * it takes space that was never used. So each operation is bounded, but for the last resort before a request fails.
+ * it takes space that was never used. So each operation is bounded, but for the last resort before a request fails: that
+ * merges everything, as it would otherwise refuse memory that there is.
  *
  * Addresses are bytes in the memory. No checks of arguments here.
  */
@@ -18,27 +19,37 @@ import {
   field,
   GRANULE,
   HEADER_BYTES,
+  LARGEST_SLOT,
+  LEAST_SLOT,
   MAGIC,
   MOVABLE,
+  PAGE,
   PREV_FREE,
+  record,
+  SLOT_BYTES,
   USED,
   VERSION,
 } from "./layout.js";
-import { Sweeper } from "./sweep.js";
+import { PageMaker } from "./page-maker.js";
+import { CREDIT } from "./pages.js";
 
 /** Blocks that one request looks at while merging, at most, before it takes fresh space. */
 const SWEEP_STEP = 96;
-/** Blocks that sweeping may look at for each that was freed. */
-const CREDIT = 4;
+/** Bytes in use from which on there are pages: below, all of a heap is in the caches anyway, and half-empty pages count. */
+const PAGES_FROM = 2 << 20;
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
 
-export class HeapCore extends Sweeper {
+export class HeapCore extends PageMaker {
+  /** While set, blocks get headers of their own: for those that are going to be movable. */
+  ownHeaders = false;
+  private readonly shared: boolean;
   /** Makes `end` at least so large; false when that can't be. */
   private readonly grow: (end: number) => boolean;
 
   constructor(memory: HeapMemory, start: number, grow: (end: number) => boolean) {
     super(memory, start);
+    this.shared = memory.shared;
     this.grow = grow;
   }
 
@@ -56,6 +67,7 @@ export class HeapCore extends Sweeper {
     words[header + field.cursor] = first;
     words[header + field.end] = end;
     words[header + field.ceiling] = ceiling;
+    words[header + field.pagesFrom] = PAGES_FROM;
     // last: what is only half written is no heap
     words[header + field.magic] = MAGIC;
   }
@@ -64,8 +76,16 @@ export class HeapCore extends Sweeper {
   allocate(requested: number): number {
     const size = blockSize(requested);
     if (size < EXACT_BYTES) {
-      const words = this.memory.i32;
       const { header } = this;
+      if (this.shared) this.renew();
+      let words = this.words;
+      const page = words[header + field.partial + (size >>> 4)];
+      if (page === undefined) {
+        this.renew();
+        words = this.words;
+      } else if (page !== 0 && !this.ownHeaders) {
+        return this.takeSlot(words, page >>> 0, size, requested);
+      }
       const head = header + field.heads + (size >>> 4);
       let block = words[head]! | 0;
       if (block !== 0) {
@@ -81,11 +101,13 @@ export class HeapCore extends Sweeper {
         }
         words[at] = (word & ~FOOTED) | USED;
       } else {
+        const used = words[header + field.used]! >>> 0;
+        const simple = words[header + field.summary] === 0 && used < words[header + field.pagesFrom]!;
+        if (!simple) return this.allocateSlowly(size, requested);
         // no block is free at all: what comes next was never used
-        if (words[header + field.summary] !== 0) return this.use(this.find(size), size, requested);
         block = words[header + field.top]! | 0;
         const top = (block + size) | 0;
-        if (top >>> 0 > words[header + field.end]! >>> 0) return this.use(this.find(size), size, requested);
+        if (top >>> 0 > words[header + field.end]! >>> 0) return this.allocateSlowly(size, requested);
         words[header + field.top] = top;
         words[block >>> 2] = size | USED;
       }
@@ -101,7 +123,12 @@ export class HeapCore extends Sweeper {
   /** Address of a payload at a multiple of `alignment`, a power of two above 16; or 0. */
   allocateAligned(requested: number, alignment: number): number {
     const size = blockSize(requested);
-    const block = this.find(size + alignment);
+    return this.use(this.findAligned(size, alignment), size, requested);
+  }
+
+  /** As `find`, with the payload at a multiple of `alignment`. */
+  private findAligned(size: number, alignment: number, thorough = true): number {
+    const block = this.find(size + alignment, thorough);
     if (block === 0) return 0;
     const payload = (block + BLOCK_HEADER + alignment - 1) & -alignment;
     const aligned = (payload >>> 0) - BLOCK_HEADER;
@@ -114,7 +141,30 @@ export class HeapCore extends Sweeper {
       this.put(words, block, aligned - block);
     }
     this.cut(words, aligned, size);
-    return this.use(aligned, size, requested);
+    return aligned;
+  }
+
+  /**
+   * Where no block of a size is free. A page comes before what was never used, but after what is left of larger blocks: a
+   * page needs much in one piece, and what is in pieces would stay so.
+   */
+  private allocateSlowly(size: number, requested: number): number {
+    const used = this.get("used");
+    const paged =
+      size >= LEAST_SLOT && size <= LARGEST_SLOT && used >= this.get("pagesFrom") && !this.ownHeaders;
+    if (paged && this.addPage(size, this.takePage())) return this.takeNewSlot(size, requested);
+    let block = this.takeFrom(size);
+    if (block === 0 && this.sweep(SWEEP_STEP, size)) block = this.takeFrom(size);
+    if (block === 0 && paged && this.addPage(size, this.findAligned(PAGE, PAGE, false))) {
+      return this.takeNewSlot(size, requested);
+    }
+    return this.use(block || this.find(size), size, requested);
+  }
+
+  private takeNewSlot(size: number, requested: number): number {
+    this.renew();
+    const at = this.words[this.header + field.partial + (size >>> 4)]!;
+    return this.takeSlot(this.words, at >>> 0, size, requested);
   }
 
   private use(block: number, size: number, requested: number): number {
@@ -136,6 +186,8 @@ export class HeapCore extends Sweeper {
     const block = payload - BLOCK_HEADER;
     if (payload >>> 0 !== payload || (payload & FLAGS) !== 0) return false;
     if (block < words[header + field.first]! || block >= words[header + field.top]!) return false;
+    const page = this.recordOf(words, payload);
+    if (page !== 0) return this.slotOf(words, page, payload) >= 0;
     const word = words[block >>> 2]!;
     const fits = blockSize(words[(block >>> 2) + 1]!) === (word & ~FLAGS) >>> 0;
     return (word & (USED | MOVABLE)) === USED && fits;
@@ -143,18 +195,23 @@ export class HeapCore extends Sweeper {
 
   /** What was asked for a block, for which `isBlock` holds. */
   requestedOf(payload: number): number {
-    return this.memory.u32[(payload - BLOCK_HEADER + 4) >>> 2]!;
+    const words = this.memory.u32;
+    const page = this.recordOf(words, payload);
+    return page === 0 ? words[(payload - BLOCK_HEADER + 4) >>> 2]! : this.slotRequest(words, page, payload);
   }
 
   /** Takes back a block; false, and nothing happens, when none begins here. */
   free(payload: number): boolean {
-    const words = this.memory.i32;
     const { header } = this;
     const block = (payload - BLOCK_HEADER) | 0;
     // the conditions of `isBlock`
     if (payload >>> 0 !== payload || (payload & FLAGS) !== 0) return false;
+    if (this.shared || this.words[header] === undefined) this.renew();
+    const { words } = this;
     const top = words[header + field.top]! | 0;
     if (block >>> 0 < words[header + field.first]! >>> 0 || block >>> 0 >= top >>> 0) return false;
+    const page = this.recordOf(words, payload);
+    if (page !== 0) return this.giveSlot(words, page, payload);
     const at = block >>> 2;
     const word = words[at]! | 0;
     const size = word & ~FLAGS;
@@ -185,6 +242,8 @@ export class HeapCore extends Sweeper {
   /** Resizes a block, for which `isBlock` holds; returns where it is now, or 0: then it is as it was. */
   reallocate(payload: number, requested: number): number {
     const words = this.memory.u32;
+    const page = this.recordOf(words, payload);
+    if (page !== 0) return this.reallocateSlot(page, payload, requested);
     const block = payload - BLOCK_HEADER;
     const at = block >>> 2;
     const size = (words[at]! & ~FLAGS) >>> 0;
@@ -192,6 +251,22 @@ export class HeapCore extends Sweeper {
     if (wanted > size && !this.extend(block, size, wanted)) return this.move(payload, requested, wanted);
     this.resized(block, size, wanted, requested);
     return payload;
+  }
+
+  private reallocateSlot(page: number, payload: number, requested: number): number {
+    const words = this.memory.u32;
+    const before = this.slotRequest(words, page, payload);
+    const size = words[(page >>> 2) + record.granules]! << 4;
+    if (blockSize(requested) === size) {
+      this.memory.u8[page + SLOT_BYTES + this.slotOf(words, page, payload)] = size - BLOCK_HEADER - requested;
+      words[this.header + field.requested]! += requested - before;
+      return payload;
+    }
+    const moved = this.allocate(requested);
+    if (moved === 0) return 0;
+    this.memory.u8.copyWithin(moved, payload, payload + Math.min(before, requested));
+    this.free(payload);
+    return moved;
   }
 
   /** Counts a block that now has at least `wanted` bytes, and gives back what is more. */
@@ -279,12 +354,12 @@ export class HeapCore extends Sweeper {
   }
 
   /** A block of exactly this size that is in no list, not marked as used; or 0. */
-  private find(size: number): number {
+  protected find(size: number, thorough = true): number {
     let block = this.takeFrom(size);
     if (block === 0) {
       if (this.sweep(SWEEP_STEP, size)) block = this.takeFrom(size);
       if (block === 0) block = this.takeFresh(size);
-      if (block === 0) {
+      if (block === 0 && thorough) {
         // the last resort looks at everything
         this.set("credit", 0xffff_ffff);
         this.set("cursor", this.get("first"));
@@ -314,7 +389,7 @@ export class HeapCore extends Sweeper {
   }
 
   /** Takes a free block out of its list, without its foot, and gives back what is more than `size`. */
-  private take(words: Uint32Array, block: number, size: number): number {
+  protected take(words: Uint32Array, block: number, size: number): number {
     const at = block >>> 2;
     const word = words[at]!;
     const whole = (word & ~FLAGS) >>> 0;
@@ -343,6 +418,9 @@ export class HeapCore extends Sweeper {
   }
 
   private reach(end: number): boolean {
-    return end <= this.get("end") || (end <= this.get("ceiling") && this.grow(end));
+    if (end <= this.get("end")) return true;
+    if (end > this.get("ceiling") || !this.grow(end)) return false;
+    this.renew();
+    return true;
   }
 }

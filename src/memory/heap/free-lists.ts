@@ -1,8 +1,11 @@
 // The lists of a heap's free blocks, one for each bin, and the words of its header.
+import { LinmemTypeError } from "../../errors.js";
 import { binOf, EXACT_BYTES, field } from "./layout.js";
 
 /** The memory below a heap. */
 export interface HeapMemory {
+  /** Whether threads share it. */
+  readonly shared: boolean;
   /** All of it, as it is now. */
   readonly u32: Uint32Array;
   /** The same words: what is usual is done in signed arithmetic, which engines keep in registers. */
@@ -18,10 +21,26 @@ export abstract class FreeLists {
   readonly memory: HeapMemory;
   /** Index of the header's first word. */
   readonly header: number;
+  /**
+   * Views that were asked for once: asking costs as much as half an allocation. One that has gone stale reads undefined, which
+   * `allocate` and `free` look for; those of a shared memory only become too short, and have to be asked for.
+   */
+  protected words: Int32Array;
+  protected bytes: Uint8Array;
 
   constructor(memory: HeapMemory, start: number) {
     this.memory = memory;
     this.header = start >>> 2;
+    this.words = memory.i32;
+    this.bytes = memory.u8;
+  }
+
+  /** Asks for the views again. */
+  protected renew(): void {
+    this.words = this.memory.i32;
+    this.bytes = this.memory.u8;
+    if (this.words.length === 0)
+      throw new LinmemTypeError("ERR_LINMEM_DETACHED", "the heap is gone: its buffer was detached");
   }
 
   get(name: keyof typeof field): number {

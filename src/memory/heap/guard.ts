@@ -65,8 +65,8 @@ export class GuardedCore implements HeapOperations {
 
   /** Takes over the blocks of a heap that another realm made. */
   adopt(): void {
-    for (const { address, used, requested, handles } of [...blocksOf(this.core)]) {
-      if (!used || handles === true) continue;
+    for (const { address, used, requested, own } of [...blocksOf(this.core)]) {
+      if (!used || own === true) continue;
       const found = this.read(address, requested);
       if (found === undefined) {
         throw new LinmemError(
@@ -170,7 +170,7 @@ export class GuardedCore implements HeapOperations {
     for (const block of this.live.values()) inside.set(block.ptr - block.front, block);
     for (const each of blocksOf(this.core)) {
       const block = inside.get(each.address);
-      if (each.handles === true) yield each;
+      if (each.own === true) yield each;
       else if (block === undefined) yield { ...each, used: false, requested: 0 };
       else {
         const { ptr, byteLength, allocated } = block;

@@ -35,6 +35,16 @@ export function entryOf(words: Words, header: number, handle: number): number {
   return chunk + (handle & IN_CHUNK) * ENTRY_WORDS;
 }
 
+/** Runs what allocates a block that is going to be movable. */
+export function withOwnHeader<T>(core: HeapCore, allocate: () => T): T {
+  core.ownHeaders = true;
+  try {
+    return allocate();
+  } finally {
+    core.ownHeaders = false;
+  }
+}
+
 export class HandleTable {
   private readonly core: HeapCore;
 
@@ -194,7 +204,7 @@ export class HandleTable {
   /** A movable block of the table's own: it is used, but nobody asked for it. */
   private allocate(byteLength: number, handle: number): number {
     const { core } = this;
-    const payload = core.allocate(byteLength);
+    const payload = withOwnHeader(core, () => core.allocate(byteLength));
     if (payload === 0) return 0;
     const words = core.memory.u32;
     const block = (payload - BLOCK_HEADER) >>> 2;

@@ -89,7 +89,7 @@ export class Heap extends OwningHeap {
       memory: memory instanceof LinearMemory ? memory.wasm : memory.buffer,
       start,
       end: core.get("end"),
-      blocks: [...this.walk()].filter(({ used, handles }) => used && handles !== true),
+      blocks: [...this.walk()].filter(({ used, own }) => used && own !== true),
       token: this,
     }));
     if (listener !== undefined) this.front = new ReportedCore(this.front, listener);
@@ -289,7 +289,7 @@ export class Heap extends OwningHeap {
     const used = core.get("used");
     const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
     const [first, top, end] = [core.get("first"), core.get("top"), core.get("end")];
-    const free = end - first - used;
+    const free = end - first - used - core.overhead();
     const largestFree = Math.max(end - top, largestFreeBlock(core));
     return {
       blocks,

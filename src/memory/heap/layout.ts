@@ -34,11 +34,23 @@
  * Entries lie in chunks of 64, so that the table grows without being copied; a directory has the chunks' addresses, and
  * the header that of the directory. Both are movable blocks too, small enough to go into holes; their handles are
  * `CHUNK` and above.
+ *
+ * In a heap of some MiB small blocks lie in pages: a page is a block that could be a run of blocks of one size, and what
+ * their headers would say is in its *record*, out of line, so that allocating and releasing touch nothing but that:
+ *
+ * ```
+ *  page:    | size:28 flags:4 | record | payload … | (header) | payload … | (header) | payload … | rest |
+ *  record:  | page ● | free | used | granules | next | previous | a byte for each slot …               |
+ *  map:     | 0 | 0 | record ● | 0 | …   for each 8 KiB of the memory, to find the record by the address
+ * ```
+ *
+ * When merging comes to a page of which half is free, it writes the headers and the page is gone: so pages never keep
+ * memory from other sizes.
  */
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -84,7 +96,20 @@ export const field = {
   room: 36,
   /** Chunks that there are. */
   chunks: 37,
-  heads: 40,
+  /** Payload of the map of pages, and how many words it has: one for each 8 KiB of the memory, from address 0 on. */
+  map: 38,
+  cells: 39,
+  /** The first record of a page that can be used again; 0 when there is none. */
+  freeRecord: 40,
+  /** Blocks of records that there are. */
+  pools: 41,
+  /** Pages that there are. */
+  pages: 42,
+  /** Bytes in use from which on there are pages. */
+  pagesFrom: 43,
+  /** For each size below 2 KiB the first record of a page with room. */
+  partial: 48,
+  heads: 176,
 } as const;
 
 /** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
@@ -121,6 +146,38 @@ export const CHUNK = 0xf000_0000;
 export const DIRECTORY = 0xffff_ffff;
 /** Handles are below. */
 export const MOST_HANDLES = 2 ** 27;
+
+/** A page, and at the same time its header as a block. Its payload lies at a multiple of it. */
+export const PAGE = 8192;
+export const PAGE_BITS = 13;
+/** What a page has instead of a handle: this plus the sixteenth part of its record's address. */
+export const PAGE_CODE = 0xe000_0000;
+/** What the map and blocks of records have. */
+export const PAGES_OWN = 0xdfff_ffff;
+/** Sizes of blocks that pages are made for. */
+export const LEAST_SLOT = 80;
+export const LARGEST_SLOT = 1024;
+
+/** Words of a page's record. */
+export const record = {
+  /** The page's address; of a record that isn't used the next one. */
+  page: 0,
+  /** The first free slot, or `NO_SLOT`. */
+  free: 1,
+  /** Used slots. */
+  used: 2,
+  /** Size of a slot, in granules. */
+  granules: 3,
+  /** Records of other pages for that size that have room. */
+  next: 4,
+  previous: 5,
+} as const;
+/** A byte for each slot lies here: what it has more than was asked for, or `FREE_SLOT` and the number of the next free one. */
+export const SLOT_BYTES = 24;
+export const RECORD_BYTES = 128;
+export const FREE_SLOT = 0x80;
+export const NO_SLOT = 0x7f;
+export const POOL_RECORDS = 32;
 
 /** Bytes before the payload. */
 export const BLOCK_HEADER = 8;

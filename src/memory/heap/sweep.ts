@@ -1,11 +1,13 @@
 // Merging of free neighbours: a few blocks at a time, from where it stopped last time.
-import { FreeLists } from "./free-lists.js";
-import { FLAGS, FOOTED, field, PREV_FREE, USED } from "./layout.js";
+import { FLAGS, FOOTED, field, MOVABLE, PREV_FREE, record, USED } from "./layout.js";
+import { isPage, Pages, recordAt, slotsOf } from "./pages.js";
 
 /** Footed blocks that are given back at once when the last block is freed. */
 const LOWER_STEP = 64;
+/** Making blocks of a page counts as much as looking at so many. */
+const DISSOLVE_COST = 16;
 
-export abstract class Sweeper extends FreeLists {
+export abstract class Sweeper extends Pages {
   /**
    * The last block, at `block`, is free: it goes back to what was never used, with the footed ones before it. Each
    * of those was made by a sweep; what is left after a number of them is found by the next one.
@@ -41,6 +43,15 @@ export abstract class Sweeper extends FreeLists {
     if (words[header + field.compacting] === block) words[header + field.compacting] = by;
   }
 
+  /** Whether a block is a page that is rather to be many blocks: half of it is free, or some if there is no other memory. */
+  private isSparse(words: Uint32Array, block: number, any: boolean): boolean {
+    if (!isPage(words[(block >>> 2) + 1]!)) return false;
+    const rec = recordAt(words, block) >>> 2;
+    const used = words[rec + record.used]!;
+    const slots = slotsOf(words[rec + record.granules]!);
+    return any ? used < slots : used * 2 <= slots;
+  }
+
   /**
    * Merges free neighbours, from where it stopped last time on.
    * @param most blocks to look at
@@ -68,6 +79,12 @@ export abstract class Sweeper extends FreeLists {
       const word = words[block >>> 2]!;
       let size = (word & ~FLAGS) >>> 0;
       if (word & USED) {
+        if (word & MOVABLE && this.isSparse(words, block, most === 0x7fff_ffff)) {
+          this.dissolve(words, block);
+          // that was work, but its blocks are still to be looked at
+          left = Math.max(left - DISSOLVE_COST, 1);
+          continue;
+        }
         block += size;
         continue;
       }

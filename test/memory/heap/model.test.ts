@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AllocationError, Heap, LinearMemory } from "../../../src/index.js";
+import { field } from "../../../src/memory/heap/layout.js";
 import { Random } from "../../recorder/random.js";
 
 interface Shape {
@@ -12,6 +13,8 @@ interface Shape {
   largest: number;
   /** All invariants are checked after so many operations. */
   every: number;
+  /** Whether small blocks lie in pages from the beginning, not only in a heap of some MiB. */
+  pages?: boolean;
 }
 
 interface Known {
@@ -19,11 +22,13 @@ interface Known {
   mark: number;
 }
 
-function drive(seed: number, { target, operations, live, largest, every }: Shape): Heap {
+function drive(seed: number, { target, operations, live, largest, every, pages = false }: Shape): Heap {
   const random = new Random(seed);
   const heap = Heap.create(target());
+  if (pages) heap.memory.u32[heap.start / 4 + field.pagesFrom] = 0;
   const blocks = new Map<number, Known>();
   let refused = 0;
+  let pagesSeen = false;
 
   /** Bytes at both ends tell whose they are: all of it would take longer than the operations. */
   const mark = (ptr: number, { byteLength, mark }: Known) => {
@@ -89,6 +94,7 @@ function drive(seed: number, { target, operations, live, largest, every }: Shape
     }
     if (i % every === 0) {
       heap.check();
+      pagesSeen ||= heap.memory.u32[heap.start / 4 + field.pages]! > 0;
       const { blocks: count, requested } = heap.stats();
       assert.equal(count, blocks.size);
       assert.equal(
@@ -97,8 +103,9 @@ function drive(seed: number, { target, operations, live, largest, every }: Shape
       );
     }
   }
+  assert.ok(pagesSeen || !pages, "there were pages");
   for (const [ptr, known] of blocks) verify(ptr, known);
-  const walked = [...heap.walk()].filter(({ used }) => used);
+  const walked = [...heap.walk()].filter(({ used, own }) => used && !own);
   assert.deepEqual(
     walked.map(({ address, requested }) => [address, requested]),
     [...blocks].map(([ptr, { byteLength }]) => [ptr, byteLength]).sort(([a], [b]) => a! - b!),
@@ -129,6 +136,26 @@ describe("a heap does what a model does", () => {
         live: 20,
         largest: 8192,
         every: 1,
+      });
+    });
+    test(`in pages, in a memory that grows, seed ${seed}`, () => {
+      drive(seed, {
+        target: () => new LinearMemory({ initial: 1, maximum: 1000 }),
+        operations: 100_000,
+        live: 30,
+        largest: 2048,
+        every: 2,
+        pages: true,
+      });
+    });
+    test(`in pages, in a buffer too small for all it is asked for, seed ${seed}`, () => {
+      drive(seed, {
+        target: () => new ArrayBuffer(130_000),
+        operations: 100_000,
+        live: 200,
+        largest: 2048,
+        every: 8,
+        pages: true,
       });
     });
     test(`with many blocks, seed ${seed}`, () => {
