@@ -175,8 +175,8 @@ for (const trace of traces(filter)) {
 const result = table(["trace", "allocator", "ns", "ns, touched", "span", "memory"], rows);
 const text = `## Heap
 
-Nanoseconds of an allocation or a release, without the loop, of each slice of 2,000 the fastest of 15 rounds; touched: a word of every 64 bytes is written. Span and the
-whole memory over the most bytes asked for at one time. Modules are called from JavaScript, as the heap is.
+Nanoseconds of an allocation or a release, without the loop: of each 2,000 the fastest of 15 rounds. Touched: a word of
+every 64 bytes is written. Span and the whole memory over the most bytes asked for at one time. Modules are called from JavaScript, as the heap is.
 
 ${result}
 
