@@ -1,7 +1,6 @@
 // Checks of what a heap knows of its pages of small blocks.
 import { LinmemError } from "../../errors.js";
 import { hex } from "../views.js";
-import type { HeapBlock } from "./check.js";
 import type { HeapCore } from "./core.js";
 import {
   BLOCK_HEADER,
@@ -67,7 +66,7 @@ export function checkPageLists(core: HeapCore): void {
 }
 
 /** Checks a page's slots; returns what they hold. */
-export function checkPage(core: HeapCore, { address, size }: HeapBlock) {
+export function checkPage(core: HeapCore, { address, size }: { address: number; size: number }) {
   const { u32: words, u8: bytes } = core.memory;
   const at = recordAt(words, address - BLOCK_HEADER);
   const rec = at >>> 2;
