@@ -23,6 +23,8 @@ export interface CheckHookOptions {
   redzone: number;
   /** Sizes that are multiples of the alignment remain so: some functions refuse others. */
   keepsMultiples?: boolean;
+  /** A release may have the alignment where another has the size. */
+  sizesUnknown?: boolean;
   /** Bytes to which the allocator rounds blocks, and those of them that are its own; the program uses the rest. */
   rounding?: { unit: number; header: number };
   /** Functions that release blocks which may be kept for a while, by their number; indices of the new module. */
@@ -218,12 +220,12 @@ function releaseHook(
   type: FunctionType,
   blockAt: number,
   index: number,
-  { targets, checker, releases }: CheckHookOptions,
+  { targets, checker, releases, sizesUnknown = false }: CheckHookOptions,
 ): Hook {
   const [saved, work] = [0, 1];
   const answer = work;
   const params = type.params.length;
-  const sizeAt = params > blockAt + 1 ? blockAt + 1 : -1;
+  const sizeAt = params > blockAt + 1 && !(sizesUnknown && params > blockAt + 2) ? blockAt + 1 : -1;
   // (block, size, alignment); in two arguments the second may be an alignment
   const strict = params > blockAt + 2;
   const number = releases.findIndex((release) => release.index === index);

@@ -6,7 +6,7 @@ import type { HookTargets } from "../hooks.js";
 import { type MemoryLayout, stackPointer } from "../layout.js";
 import { allMemories, type Plan } from "../plan.js";
 import type { Callers } from "../reachability.js";
-import { type AllocatorFunction, kindOfRole } from "../roles.js";
+import { type AllocatorFunction, allocatorRoles, kindOfRole } from "../roles.js";
 import type { Sites } from "../walker.js";
 import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
 import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
@@ -80,6 +80,16 @@ function redzoneOf(redzone: number, resizedElsewhere: boolean, rust: boolean) {
   return rust ? { redzone: Math.min(redzone, rustRedzone) } : { redzone, keepsMultiples: true };
 }
 
+/** Without names a release of (block, x, y) may have the size first or the alignment: what is told must be left alone. */
+function mayTakeAlignmentFirst(
+  module: Module,
+  { role, index, confidence }: Pick<AllocatorFunction, "role" | "index" | "confidence">,
+): boolean {
+  if (!role.startsWith("free") || confidence === "named" || confidence === "told") return false;
+  const own: readonly string[] = allocatorRoles[role].params;
+  return module.functionType(index).params.length > own.indexOf("block") + 2;
+}
+
 function isRust(toolchain: string, hooked: readonly AllocatorFunction[]): boolean {
   return /Rust/.test(toolchain) || hooked.some(({ role, evidence }) => /rust/i.test(`${role} ${evidence}`));
 }
@@ -101,6 +111,12 @@ export function planChecks(
       "functions that are not hooked resize its blocks: overflows are not found, uses after free and double frees are",
     );
   }
+  const sizesAreKnown = !hooked.some((it) => mayTakeAlignmentFirst(module, it));
+  if (blocks && !sizesAreKnown) {
+    notes.push(
+      "where its releases take a block's size is not known: blocks have no redzone, overflows may be missed",
+    );
+  }
   const isAssemblyScript = toolchain.startsWith("AssemblyScript");
   const low = nullEnd(layout, isAssemblyScript);
   const stack = stackBounds(module, layout, low);
@@ -118,7 +134,7 @@ export function planChecks(
     ...(blocks && {
       blocks: isAssemblyScript
         ? { redzone: 0, rounding: assemblyScriptRounding }
-        : redzoneOf(redzone, resizedElsewhere, isRust(toolchain, hooked)),
+        : redzoneOf(redzone, resizedElsewhere || !sizesAreKnown, isRust(toolchain, hooked)),
     }),
     exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
     ...(stack && { stack }),
@@ -261,7 +277,8 @@ export function checkHookOptions(
   const releases = plan.hooked
     .filter(({ role, index }) => role.startsWith("free") && canHold(module.functionType(index)))
     .map(({ index }) => ({ index: plan.moved(index), type: module.functionType(index) }));
-  return { ...blocks, targets, checker: (name) => plan.importIndex(name), releases };
+  const sizesUnknown = plan.hooked.some((it) => mayTakeAlignmentFirst(module, it));
+  return { ...blocks, targets, checker: (name) => plan.importIndex(name), releases, sizesUnknown };
 }
 
 /** What to insert into the module once it has its hooks. */
