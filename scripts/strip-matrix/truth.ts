@@ -76,12 +76,16 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["free", /^runtime\.free$/],
 ];
 
+/** `<Global as Allocator>::deallocate`: takes the block and its layout as `__rust_dealloc` does, which is often inlined in it. */
+const rustDeallocate = /5alloc5alloc.*6Global.*(?:9Allocator10deallocate|15deallocate_impl)/;
+
 /** Names that look like an allocator's, of functions that are none of these kinds. */
 const others =
   /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|9Allocator\d|as\$u20\$dlmalloc\.\.Allocator| as dlmalloc\S*::Allocator)/;
 
 /** What a function of this name does. */
 export function kindOfName(name: string): Kind | undefined {
+  if (rustDeallocate.test(name)) return "free";
   if (others.test(name)) return undefined;
   return patterns.find(([, pattern]) => pattern.test(name))?.[0];
 }

@@ -115,10 +115,7 @@ export class Candidates {
   ways(index: number, roles: Partial<Record<number, readonly AllocatorRole[]>>): Way[] {
     const parameters = this.count(index);
     return (roles[parameters] ?? []).flatMap((role): Way[] => {
-      if (!role.endsWith("_method")) {
-        const way: Way = { role, index, parameters };
-        return role === "free" && parameters === 3 ? [way, { ...way, alignmentFirst: true }] : [way];
-      }
+      if (!role.endsWith("_method")) return [{ role, index, parameters }];
       const selves: (SelfArgument | undefined)[] = role.endsWith("_traced_method")
         ? []
         : firstArguments(this.#module, this.#graph, index).slice(0, mostSelves);

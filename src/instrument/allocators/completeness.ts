@@ -140,7 +140,7 @@ export class Completeness {
     const releasing = functions.filter(({ role }) => role.startsWith("free"));
     const uncalled = releasing.find(({ index }) => this.#candidates.weight(index) === 0);
     if (releasing.length > 1 && uncalled) return uncalled.index;
-    if (state.size < fewestAddresses) return undefined;
+    if (state.size < (changed ? 1 : fewestAddresses)) return undefined;
     const inside = this.#inside(own);
     const ways = [...mallocs, ...frees];
     // static addresses tell least of a state that is handed on

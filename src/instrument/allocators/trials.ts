@@ -129,7 +129,11 @@ function release(trial: Trial, way: Way, { address, size }: Block, alignment: nu
   const layout = way.alignmentFirst ? [fourth, size] : [size, fourth];
   const method = [selfOf(trial, way), address, ...layout, 0];
   const args =
-    role === "free_method" ? method : role === "free_traced_method" ? [0, ...method] : [address, ...layout];
+    role === "free_method"
+      ? method
+      : role === "free_traced_method"
+        ? [0, ...method]
+        : [address, size, alignment];
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
