@@ -30,8 +30,8 @@ export interface TreatmentCounts {
   identical: number;
   compared: number;
   /**
-   * Invalid modules that became valid: they use an index one past the last, and that is where linmem adds locals and
-   * globals. Finding those would cost a look at every instruction of every module.
+   * Invalid modules that became valid: they use an index one past the last, and that is where linmem adds locals,
+   * globals and the label of a hooked body. Finding those would cost a look at every instruction of every module.
    */
   accepted: number;
   /** Stacks of errors that were mapped back to the raw module's, and those which came out the same. */
@@ -98,7 +98,7 @@ export function compareScript(script: Script, counts: Counts): Difference[] {
 const textOf = ({ skipped, text }: Outcome) => (skipped ? `skipped: ${skipped}` : text);
 
 function becameValid({ command, text }: Outcome, outcome: Outcome): boolean {
-  const unknownIndex = /^unknown (local|global)/.test(command.text ?? "");
+  const unknownIndex = /^unknown (local|global|label)/.test(command.text ?? "");
   return unknownIndex && text === "invalid" && outcome.text === "valid";
 }
 

@@ -103,8 +103,10 @@ function definedFunctions(module: Module): number[] {
   return Array.from(module.functions, (_, i) => module.importedFunctionCount + i);
 }
 
-/** Not `posix_memalign`: it reads memory at an address that it is given. */
-const roles = (Object.keys(allocatorRoles) as AllocatorRole[]).filter((role) => role !== "posix_memalign");
+/** Not `posix_memalign`: it reads memory at an address that it is given. Nor those of Go, which only its modules have. */
+const roles = (Object.keys(allocatorRoles) as AllocatorRole[]).filter(
+  (role) => role !== "posix_memalign" && allocatorRoles[role].returns !== "unwinds",
+);
 
 /**
  * Nothing is hooked unless something allocates and something releases: the second function releases. Functions

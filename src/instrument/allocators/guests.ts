@@ -56,9 +56,13 @@ function findGo(module: Module): Guest {
   };
 }
 
-/** A hook reads the size from where Go's stack pointer points. */
 function whyNotGo(module: Module, functions: readonly AllocatorFunction[]): string | undefined {
   if (!functions.some(({ role }) => role === "go_alloc")) return "its runtime.mallocgc was not found";
+  return whyNoGoStack(module);
+}
+
+/** A hook reads the size from where Go's stack pointer points: why that can't be, in words. */
+export function whyNoGoStack(module: Module): string | undefined {
   const [stackPointer] = module.globals;
   const { i32 } = valueType;
   if (module.importedGlobalCount > 0 || !stackPointer?.mutable || stackPointer.type !== i32)

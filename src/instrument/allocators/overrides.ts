@@ -6,6 +6,7 @@ import { fitsRole } from "../hooks.js";
 import type { AllocatorOverride } from "../roles.js";
 import { type AllocatorFunction, type AllocatorRole, allocatorRoles } from "../roles.js";
 import { readableName } from "./conventions.js";
+import { whyNoGoStack } from "./guests.js";
 import { functionLabel, typeText } from "./named.js";
 
 /** Names that a message suggests at most. */
@@ -27,6 +28,8 @@ export function resolveOverride(module: Module, { role, target }: AllocatorOverr
   if (index < module.importedFunctionCount) {
     throw new UsageError(`${option}: that function is imported, only the module's own can be hooked`);
   }
+  const misfit = allocatorRoles[role].returns === "unwinds" ? whyNoGoStack(module) : undefined;
+  if (misfit) throw new UsageError(`${option}: a role for functions of Go, and ${misfit}; use another role`);
   const type = module.functionType(index);
   if (!fitsRole(role, type)) {
     throw new UsageError(
