@@ -1,8 +1,7 @@
-import type { ContextState } from "../profile/contexts.js";
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
 import { isCountedOnly } from "./collected-heaps.js";
-import { moduleContexts } from "./contexts.js";
+import { moduleContexts, type ReportIds } from "./contexts.js";
 import { isCollected } from "./diagnosis/finding.js";
 import { findAll } from "./diagnosis/index.js";
 import { type Demangle, StackReader } from "./frames.js";
@@ -28,23 +27,16 @@ export interface AnalyzeOptions {
 
 /** Works out what a profile says. */
 export function analyze(profile: Profile, options: AnalyzeOptions = {}): Report {
-  return analyzeContexts(profile, options, () => {});
+  return analyzeContexts(profile, options).report;
 }
 
-/**
- * The same, and says of each context of the profile which one of the report, and of which module, it was added to.
- */
+/** The same, and what became of the contexts of the profile. */
 export function analyzeContexts(
   profile: Profile,
   { demangle = (name) => name }: AnalyzeOptions,
-  added: (state: ContextState, module: number, id: number) => void,
-): Report {
+): { report: Report; reportIds: ReportIds } {
   const stacks = new StackReader(profile, demangle);
-  const contextIds = new Map<ContextState, number>();
-  const noted: typeof added = (state, module, id) => {
-    contextIds.set(state, id);
-    added(state, module, id);
-  };
+  const reportIds = new Map<MemoryState, number[]>();
   const groups = sameModules(profile);
   const idOf = new Map(groups.flatMap((group) => group.map(({ id }) => [id, group[0]!.id] as const)));
   const memories = ownMemories(profile);
@@ -55,7 +47,7 @@ export function analyzeContexts(
     run: runReport(profile, memories),
     findings: [],
     timeline: timelineOf(memories),
-    modules: groups.map((group) => moduleReport(profile, memories, group, stacks, noted)),
+    modules: groups.map((group) => moduleReport(profile, memories, group, stacks, reportIds)),
     memories: memories.map((memory) => memoryReport(memory, moduleOf(memory.module), stacks)),
     warnings: warnings(profile, moduleOf),
   };
@@ -71,8 +63,8 @@ export function analyzeContexts(
     const collected = new Set(report.modules.filter(isCollected).map(({ id }) => id));
     report.memoryErrors = memoryErrors(profile, stacks, moduleOf, (module) => collected.has(module));
   }
-  report.findings = findAll(profile, report, stacks, memoriesOf, contextIds);
-  return report;
+  report.findings = findAll(profile, report, stacks, memoriesOf, reportIds);
+  return { report, reportIds };
 }
 
 /** A memory that several threads share is one, and belongs to the thread that made it, if that was recorded. */
@@ -145,14 +137,14 @@ function moduleReport(
   all: readonly MemoryState[],
   group: readonly ModuleRecord[],
   stacks: StackReader,
-  added: (state: ContextState, module: number, id: number) => void,
+  reportIds: Map<MemoryState, number[]>,
 ): ModuleReport {
   const [{ id, name, bytes, toolchain, allocator, instrumented, reason }] = group as [ModuleRecord];
   const ids = new Set(group.map((module) => module.id));
   const memories = all.filter((memory) => ids.has(memory.module ?? -1));
   const instances = [...profile.instances.values()].filter((instance) => ids.has(instance.module));
   const heap = heapReport(memories);
-  const found = moduleContexts(memories, stacks, (state, context) => added(state, id, context));
+  const found = moduleContexts(memories, stacks, reportIds);
   return {
     id,
     name,

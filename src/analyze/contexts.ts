@@ -1,7 +1,9 @@
-import type { ContextState } from "../profile/contexts.js";
 import type { MemoryState } from "../profile/state.js";
 import { callerFrame, mostKeys, type StackReader } from "./frames.js";
 import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
+
+/** By memory and row of a context of the profile: the id of the report's context that it was added to. */
+export type ReportIds = ReadonlyMap<MemoryState, readonly number[]>;
 
 export interface ModuleContexts {
   contexts: ContextReport[];
@@ -18,18 +20,21 @@ interface Sum {
 
 /**
  * The contexts of a module's memories; those with the same frames are one.
- * @param added hears which one each context was added to
+ * @param reportIds gets those of the memories
  */
 export function moduleContexts(
   memories: readonly MemoryState[],
   stacks: StackReader,
-  added: (state: ContextState, id: number) => void,
+  reportIds: Map<MemoryState, number[]>,
 ): ModuleContexts {
   const sums = new Map<number, Sum>();
   for (const memory of memories) {
     const live = memory.collected === undefined;
+    const ids: number[] = [0];
+    reportIds.set(memory, ids);
     for (const state of memory.contexts.values()) {
       const { stack, caller, totals } = state;
+      ids.push(0);
       if (!totals) continue;
       const wasm = stacks.key(stack);
       const key = wasm * mostKeys + stacks.key(caller);
@@ -41,7 +46,7 @@ export function moduleContexts(
         sums.set(key, (sum = { report, wasm, known }));
       }
       const { report } = sum;
-      added(state, report.id);
+      ids[state.row] = report.id;
       // by index: taking an array apart by a pattern goes through its iterator
       report.allocations += totals[1];
       report.frees += totals[2];

@@ -1,6 +1,5 @@
 // What a report has no room for, but a picture has: how figures went over time, and what lies where in a memory.
 import type { Blocks } from "../profile/blocks.js";
-import type { ContextState } from "../profile/contexts.js";
 import type { LayoutRecord } from "../profile/records.js";
 import type { MemoryState, Profile, TimelinePoint } from "../profile/state.js";
 import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
@@ -44,33 +43,38 @@ const mostTimes = 240;
 
 /** Works out what a profile says, with what only pictures show. */
 export function analyzeInDetail(profile: Profile, options: AnalyzeOptions = {}): Details {
-  const contextIds = new Map<ContextState, { module: number; id: number }>();
-  const report = analyzeContexts(profile, options, (state, module, id) =>
-    contextIds.set(state, { module, id }),
-  );
-  const indexOf = new Map<number, Map<number, number>>();
+  const { report, reportIds } = analyzeContexts(profile, options);
+  /** By module and id of the report: place in the order of all. */
+  const placesOf = new Map<number | undefined, number[]>();
   let contexts = 0;
   for (const module of report.modules) {
-    indexOf.set(module.id, new Map(module.contexts.map(({ id }) => [id, contexts++])));
+    const places: number[] = [];
+    for (const { id } of module.contexts) places[id] = contexts++;
+    placesOf.set(module.id, places);
   }
-  const contextIndex = (state: ContextState | undefined): number | undefined => {
-    const known = state && contextIds.get(state);
-    return known && indexOf.get(known.module)?.get(known.id);
-  };
+  const moduleOf = new Map(report.memories.map(({ id, module }) => [id, module]));
+  const all = [...profile.memories.values()].map((memory): Placed => {
+    const places = placesOf.get(moduleOf.get(memory.id)) ?? [];
+    return { memory, placeOf: (row) => places[reportIds.get(memory)?.[row] ?? 0] };
+  });
   return {
     report,
-    history: history([...profile.memories.values()], contexts, contextIndex),
-    memories: new Map(
-      [...profile.memories.values()].map((memory) => [memory.id, memoryDetails(memory, contextIndex)]),
-    ),
+    history: history(all, contexts),
+    memories: new Map(all.map((one) => [one.memory.id, memoryDetails(one)])),
   };
 }
 
-type ContextIndex = (state: ContextState | undefined) => number | undefined;
+interface Placed {
+  memory: MemoryState;
+  /** Place of a context in the order of the report's, from its row; undefined when it is not in the report. */
+  placeOf(row: number): number | undefined;
+}
 
-function history(memories: readonly MemoryState[], contexts: number, contextIndex: ContextIndex): History {
+function history(memories: readonly Placed[], contexts: number): History {
   const all = new Set<number>();
-  for (const { timeline, collected } of memories) {
+  for (const {
+    memory: { timeline, collected },
+  } of memories) {
     for (const { time } of timeline) all.add(time);
     if (collected !== undefined) all.add(collected);
   }
@@ -88,18 +92,21 @@ function history(memories: readonly MemoryState[], contexts: number, contextInde
     if (!entry) changes[context]!.set(index, (entry = { index, allocations: 0, frees: 0, liveBytes: 0 }));
     return entry;
   };
-  for (const memory of memories) {
+  const numbers: number[] = [];
+  for (const { memory, placeOf } of memories) {
     for (const state of memory.contexts.values()) {
-      const context = contextIndex(state);
+      const context = placeOf(state.row);
       if (context === undefined) continue;
       let [allocations, frees, liveBytes] = [0, 0, 0];
-      for (let at = 0; at < state.history.length; at += historyWidth) {
-        const [time, nowAllocations, nowFrees, nowLive] = state.history.slice(at, at + historyWidth);
-        const entry = change(context, time!);
-        entry.allocations += nowAllocations! - allocations;
-        entry.frees += nowFrees! - frees;
-        entry.liveBytes += nowLive! - liveBytes;
-        [allocations, frees, liveBytes] = [nowAllocations!, nowFrees!, nowLive!];
+      const length = state.readHistory(numbers);
+      for (let at = 0; at < length; at += historyWidth) {
+        const entry = change(context, numbers[at]!);
+        entry.allocations += numbers[at + 1]! - allocations;
+        entry.frees += numbers[at + 2]! - frees;
+        entry.liveBytes += numbers[at + 3]! - liveBytes;
+        allocations = numbers[at + 1]!;
+        frees = numbers[at + 2]!;
+        liveBytes = numbers[at + 3]!;
       }
       if (memory.collected === undefined) continue;
       // What was live in it is gone with the memory.
@@ -111,12 +118,10 @@ function history(memories: readonly MemoryState[], contexts: number, contextInde
   return { times, contexts: changes.map((one) => [...one.values()].sort((a, b) => a.index - b.index)) };
 }
 
-function memoryDetails(memory: MemoryState, contextIndex: ContextIndex): MemoryDetails {
+function memoryDetails({ memory, placeOf }: Placed): MemoryDetails {
   const { timeline, layouts, blocks, contexts } = memory;
   if (blocks.length === 0) return { timeline, layouts };
   const decoded = liveBlocksOf(memory);
-  const indices = new Map<number, number>();
-  for (const [id, state] of contexts) indices.set(id, (contextIndex(state) ?? -1) + 1);
-  const numbered = decoded.contexts.map((id) => indices.get(id) ?? 0);
+  const numbered = decoded.contexts.map((id) => (placeOf(contexts.get(id)?.row ?? 0) ?? -1) + 1);
   return { timeline, layouts, blocks: { ...decoded, contexts: numbered, time: blocks[0]!.time } };
 }

@@ -15,8 +15,12 @@ export class StackReader {
   readonly #oneThread: boolean;
   readonly #names = new Map<string, string>();
   readonly #frames = new Map<number, FrameReport[]>();
-  /** By the number of the recorded frame: what stacks have in common is made once. */
-  readonly #readable: (readonly FrameReport[])[] = [];
+  /**
+   * By the number of the recorded frame: what stacks have in common is made once. A frame into which nothing was inlined
+   * stands there itself: copying millions of them from a large profile must not look into each.
+   */
+  readonly #readable: (FrameReport | undefined)[] = [];
+  readonly #inlined = new Map<number, readonly FrameReport[]>();
   readonly #scratch: FrameReport[] = [];
   readonly #keys = new Map<number, number>();
   readonly #keysByText = new Map<string, number>();
@@ -58,10 +62,13 @@ export class StackReader {
   #read(id: number): FrameReport[] {
     const frames = this.#scratch;
     frames.length = 0;
-    this.#profile.stacks.each(id, (frame, number) => {
-      const readable = (this.#readable[number] ??= this.#expand(frame));
-      for (const one of readable) frames.push(one);
-    });
+    const { stacks } = this.#profile;
+    for (let node = stacks.node(id); node !== 0; node = stacks.outer(node)) {
+      const number = stacks.frameNumber(node);
+      const readable = this.#readable[number];
+      if (readable) frames.push(readable);
+      else frames.push(...this.#expanded(number));
+    }
     return frames;
   }
 
@@ -81,6 +88,15 @@ export class StackReader {
     return known(this.#frameKeys, frame, () =>
       known(this.#frameKeysByText, JSON.stringify(frame), () => this.#frameKeysByText.size),
     );
+  }
+
+  #expanded(number: number): readonly FrameReport[] {
+    let frames = this.#inlined.get(number);
+    if (frames) return frames;
+    frames = this.#expand(this.#profile.stacks.frame(number));
+    if (frames.length === 1) this.#readable[number] = frames[0];
+    else this.#inlined.set(number, frames);
+    return frames;
   }
 
   /** A frame, and before it those of the functions that were inlined there. */
@@ -137,30 +153,37 @@ export function readableName(mangled: string, demangle: Demangle): string {
   return name.replace(/::h[0-9a-f]{16}$/, "").replaceAll(/(?<=\w)\[[0-9a-f]{6,16}\](?=::)/g, "");
 }
 
-const packageFolder = /^(?:.*[/\\])?node_modules[/\\]((?:@[^/\\]+[/\\])?[^/\\]+)/;
-
-/** Path of the package in `node_modules` that a script belongs to; "" for the program's own. */
-function packageOf(file: string): string {
-  return packageFolder.exec(file)?.[0] ?? "";
+interface FileFacts {
+  /** Whether somebody wrote it: the engine's own scripts have other names. */
+  isScript: boolean;
+  /** Path of the package in `node_modules` that it belongs to; "" for the program's own. */
+  package: string;
+  /** `photon_rs` for `…/photon_rs_bg.wasm`, `photon_rs.js` and `photon_rs_bg.js`. */
+  baseName: string;
 }
 
-const baseNames = new Map<string, string>();
-const mostBaseNames = 10_000;
+const packageFolder = /^(?:.*[/\\])?node_modules[/\\]((?:@[^/\\]+[/\\])?[^/\\]+)/;
 
-/** `photon_rs` for `…/photon_rs_bg.wasm`, `photon_rs.js` and `photon_rs_bg.js`. */
-function baseName(file: string): string {
-  let name = baseNames.get(file);
-  if (name === undefined) {
-    name = file
-      .replace(/[?#].*$/, "")
-      .replace(/^.*[/\\]/, "")
-      .replace(/\.\w+$/, "")
-      .replace(/_bg$/, "");
-    // the same few files are on every stack
-    if (baseNames.size === mostBaseNames) baseNames.clear();
-    baseNames.set(file, name);
+/** The same few files are on every stack. */
+const knownFiles = new Map<string, FileFacts>();
+const mostFiles = 10_000;
+
+function fileFacts(file: string): FileFacts {
+  let facts = knownFiles.get(file);
+  if (facts === undefined) {
+    facts = {
+      isScript: file !== "" && !/^(?:node|internal|native|wasm):/.test(file),
+      package: packageFolder.exec(file)?.[0] ?? "",
+      baseName: file
+        .replace(/[?#].*$/, "")
+        .replace(/^.*[/\\]/, "")
+        .replace(/\.\w+$/, "")
+        .replace(/_bg$/, ""),
+    };
+    if (knownFiles.size === mostFiles) knownFiles.clear();
+    knownFiles.set(file, facts);
   }
-  return name;
+  return facts;
 }
 
 /**
@@ -172,20 +195,32 @@ export function callerFrame(stack: readonly FrameReport[]): FrameReport | undefi
   const first = stack.find(isScript);
   if (!first) return stack.find(({ kind }) => kind === "js");
   // glue is what calls the module; a program's script may well have the module's name too
-  const name = baseName(first.file);
-  const isGlue = stack.some(({ kind, file }) => kind === "wasm" && baseName(file) === name);
-  const innermost = packageOf(first.file);
+  const { baseName, package: innermost } = fileFacts(first.file);
+  const isGlue = hasModule(stack, baseName);
   if (!isGlue && innermost === "") return first;
   return (
     stack.find(
-      (frame) => isScript(frame) && packageOf(frame.file) === "" && !(isGlue && frame.file === first.file),
+      (frame) =>
+        isScript(frame) && fileFacts(frame.file).package === "" && !(isGlue && frame.file === first.file),
     ) ??
-    stack.find((frame) => isScript(frame) && packageOf(frame.file) !== innermost) ??
+    stack.find((frame) => isScript(frame) && fileFacts(frame.file).package !== innermost) ??
     first
   );
 }
 
+/** Whether a module of this name is on the stack. */
+function hasModule(stack: readonly FrameReport[], baseName: string): boolean {
+  let last: string | undefined;
+  for (const { kind, file } of stack) {
+    if (kind !== "wasm" || file === last) continue;
+    if (fileFacts(file).baseName === baseName) return true;
+    // most of a stack is one module's
+    last = file;
+  }
+  return false;
+}
+
 /** Whether a frame is JavaScript that somebody wrote, rather than the engine's. */
 function isScript({ kind, file }: FrameReport): boolean {
-  return kind === "js" && file !== "" && !/^(?:node|internal|native|wasm):/.test(file);
+  return kind === "js" && fileFacts(file).isScript;
 }

@@ -18,8 +18,9 @@ function classOf(
   stack: readonly FrameReport[],
   ofEmscripten: boolean,
 ): { class: string; call: string } | undefined {
-  const inside = stack.findLastIndex(({ kind }) => kind === "wasm") + 1;
-  if (inside === 0) return undefined;
+  let inside = stack.length;
+  while (inside > 0 && stack[inside - 1]!.kind !== "wasm") inside--;
+  if (inside === 0 || inside === stack.length) return undefined;
   const outside = stack.slice(inside);
   // embind makes functions from text, which have no file
   const glue = outside.find(({ file }) => file !== "") ?? outside[0];

@@ -87,6 +87,11 @@ export function decodeBlocks(records: readonly Pick<BlocksRecord, "count" | "dat
     let at = 0;
     let previousEnd = 0;
     const number = (): number => {
+      const first = bytes[at];
+      if (first !== undefined && first < 0x80) {
+        at++;
+        return first;
+      }
       let value = 0;
       for (let scale = 1; at < bytes.length && scale < 2 ** 56; scale *= 0x80) {
         const byte = bytes[at++]!;
@@ -123,7 +128,7 @@ export function decodeBlocks(records: readonly Pick<BlocksRecord, "count" | "dat
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const codes = Uint8Array.from(alphabet, (character) => character.charCodeAt(0));
-const values = new Uint8Array(128).fill(0xff);
+const values = new Int8Array(128).fill(-1);
 for (let i = 0; i < 64; i++) values[codes[i]!] = i;
 const padding = "=".charCodeAt(0);
 
@@ -148,13 +153,24 @@ function toBase64(bytes: Uint8Array): string {
 /** Up to the first character that doesn't belong there. */
 function fromBase64(text: string): Uint8Array {
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let out = 0;
+  let whole = 0;
+  for (; whole + 4 <= text.length; whole += 4) {
+    const four =
+      (sixBits(text.charCodeAt(whole)) << 18) |
+      (sixBits(text.charCodeAt(whole + 1)) << 12) |
+      (sixBits(text.charCodeAt(whole + 2)) << 6) |
+      sixBits(text.charCodeAt(whole + 3));
+    if (four < 0) break;
+    bytes[out++] = four >> 16;
+    bytes[out++] = four >> 8;
+    bytes[out++] = four;
+  }
   let bits = 0;
   let have = 0;
-  let out = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    const value = code < 128 ? values[code]! : 0xff;
-    if (value === 0xff) break;
+  for (let at = whole; at < text.length; at++) {
+    const value = sixBits(text.charCodeAt(at));
+    if (value < 0) break;
     bits = ((bits << 6) | value) & 0xffff;
     have += 6;
     if (have < 8) continue;
@@ -162,4 +178,9 @@ function fromBase64(text: string): Uint8Array {
     bytes[out++] = (bits >> have) & 0xff;
   }
   return bytes.subarray(0, out);
+}
+
+/** Negative for a character that doesn't belong there. */
+function sixBits(code: number): number {
+  return code < 128 ? values[code]! : -1;
 }

@@ -4,8 +4,8 @@
  */
 export class CallTree {
   #size = 0;
-  #parents = new Int32Array(1 << 8);
-  #frames = new Int32Array(1 << 8);
+  /** Of each node its parent and its frame, side by side: whoever asks for one soon asks for the other. */
+  #nodes = new Int32Array(2 << 8);
   /** Open-addressed, by parent and frame: number of a node, 0 where there is none. */
   #table = new Int32Array(1 << 9);
 
@@ -14,11 +14,11 @@ export class CallTree {
   }
 
   parent(node: number): number {
-    return this.#parents[node]!;
+    return this.#nodes[2 * node]!;
   }
 
   frame(node: number): number {
-    return this.#frames[node]!;
+    return this.#nodes[2 * node + 1]!;
   }
 
   /** The node of a frame inside of `parent`; a new one has the next number. */
@@ -26,13 +26,13 @@ export class CallTree {
     const mask = this.#table.length - 1;
     let slot = home(parent, frame) & mask;
     for (let node = this.#table[slot]!; node !== 0; node = this.#table[slot]!) {
-      if (this.#parents[node] === parent && this.#frames[node] === frame) return node;
+      if (this.#nodes[2 * node] === parent && this.#nodes[2 * node + 1] === frame) return node;
       slot = (slot + 1) & mask;
     }
     const node = ++this.#size;
-    if (node === this.#parents.length) this.#grow();
-    this.#parents[node] = parent;
-    this.#frames[node] = frame;
+    if (2 * node === this.#nodes.length) this.#grow();
+    this.#nodes[2 * node] = parent;
+    this.#nodes[2 * node + 1] = frame;
     this.#table[this.#free(parent, frame)] = node;
     return node;
   }
@@ -45,14 +45,12 @@ export class CallTree {
   }
 
   #grow(): void {
-    const [parents, frames] = [this.#parents, this.#frames];
-    this.#parents = new Int32Array(2 * parents.length);
-    this.#frames = new Int32Array(2 * frames.length);
-    this.#parents.set(parents);
-    this.#frames.set(frames);
+    const nodes = this.#nodes;
+    this.#nodes = new Int32Array(2 * nodes.length);
+    this.#nodes.set(nodes);
     this.#table = new Int32Array(2 * this.#table.length);
-    for (let node = 1; node < parents.length; node++) {
-      this.#table[this.#free(parents[node]!, frames[node]!)] = node;
+    for (let node = 1; 2 * node < nodes.length; node++) {
+      this.#table[this.#free(nodes[2 * node]!, nodes[2 * node + 1]!)] = node;
     }
   }
 }

@@ -2,6 +2,9 @@ import type { ContextTotals } from "./records.js";
 import { Rows } from "./rows.js";
 
 export interface ContextState {
+  /** Which of its memory's contexts it is, from 1, in the order of the file. */
+  readonly row: number;
+  readonly id: number;
   /** Stack ids; 0 when unknown. */
   readonly stack: number;
   readonly caller: number;
@@ -12,6 +15,8 @@ export interface ContextState {
    * it was at all others. Made anew at each access.
    */
   readonly history: number[];
+  /** Writes what `history` says to the beginning of `target`, and returns how many numbers that are. */
+  readHistory(target: number[]): number;
 }
 
 /** The fields of a context's row: those of `ContextTotals` stand where they stand in it. */
@@ -29,7 +34,10 @@ const entryLinks = 2;
  * rows of numbers, and a context is a small object that knows its row: objects and arrays took three times the memory.
  */
 export class Contexts {
-  readonly #states = new Map<number, State>();
+  /** By row, from 1. */
+  readonly #states: State[] = [];
+  /** By id. */
+  readonly #rows: number[] = [];
   readonly #figures: Figures = {
     contexts: new Rows(Float64Array, contextFields),
     entries: new Rows(Float64Array, entryFigures),
@@ -38,28 +46,16 @@ export class Contexts {
   };
 
   get size(): number {
-    return this.#states.size;
+    return this.#states.length;
   }
 
   get(id: number): ContextState | undefined {
-    return this.#states.get(id);
+    return this.#states[(this.#rows[id] ?? 0) - 1];
   }
 
-  has(id: number): boolean {
-    return this.#states.has(id);
-  }
-
-  keys(): IterableIterator<number> {
-    return this.#states.keys();
-  }
-
-  /** Always the same objects. */
+  /** In the order of the file; always the same objects. */
   values(): IterableIterator<ContextState> {
     return this.#states.values();
-  }
-
-  [Symbol.iterator](): IterableIterator<[id: number, state: ContextState]> {
-    return this.#states[Symbol.iterator]();
   }
 
   setStacks(id: number, stack: number, caller: number): void {
@@ -84,9 +80,13 @@ export class Contexts {
   }
 
   #at(id: number): State {
-    let state = this.#states.get(id);
-    if (!state) this.#states.set(id, (state = new State(this.#figures, this.#figures.contexts.add())));
-    return state;
+    let row = this.#rows[id];
+    if (row === undefined) {
+      this.#rows[id] = row = this.#figures.contexts.add();
+      this.#figures.contexts.set(row, field.id, id);
+      this.#states.push(new State(this.#figures, row));
+    }
+    return this.#states[row - 1]!;
   }
 }
 
@@ -131,14 +131,28 @@ class State implements ContextState {
     ];
   }
 
+  get id(): number {
+    return this.#figures.contexts.get(this.row, field.id);
+  }
+
   get history(): number[] {
+    const history: number[] = [];
+    this.readHistory(history);
+    return history;
+  }
+
+  readHistory(target: number[]): number {
     const { contexts, entries, links, times } = this.#figures;
-    const backwards: number[] = [];
-    let entry = contexts.get(this.row, field.lastEntry);
-    for (; entry !== 0; entry = links.get(entry, link.previous)) {
-      for (let i = entryFigures - 1; i >= 0; i--) backwards.push(entries.get(entry, i));
-      backwards.push(times[links.get(entry, link.time)]!);
+    const last = contexts.get(this.row, field.lastEntry);
+    let length = 0;
+    for (let entry = last; entry !== 0; entry = links.get(entry, link.previous)) length += 1 + entryFigures;
+    // the newest entry is found first; an array that is filled backwards would be sparse
+    while (target.length < length) target.push(0);
+    let at = length;
+    for (let entry = last; entry !== 0; entry = links.get(entry, link.previous)) {
+      for (let i = entryFigures - 1; i >= 0; i--) target[--at] = entries.get(entry, i);
+      target[--at] = times[links.get(entry, link.time)]!;
     }
-    return backwards.reverse();
+    return length;
   }
 }

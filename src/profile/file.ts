@@ -4,8 +4,8 @@ import { ProfileError } from "../errors.js";
 import { ProfileReader } from "./reader.js";
 import type { Profile } from "./state.js";
 
-/** Bytes read at a time. */
-const pieceSize = 1 << 16;
+/** Bytes read at a time: the process waits for each piece, and what is made of a large one lives long. */
+const pieceSize = 1 << 18;
 
 /**
  * Reads a profile from a file, in pieces: it may be larger than a string can be.

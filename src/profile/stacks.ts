@@ -27,7 +27,8 @@ export class Stacks {
   /** Frames of a stack, innermost first; undefined when the file has none with this id. */
   get(id: number): Frame[] | undefined {
     const frames: Frame[] = [];
-    this.each(id, (frame) => frames.push(frame));
+    for (let node = this.node(id); node !== 0; node = this.outer(node))
+      frames.push(this.frame(this.frameNumber(node)));
     return frames.length === 0 ? undefined : frames;
   }
 
@@ -36,12 +37,18 @@ export class Stacks {
     return this.#nodes.get(id);
   }
 
-  /** Goes through the frames of a stack, innermost first, none when there is no such stack; equal frames have one number. */
-  each(id: number, take: (frame: Frame, number: number) => void): void {
-    for (let node = this.#nodes.get(id); node !== 0; node = this.#tree.parent(node)) {
-      const number = this.#tree.frame(node);
-      take(this.#frames.at(number)!, number);
-    }
+  /** The node of what is outside of a node's innermost frame; 0 where nothing is. */
+  outer(node: number): number {
+    return this.#tree.parent(node);
+  }
+
+  /** The number of a node's innermost frame, the same for equal frames. */
+  frameNumber(node: number): number {
+    return this.#tree.frame(node);
+  }
+
+  frame(number: number): Frame {
+    return this.#frames.at(number)!;
   }
 
   /** Takes a frame that stacks refer to. */

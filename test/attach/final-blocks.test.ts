@@ -34,7 +34,7 @@ ${source}`;
   assert.equal(lost, 0);
   assert.equal(count, memory!.heap!.liveBlocks);
   assert.equal(memory!.layouts.length, 1);
-  for (const context of contexts) assert.ok(memory!.contexts.has(context));
+  for (const context of contexts) assert.ok(memory!.contexts.get(context));
   const names = Object.entries(reach);
   return Array.from(
     flags,

@@ -25,7 +25,8 @@ describe("contexts of a memory", () => {
       }
     }
     assert.equal(contexts.size, 3000);
-    for (const [id, { history }] of contexts) assert.deepEqual(history, expected.get(id), `context ${id}`);
+    for (const { id, history } of contexts.values())
+      assert.deepEqual(history, expected.get(id), `context ${id}`);
   });
 
   it("have no totals before a snapshot, and stacks that come before or after it", () => {

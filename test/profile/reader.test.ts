@@ -55,7 +55,9 @@ describe("a whole profile", () => {
 test("a profile of version 1 says the same", () => {
   const [older, newer] = [fixture("version-1"), fixture("photon")].map((text) => readProfile(text));
   assert.equal(older!.header.version, 1);
-  for (const id of [...older!.memories.values()].flatMap((memory) => [...memory.contexts.keys()])) {
+  for (const id of [...older!.memories.values()].flatMap((memory) =>
+    [...memory.contexts.values()].map(({ id }) => id),
+  )) {
     const framesIn = ({ memories, stacks }: typeof older & object) => {
       const { stack, caller } = [...memories.values()].map(({ contexts }) => contexts.get(id)).find(Boolean)!;
       return [stacks.get(stack), stacks.get(caller)];

@@ -2,8 +2,8 @@
  * How what callers hold develops over a run. The clock is work, not time: the allocations of the module so far. So a
  * program that waits, or does everything in the last second, looks like one that works evenly.
  */
-import type { ContextState } from "../../profile/contexts.js";
 import type { MemoryState } from "../../profile/state.js";
+import type { ReportIds } from "../contexts.js";
 import type { StackReader } from "../frames.js";
 import type { CallerReport, ContextReport, FrameReport, ModuleReport } from "../report.js";
 
@@ -55,7 +55,7 @@ export function moduleHistory(
   module: ModuleReport,
   memories: readonly MemoryState[],
   stacks: StackReader,
-  contextIds: ReadonlyMap<ContextState, number>,
+  reportIds: ReportIds,
 ): ModuleHistory {
   // by the ids of the report, which count from 1
   const reported: ContextReport[] = [];
@@ -67,7 +67,9 @@ export function moduleHistory(
   const series = () => new Array<number>(times.length).fill(0);
   const [work, liveBytes, memoryBytes] = [series(), series(), series()];
   const callers = new Map<unknown, Collecting>();
-  const byContext = new Map<MemoryState, Map<number, CallerHistory>>();
+  /** By row of the context. */
+  const groups = new Map<MemoryState, CallerHistory[]>();
+  const history: number[] = [];
 
   for (const memory of memories) {
     const last = { allocations: 0, liveBytes: 0, pages: 0 };
@@ -86,13 +88,13 @@ export function moduleHistory(
       liveBytes[gone]! -= last.liveBytes;
       memoryBytes[gone]! -= last.pages * pageBytes;
     }
-    const known = new Map<number, CallerHistory>();
-    byContext.set(memory, known);
-    for (const [id, state] of memory.contexts) {
-      const { stack, history } = state;
-      const context = reported[contextIds.get(state) ?? 0];
+    const grouped: CallerHistory[] = [];
+    groups.set(memory, grouped);
+    const ids = reportIds.get(memory) ?? [];
+    for (const state of memory.contexts.values()) {
+      const context = reported[ids[state.row] ?? 0];
       if (!context) continue;
-      const wasm = stacks.key(stack);
+      const wasm = stacks.key(state.stack);
       const caller = callerOf[context.id];
       const frame = caller?.frame;
       const key = frame ? caller : wasm;
@@ -115,13 +117,14 @@ export function moduleHistory(
         callers.set(key, group);
       }
       group.wasm.add(wasm);
-      known.set(id, group);
+      grouped[state.row] = group;
       let allocations = 0;
       let blocks = 0;
       let bytes = 0;
       let most = 0;
-      const kept = gone >= times.length && isKept(history);
-      for (let i = 0; i + 3 < history.length; i += 4) {
+      const length = state.readHistory(history);
+      const kept = gone >= times.length && isKept(history, length);
+      for (let i = 0; i < length; i += 4) {
         const at = indexOf(history[i]!);
         if (at >= times.length) break;
         const nowBlocks = history[i + 1]! - history[i + 2]!;
@@ -161,15 +164,15 @@ export function moduleHistory(
     liveBytes,
     memoryBytes,
     callers: [...callers.values()],
-    callerOf: (memory, context) => byContext.get(memory)?.get(context),
+    callerOf: (memory, context) => groups.get(memory)?.[memory.contexts.get(context)?.row ?? 0],
   };
 }
 
 /** Whether a context has at the end half of what it had at most, from its history in fours. */
-function isKept(history: readonly number[]): boolean {
+function isKept(history: readonly number[], length: number): boolean {
   let most = 0;
-  for (let i = 3; i < history.length; i += 4) most = Math.max(most, history[i]!);
-  return 2 * (history.at(-1) ?? 0) >= most;
+  for (let i = 3; i < length; i += 4) most = Math.max(most, history[i]!);
+  return 2 * (history[length - 1] ?? 0) >= most;
 }
 
 interface Collecting extends CallerHistory {

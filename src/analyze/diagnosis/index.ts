@@ -1,6 +1,6 @@
 /** The diagnosis: what is wrong with a run's memory, most serious first. One rule a file, each a pure function. */
-import type { ContextState } from "../../profile/contexts.js";
 import type { Profile } from "../../profile/state.js";
+import type { ReportIds } from "../contexts.js";
 import type { StackReader } from "../frames.js";
 import type { Report } from "../report.js";
 import { findChurn } from "./churn.js";
@@ -18,14 +18,13 @@ const order: readonly Severity[] = ["problem", "warning", "note"];
 
 /**
  * @param memoriesOf ids of the memories of each module of the report
- * @param contextIds ids that the contexts of the profile have in the report
  */
 export function findAll(
   profile: Profile,
   report: Report,
   stacks: StackReader,
   memoriesOf: ReadonlyMap<number, readonly number[]>,
-  contextIds: ReadonlyMap<ContextState, number>,
+  reportIds: ReportIds,
 ): Finding[] {
   const all = report.modules.flatMap((module) => {
     const memories = (memoriesOf.get(module.id) ?? []).map((id) => profile.memories.get(id)!);
@@ -34,7 +33,7 @@ export function findAll(
       profile,
       report,
       module,
-      history: moduleHistory(module, memories, stacks, contextIds),
+      history: moduleHistory(module, memories, stacks, reportIds),
     };
     const leaks = findLeaks(subject);
     const growing = leaks.length > 0;
