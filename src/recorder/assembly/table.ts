@@ -3,7 +3,7 @@
  *
  * A hash table that doubles wastes up to half its memory, and the recorder's memory has to follow the live
  * heap at 16 bytes a block. So a slot's home is `hash × capacity / 2^32`, which works for any capacity and
- * keeps the order of hashes: the table can grow by a sixteenth, in place. The hash is that of the 256 bytes in which
+ * keeps the order of hashes: the table can grow by an eighth, in place. The hash is that of the 256 bytes in which
  * the block begins, and blocks that begin there lie side by side, as they did when they were allocated: against a
  * hash of the whole address that made tree-sitter's parses, where half of the blocks get here, 4 % faster. All blocks are moved to the top end
  * of the larger table and put to their new homes from there, in order; the part still to be read is always
@@ -15,11 +15,13 @@ import { reach, SLOT_ADDRESS, SLOT_BYTES, SLOT_OWNER, SLOT_SIZE, SPREAD } from "
 /** Slots behind the last home, so that probing needs no wrap-around. */
 const SLACK: u32 = 256;
 /**
- * Above this many slots the table grows by a sixteenth, and only when it takes no more than 16 bytes a block
+ * Above this many slots the table grows by an eighth, and only when it takes no more than 16 bytes a block
  * beyond `ALLOWANCE`, which a recorder of any size may take. So a small table is half empty and a large one filled
- * to three quarters: the emptier, the shorter the searches.
+ * to between three quarters and five sixths: the emptier, the shorter the searches.
  */
 const LARGE: u32 = 1 << 14;
+/** By how much it grows then: a sixteenth of it made allocations among 4,000,000 live blocks 15 % slower. */
+const STEP: u32 = 3;
 const BYTES_A_BLOCK: u64 = 16;
 const ALLOWANCE: u64 = 76 << 10;
 
@@ -54,7 +56,7 @@ function setCapacity(slots: u32): void {
   if (slots < LARGE) {
     limit = slots >> 1;
   } else {
-    const larger = <u64>(slots + (slots >> 4)) * SLOT_SIZE;
+    const larger = <u64>(slots + (slots >> STEP)) * SLOT_SIZE;
     limit = <u32>((larger - ALLOWANCE) / BYTES_A_BLOCK);
   }
 }
@@ -140,7 +142,7 @@ export function removeBlock(at: usize): void {
 }
 
 function enlarge(): bool {
-  const slots = capacity < LARGE ? capacity * 2 : capacity + (capacity >> 4);
+  const slots = capacity < LARGE ? capacity * 2 : capacity + (capacity >> STEP);
   const oldEnd = slot(capacity + SLACK);
   const end = slot(slots + SLACK);
   if (!reach(end)) return false;
