@@ -221,6 +221,20 @@ describe("the page in Chromium", { skip: noChromium }, () => {
     });
   });
 
+  test("timeline: where no live blocks are known the legend has no place for them", async () => {
+    const lines = [...smaller()].filter((line) => !line.startsWith('{"type":"blocks"'));
+    const text = lines.map((line) => {
+      if (!line.startsWith('{"type":"snapshot"')) return line;
+      const { heap, ...snapshot } = JSON.parse(line);
+      return `${JSON.stringify({ ...snapshot, contexts: [] })}\n`;
+    });
+    await open(await write("sizes.html", { title: "app.linmem", text }), "timeline", async (page) => {
+      const legend = await page.locator(".u-legend .u-label").allTextContents();
+      assert.deepEqual(legend, ["time", "memory"]);
+      assert.match((await page.locator("figcaption").textContent())!, /^Size over time: .* at the end\./);
+    });
+  });
+
   test("timeline: a brush restricts the other views", async () => {
     await open("small.html", "timeline", async (page) => {
       const grows = await page.locator(".rows > li").count();

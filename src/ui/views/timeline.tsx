@@ -149,6 +149,8 @@ function Chart({ memories, onRange }: ChartProps) {
   ranged.current = onRange;
   const series = useMemo(() => seriesOf(profile, memories), [profile, memories]);
   const collected = useMemo(() => collectionTimes(memories), [memories]);
+  // of a guest with a collector, or of a module without an allocator, nobody knows what is live
+  const anyLive = series.live.some((bytes) => bytes !== null);
 
   useEffect(() => {
     if (width === 0 || series.times.length === 0) return;
@@ -180,8 +182,12 @@ function Chart({ memories, onRange }: ChartProps) {
       series: [
         { label: "time", value: (_, value) => (value === null ? "" : formatDuration(value)) },
         line("memory", color("--memory"), stepped),
-        line("live", color("--live"), stepped, `${color("--live")}33`),
-        line(series.heapKnown ? "free in the heap" : "not live", color("--free"), stepped),
+        ...(anyLive
+          ? [
+              line("live", color("--live"), stepped, `${color("--live")}33`),
+              line(series.heapKnown ? "free in the heap" : "not live", color("--free"), stepped),
+            ]
+          : []),
       ],
       hooks: {
         setCursor: [
@@ -216,7 +222,8 @@ function Chart({ memories, onRange }: ChartProps) {
         ],
       },
     };
-    const made = new uPlot(options, [series.times, series.size, series.live, series.free], frame.current!);
+    const blocks = anyLive ? [series.live, series.free] : [];
+    const made = new uPlot(options, [series.times, series.size, ...blocks], frame.current!);
     atEnd(made);
     plot.current = made;
     return () => made.destroy();
@@ -235,7 +242,7 @@ function Chart({ memories, onRange }: ChartProps) {
   const about =
     last < 0
       ? "No memory came to life in this run."
-      : `Size and live bytes over time: ${formatBytes(series.size[0]!)} at first, ${formatBytes(series.size[last]!)} at the end` +
+      : `${anyLive ? "Size and live bytes" : "Size"} over time: ${formatBytes(series.size[0]!)} at first, ${formatBytes(series.size[last]!)} at the end` +
         (series.live[last] === null ? "." : `, of which ${formatBytes(series.live[last]!)} live.`);
   return (
     <figure class="chart">
