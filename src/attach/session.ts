@@ -12,29 +12,17 @@ import type { Recorder } from "../recorder/index.js";
 import { createRecorder } from "../recorder/index.js";
 import { CaptureBudget, type CaptureMode } from "./budget.js";
 import { finalBlocks } from "./final-blocks.js";
-import {
-  captureCredit,
-  firstSnapshotInterval,
-  maximumCallers,
-  maximumGrowStacks,
-  maximumPendingRecords,
-  maximumStackFrames,
-  snapshotGrowth,
-  snapshotPause,
-} from "./limits.js";
+import { captureCredit, maximumCallers, maximumGrowStacks, maximumStackFrames } from "./limits.js";
 import { type CheckSettings, MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
 import { isSharedMemory, memoryPages } from "./natives.js";
+import { RecordOutput, type RecordSink } from "./record-output.js";
+import { SnapshotSchedule } from "./snapshot-schedule.js";
 import type { Site, Sites } from "./stacks.js";
 import { isReentered, StackIds, splitStack, visible } from "./stacks.js";
 import { TrackedMemory } from "./tracked-memory.js";
 import { type AnyFunction, captureCallSites } from "./v8-stacks.js";
-
-/** Where records go. */
-export interface RecordSink {
-  write(records: readonly ProfileRecord[]): void;
-}
 
 export interface SessionOptions {
   /** 0 for the main thread. */
@@ -67,18 +55,11 @@ export class Session {
   readonly #memories = new Map<number, TrackedMemory>();
   readonly #byMemory = new WeakMap<WebAssembly.Memory, TrackedMemory>();
   readonly #collected: FinalizationRegistry<{ memory?: TrackedMemory; instance?: number }>;
-  #pending: ProfileRecord[] | undefined = [];
-  #sink: RecordSink | undefined;
+  readonly #output: RecordOutput;
+  readonly #schedule: SnapshotSchedule;
   #memoryCount = 0;
   #instanceCount = 0;
-  /** When there was first something to count. */
-  #start: number;
   #recorders = 0;
-  #nextSnapshot: number;
-  /** Milliseconds that a snapshot takes. */
-  #snapshotCost = 0;
-  /** When sizes were last read from the memories themselves. */
-  #lastLook: number;
   #busy = false;
 
   constructor(options: SessionOptions) {
@@ -86,9 +67,8 @@ export class Session {
     this.registry = options.registry;
     this.sites = options.sites;
     this.#budget = new CaptureBudget(options.now);
-    this.#start = options.now();
-    this.#lastLook = this.#start;
-    this.#nextSnapshot = this.#start + this.#pause(0);
+    this.#output = new RecordOutput(() => options.open());
+    this.#schedule = new SnapshotSchedule(options.interval, options.now());
     this.#table = new StackTable(options.thread, (record) => this.write(record));
     this.#stacks = new StackIds((frames) => this.#table.idOf(frames));
     this.#collected = new FinalizationRegistry(({ memory, instance }) => {
@@ -104,7 +84,7 @@ export class Session {
 
   /** Whether anything is in the profile. */
   get active(): boolean {
-    return this.#sink !== undefined;
+    return this.#output.active;
   }
 
   /** Milliseconds spent on capturing stacks. */
@@ -113,24 +93,7 @@ export class Session {
   }
 
   write(...records: ProfileRecord[]): void {
-    if (this.#pending) {
-      if (this.#pending.length < maximumPendingRecords) this.#pending.push(...records);
-      return;
-    }
-    try {
-      this.#sink?.write(records);
-    } catch {
-      // The disk is full or gone: the program goes on without a profile, and `linmem run` says so.
-      this.#sink = undefined;
-    }
-  }
-
-  #activate(): void {
-    if (!this.#pending) return;
-    const records = this.#pending;
-    this.#pending = undefined;
-    this.#sink = this.#options.open();
-    this.write(...records);
+    this.#output.write(records);
   }
 
   /** The sites of the running stack, without linmem's own. */
@@ -174,7 +137,7 @@ export class Session {
 
   /** A module is about to get an instance that has a memory: only now there is something to record. */
   announce(module: KnownModule): void {
-    this.#activate();
+    this.#output.activate();
     if (module.written) return;
     module.written = true;
     const { name, bytes, toolchain, allocator, reason, code } = module;
@@ -323,10 +286,7 @@ export class Session {
       );
     const recorder = createRecorder({ contextSeen, captureCaller, isNested });
     tracked.recorder = recorder;
-    if (this.#recorders++ === 0) {
-      this.#start = this.#options.now();
-      this.#nextSnapshot = Math.min(this.#nextSnapshot, this.#start + this.#pause(0));
-    }
+    if (this.#recorders++ === 0) this.#schedule.restart(this.#options.now());
     this.#adjustEagerness(tracked);
     return recorder;
   }
@@ -346,7 +306,7 @@ export class Session {
         warn: (message) =>
           this.write({ type: "warning", code: "not-checked", message, module: this.#moduleId(module) }),
         write: (record) => {
-          this.#activate();
+          this.#output.activate();
           if (!tracked.written) this.register(tracked);
           this.write(record);
         },
@@ -396,39 +356,27 @@ export class Session {
 
   /** Milliseconds until a snapshot is due. */
   untilSnapshot(): number {
-    return Math.max(0, this.#nextSnapshot - this.#options.now());
+    return this.#schedule.until(this.#options.now());
   }
 
   /** Programs that never return to the event loop get their snapshots from here. */
   snapshotIfDue(): void {
-    if (this.#options.now() >= this.#nextSnapshot) this.snapshot();
+    if (this.#schedule.isDue(this.#options.now())) this.snapshot();
   }
 
   /** Writes what changed since the previous snapshot. */
   snapshot(): void {
     if (this.#busy) return;
     this.#busy = true;
-    const { interval, now } = this.#options;
+    const { now } = this.#options;
     const time = now();
     try {
-      // Looking at a memory keeps it alive until the running job ends: that is not done as often as the rest.
-      const look = time - this.#lastLook >= interval;
-      if (look) this.#lastLook = time;
+      const look = this.#schedule.look(time);
       for (const tracked of this.#memories.values()) this.#snapshotOf(tracked, time, look);
     } finally {
       this.#busy = false;
-      const end = now();
-      // One that took long may only have been interrupted: it counts when the next ones do so too.
-      this.#snapshotCost = Math.min(end - time, 2 * this.#snapshotCost + 0.5);
-      this.#nextSnapshot = end + Math.max(this.#pause(end - this.#start), this.#snapshotCost * snapshotPause);
+      this.#schedule.taken(time, now());
     }
-  }
-
-  /** Milliseconds between two snapshots after a run of so many. */
-  #pause(elapsed: number): number {
-    const { interval } = this.#options;
-    if (interval === Number.POSITIVE_INFINITY) return interval;
-    return Math.min(interval, Math.max(firstSnapshotInterval, elapsed * snapshotGrowth));
   }
 
   #snapshotOf(tracked: TrackedMemory, time: number, look = true): void {
@@ -459,13 +407,13 @@ export class Session {
 
   /** Writes the last snapshot, live blocks and, in the main thread, how the program ended. */
   end(exit: number | string): void {
-    this.#lastLook = Number.NEGATIVE_INFINITY;
+    this.#schedule.lookNext();
     this.snapshot();
     for (const tracked of this.#memories.values()) tracked.errors?.end(tracked.buffer());
     this.#writeBlocks();
     const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
     if (this.#options.thread !== 0) return;
-    if (this.#options.begun()) this.#activate();
+    if (this.#options.begun()) this.#output.activate();
     this.write({ type: "end", time: this.#options.now(), exit, captureTime });
   }
 }
