@@ -49,7 +49,7 @@ export function findAllocator(
   const told = overrides.map((override) => resolveOverride(module, override));
   const graph = buildCallGraph(module, sites);
   const found = search(module, graph, scripts);
-  if (told.length === 0) return withGuest(module, paired(module, found));
+  if (told.length === 0) return withGuest(module, graph, paired(module, found));
   const replaces = isWhole(told) || told.some(({ role }) => kindOfRole(role) === "counted");
   // what was found around the very functions that the user names is right as well
   const agrees = told.every(({ index }) => found.functions.some((member) => member.index === index));
@@ -211,8 +211,8 @@ function merge(
 }
 
 /** Adds what is known of a guest's collector, and its allocations where nothing else is known of them. */
-function withGuest(module: Module, found: FoundAllocator): FoundAllocator {
-  const guest = findGuest(module, found.functions.length > 0);
+function withGuest(module: Module, graph: CallGraph, found: FoundAllocator): FoundAllocator {
+  const guest = findGuest(module, graph, found.functions.length > 0);
   const counts = guest.functions.some(({ role }) => kindOfRole(role) === "counted");
   // why nothing that releases was found is of no interest then
   const notes = counts && found.functions.length === 0 ? [] : found.notes.filter((note) => note !== notFound);

@@ -31,6 +31,11 @@ export function detectToolchain(module: Module): string {
   return unknownToolchain;
 }
 
+/** Whether TinyGo made it. */
+export function isTinyGo(module: Module): boolean {
+  return detectGo(gather(module))?.startsWith("TinyGo") ?? false;
+}
+
 /** Whether Go's own compiler made it. Looks at no names: there may be many. */
 export function isGo(module: Module): boolean {
   return detectGo(gather(module))?.startsWith("Go") ?? false;

@@ -284,6 +284,13 @@ describe("modules from npm", () => {
     ["esbuild-wasm/esbuild.wasm", ["go_collect 441", "go_alloc 1371"]],
     ["@vscode/tree-sitter-wasm/wasm/tree-sitter-css.wasm", []],
   ];
+  test("gofmt without its names", { skip: !corpusDirectory() && "needs LINMEM_CORPUS" }, () => {
+    const file = join(corpusDirectory()!, "node_modules/@wasm-fmt/gofmt/gofmt.wasm");
+    const { sections } = decodeModule(readFileSync(file));
+    const bytes = encodeModule(sections.filter(({ name }) => name !== "name"));
+    assert.deepEqual(found(decodeModule(bytes)), ["collected_alloc 29"]);
+  });
+
   for (const [path, expected] of modules) {
     const file = join(corpusDirectory() ?? "", "node_modules", path);
     const skip = !corpusDirectory()

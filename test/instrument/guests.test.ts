@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { brotliDecompressSync } from "node:zlib";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
-import { decodeModule } from "../../src/wasm/module.js";
+import { decodeModule, encodeModule } from "../../src/wasm/module.js";
 import { assemble, profile } from "./support.js";
 
 const fixture = (path: string) => readFileSync(new URL(`../fixtures/${path}`, import.meta.url));
@@ -178,6 +178,60 @@ describe("TinyGo", () => {
     const { allocations, allocatedBytes, collections, liveBlocks } = recorder.totals();
     assert.deepEqual([allocations, allocatedBytes, liveBlocks], [1000, 100_000, 0]);
     assert.equal(collections, Math.floor(999 / 72));
+  });
+
+  describe("without names", () => {
+    // what every TinyGo program has many of: places that allocate; and functions of the same type that do something else
+    const nameless = (exports: string, alloc: string) => {
+      const work = Array.from(
+        { length: 10 },
+        (_, i) => `(call $alloc (i32.const ${16 * i + 8}) (i32.const 3))`,
+      );
+      const others = Array.from({ length: 12 }, (_, i) => `(call $hash (i32.const ${i}) (i32.const 1))`);
+      const text = `(module
+        (memory 1)
+        (global $next (mut i32) (i32.const 0))
+        (func $alloc (param $size i32) (param $layout i32) (result i32)
+          ${alloc}
+          (global.get $next)
+          (global.set $next (i32.add (global.get $next)
+            (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16)))))
+        (func $make (param $size i32) (result i32) (call $alloc (local.get $size) (i32.const 0)))
+        (func $hash (param i32) (param i32) (result i32)
+          (i32.mul (i32.add (local.get 0) (i32.const 16)) (i32.const 64)))
+        (func $many (result i32) (i32.const 0)
+          ${Array.from({ length: 8 }, () => "(call $make (i32.const 4)) (i32.add)").join("\n")})
+        (func (export "_initialize") (global.set $next (i32.const 1024)))
+        (func (export "work") ${[...work, ...others].map((call) => `(drop ${call})`).join("\n")})
+        (func (export "many") (result i32) (call $many))
+        ${exports})`;
+      const { sections } = decodeModule(assemble(text));
+      return encodeModule(sections.filter(({ name }) => name !== "name"));
+    };
+    const scheduler = `(func (export "go_scheduler"))`;
+
+    test("what allocates is told by its calls and a trial, prepared as a host would; what takes from it is not", () => {
+      const bytes = nameless(scheduler, "");
+      const { functions } = findAllocator(decodeModule(bytes));
+      assert.deepEqual(
+        functions.map(({ role, index, confidence }) => [role, index, confidence]),
+        [["collected_alloc", 0, "proved"]],
+      );
+      const { call, recorder } = profile(bytes, {});
+      call._initialize();
+      call.work();
+      const { allocations, allocatedBytes, liveBlocks } = recorder.totals();
+      assert.deepEqual([allocations, allocatedBytes, liveBlocks], [10, 800, 0]);
+    });
+
+    test("functions whose blocks overlap are not believed", () => {
+      const overlapping = "(global.set $next (i32.sub (global.get $next) (i32.const 16)))";
+      assert.deepEqual(roles(nameless(scheduler, overlapping)), []);
+    });
+
+    test("in a module that shows no sign of TinyGo nothing is taken for its allocator", () => {
+      assert.deepEqual(roles(nameless("", "")), []);
+    });
   });
 
   test("what the host takes with malloc and releases with free is live in between", () => {

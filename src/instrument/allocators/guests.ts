@@ -6,13 +6,15 @@
 import { GoProgram } from "../../wasm/go-program.js";
 import type { Module } from "../../wasm/module.js";
 import { externalKind, valueType } from "../../wasm/types.js";
+import type { CallGraph } from "../call-graph.js";
 import { fitsRole } from "../hooks.js";
 import { isGoFunction } from "../hooks-go.js";
 import { allMemories } from "../plan.js";
 import type { AllocatorFunction, AllocatorRole } from "../roles.js";
-import { isGo } from "../toolchain.js";
+import { isGo, isTinyGo } from "../toolchain.js";
 import { pointerType } from "./cores.js";
 import { functionLabel } from "./named.js";
+import { proveTinyGoAllocation } from "./tinygo.js";
 
 interface Guest {
   functions: AllocatorFunction[];
@@ -25,11 +27,12 @@ const none: Guest = { functions: [], notes: [] };
  * What can be hooked of a guest's runtime.
  * @param paired whether functions that allocate and release are hooked already: then only collections are left
  */
-export function findGuest(module: Module, paired: boolean): Guest {
+export function findGuest(module: Module, graph: CallGraph, paired: boolean): Guest {
   if (isGo(module)) return paired ? none : findGo(module);
   const names = new Map<string, number>();
   for (const [index, name] of module.names.functions ?? []) if (!names.has(name)) names.set(name, index);
   if (names.has("runtime.alloc")) return findTinyGo(module, names);
+  if (names.size === 0 && isTinyGo(module)) return findNamelessTinyGo(module, graph);
   return findAssemblyScript(module, names, paired);
 }
 
@@ -84,6 +87,13 @@ function findTinyGo(module: Module, names: ReadonlyMap<string, number>): Guest {
     };
   const collects = functions.some(({ role }) => role === "collect");
   return { functions, notes: [counted("TinyGo"), ...(collects ? [] : [noCollector])] };
+}
+
+function findNamelessTinyGo(module: Module, graph: CallGraph): Guest {
+  const allocating = proveTinyGoAllocation(module, graph);
+  if (!allocating) return none;
+  const notes = [counted("TinyGo"), "without names its collector can't be told: collections are not counted"];
+  return { functions: [allocating], notes };
 }
 
 function findAssemblyScript(module: Module, names: ReadonlyMap<string, number>, paired: boolean): Guest {
