@@ -104,6 +104,7 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
 const checkFunctions = {
   checkPeek: "peek",
   checkPeek2: "peek2",
+  checkUsable: "usable",
   checkAccess: "access",
   checkStack: "stack",
   checkAllocated: "allocated",

@@ -26,6 +26,8 @@ export interface Checking extends Recording {
   sites: number;
   /** Bytes that the quarantine was left with, each time that the memory was full. */
   pressures: number[];
+  /** What loops were told that looked at the memory before they began. */
+  ranges: boolean[];
   /** As at the end of a run. */
   compareHeld(): void;
 }
@@ -90,11 +92,18 @@ export function checking(
     { quarantine, maximum: (decodeModule(bytes).memories[0]?.max ?? 65536) * 65536, ...check },
   );
   checker.setPages(initial);
+  const ranges: boolean[] = [];
+  const usable = checker.imports.checkUsable as (address: number, size: number) => number;
   const instance = new WebAssembly.Instance(new WebAssembly.Module(instrumentation.bytes as BufferSource), {
     ...imports,
     linmem: {
       ...recording.imports,
       ...checker.imports,
+      checkUsable: (address: number, size: number) => {
+        const answer = usable(address, size);
+        ranges.push(answer !== 0);
+        return answer;
+      },
       grown: (_memory: number, before: number, asked: number) =>
         before < 0 ? undefined : checker.setPages(before + asked),
       ...(check.inline && { memory: new WebAssembly.Memory({ initial, ...maximumOf(bytes) }) }),
@@ -110,6 +119,7 @@ export function checking(
     violations,
     sites: instrumentation.checks ?? 0,
     pressures,
+    ranges,
     compareHeld: () => checker.compareHeld(memory!.buffer as ArrayBuffer),
     found() {
       const fresh = violations.slice(told).map(describeViolation);

@@ -58,6 +58,11 @@ export function peek2(address: u32): i32 {
   return load<u16>(<usize>(address >> 3));
 }
 
+/** Before a loop: whether all may be used that it will touch. */
+export function usable(address: u32, size: u32): i32 {
+  return isUsable(address, size) ? 1 : 0;
+}
+
 /**
  * A check was not satisfied with what it read: that may be all right.
  * @param context lowest bit: the allocator is running, and may do as it likes

@@ -47,7 +47,7 @@ import { placeOfContext, report } from "./report";
 import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
 export { upcoming } from "./quarantine";
-export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack } from "./access";
+export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack, usable } from "./access";
 
 /** Of an address that nobody knows it is looked up this often which block it lies in. */
 const MOST_LOOKUPS: u32 = 1000;

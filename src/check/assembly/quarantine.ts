@@ -21,10 +21,17 @@ const OVERHEAD: u32 = 16;
 let first: usize = 0;
 let last: usize = 0;
 let held: u64 = 0;
+let heldBlocks: u32 = 0;
 /** Blocks that are only remembered. */
 let stale: u32 = 0;
 const MOST_STALE: u32 = 4096;
 const MOST_SUMMED: u32 = 1024;
+/**
+ * Of small blocks as many are kept as of those of so many bytes, and some in any case: of more the descriptions, the shadow
+ * and the blocks themselves would take the program's place in the processor's caches.
+ */
+const BLOCK_SHARE: u64 = 128;
+const LEAST_BLOCKS: u64 = 16;
 
 /** Bytes that may be kept from the allocator. */
 export let limit: u64 = 0;
@@ -49,14 +56,21 @@ function bytesOf(block: usize): u64 {
   return <u64>load<u32>(block, SIZE) + load<u32>(block, EXTRA) + OVERHEAD;
 }
 
+@inline
+function isTooMuch(most: u64): bool {
+  return held > most || <u64>heldBlocks > max(most / BLOCK_SHARE, LEAST_BLOCKS);
+}
+
 /** Takes a block that was freed. */
 export function enqueue(block: usize): void {
   store<u32>(block, 0, LATER);
   if (last) store<u32>(last, <u32>block, LATER);
   else first = block;
   last = block;
-  if (load<u32>(block, STATE) == HELD) held += bytesOf(block);
-  else stale++;
+  if (load<u32>(block, STATE) == HELD) {
+    held += bytesOf(block);
+    heldBlocks++;
+  } else stale++;
 }
 
 /** What was in the block that was taken last, when it was freed. */
@@ -90,10 +104,11 @@ function isHeld(block: usize): bool {
  * @returns the block; 0 when all is well
  */
 export function evictTo(most: u64): usize {
-  while (first && (held > most || stale > MOST_STALE)) {
+  while (first && (isTooMuch(most) || stale > MOST_STALE)) {
     const block = dequeue();
     if (isHeld(block)) {
       held -= bytesOf(block);
+      heldBlocks--;
       unmarkHeader(load<u32>(block, ADDRESS));
       markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
       forget(block);
@@ -114,7 +129,7 @@ export function evictTo(most: u64): usize {
 
 /** Whether there is more to let go. */
 export function isOverfull(most: u64): bool {
-  return first != 0 && held > most;
+  return first != 0 && isTooMuch(most);
 }
 
 /** The block that was let go last. */
@@ -126,6 +141,7 @@ export function goneBlock(): usize {
 export function replace(block: usize): void {
   if (isHeld(block)) {
     held -= bytesOf(block);
+    heldBlocks--;
     stale++;
   }
   markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));

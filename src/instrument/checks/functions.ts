@@ -8,6 +8,8 @@ export const checkerFunctions = {
   checkPeek: { params: [i32], results: [i32] },
   /** (address) → shadow of its 16 bytes */
   checkPeek2: { params: [i32], results: [i32] },
+  /** (address, size) → whether all of it may be used */
+  checkUsable: { params: [i32, i32], results: [i32] },
   /** (address, size, 1 for a write, site, context): what it was told may not be all right */
   checkAccess: { params: [i32, i32, i32, i32, i64], results: [] },
   /** (stack pointer, site, context) */
@@ -41,6 +43,7 @@ export type CheckerFunction = keyof typeof checkerFunctions;
 export const accessFunctions: readonly CheckerFunction[] = [
   "checkPeek",
   "checkPeek2",
+  "checkUsable",
   "checkAccess",
   "checkStack",
 ];

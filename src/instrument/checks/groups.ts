@@ -6,6 +6,8 @@
  */
 export interface AccessGroup {
   first: number;
+  /** Positions of all, the first one too. */
+  members: readonly number[];
   /** Bytes that are looked at, as distances from the address operand of the first. */
   points: readonly number[];
   /** Different for groups between the same two branches. */
@@ -50,7 +52,7 @@ function addGroups(groups: Map<number, AccessGroup>, accesses: readonly GroupedA
     if (members.length <= count) return;
     const [{ pos: first, offset }] = members;
     const points = Array.from({ length: count }, (_, i) => Math.min(low + i * gap, high - 1) - offset);
-    const group = { first, points, number: number++ };
+    const group = { first, members: members.map(({ pos }) => pos), points, number: number++ };
     for (const { pos } of members) groups.set(pos, group);
   };
   for (const access of accesses) {

@@ -8,9 +8,10 @@ import { allMemories, type Plan } from "../plan.js";
 import type { Callers } from "../reachability.js";
 import { type AllocatorFunction, allocatorRoles, kindOfRole } from "../roles.js";
 import type { Sites } from "../walker.js";
+import type { StackBounds } from "./access-check.js";
 import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
 import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
-import { canCheckMemory, canInline, type InsertOptions, type StackBounds } from "./insert.js";
+import { canCheckMemory, canInline, type InsertOptions } from "./insert.js";
 
 export interface CheckOptions {
   /** Whether the engine has multiple memories: checks read the shadow memory themselves then. */
