@@ -34,10 +34,24 @@ function classOf(
   const made = outside.find(({ file, makes }) => makes !== undefined && file === glue.file);
   if (made)
     return { class: made.makes!, call: made.function.replace(/^(?:module\.)?exports\./, "") || made.makes! };
+  const factory = calledAsStatic(outside, glue.file);
+  if (factory) return factory;
   // embind's functions have no names that tell, but their callers know what they call
   const caller = glue.file === "" || ofEmscripten ? callerFrame(stack) : undefined;
   const [, name] = /(?:^|\.)([^.]+)\.[^.]+$/.exec(caller?.calls ?? "") ?? [];
   return name === undefined ? undefined : { class: name, call: /[^.]+\.[^.]+$/.exec(caller!.calls!)![0] };
+}
+
+/** After Node 22 V8 calls a static method by its own name only; whoever calls it has the class before it. */
+function calledAsStatic(
+  outside: readonly FrameReport[],
+  glueFile: string,
+): { class: string; call: string } | undefined {
+  const beyond = outside.findIndex(({ file }) => file !== glueFile && file !== "");
+  const calls = outside[beyond]?.calls;
+  const [, name, method] = /(?:^|\.)(\p{Lu}[\w$]*)\.([\w$]+)$/u.exec(calls ?? "") ?? [];
+  if (name === undefined || method !== outside[beyond - 1]?.function) return undefined;
+  return { class: name, call: `${name}.${method}` };
 }
 
 interface Sum extends ObjectReport {

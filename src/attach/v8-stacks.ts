@@ -90,8 +90,9 @@ const classWithMethod = /^(?:async )?(\p{Lu}[\w$]*\.[\w$]+) \(/u;
 const embindMethod = /^(\p{Lu}\w*)[.$](\w+)$/u;
 
 /**
- * `Parser.open`: V8 tells the class of a static method only in the call site's text. Embind has the class in the names
- * of all methods: those of objects become `Parser#next`.
+ * `Parser.open`: V8 tells the class of a static method only in the call site's text, and after Node 22 in a way that
+ * can't be told from that of other methods. Embind has the class in the names of all methods: those of objects become
+ * `Parser#next`.
  */
 function staticName(site: CallSite, name: string): string | undefined {
   const onClass = site.getTypeName?.() === "Function";

@@ -69,6 +69,23 @@ describe("objects", () => {
     assert.deepEqual([object.class, object.call, object.live], ["Polygon", "Polygon.fromPoints", 2]);
   });
 
+  test("of a static method that has no class in its name are told by what calls it", () => {
+    const called = (calls: string, line: number) => {
+      const stack = made([], line, "fromPoints");
+      return context([...stack.slice(0, -1), { ...stack.at(-1)!, calls }], 4, 2);
+    };
+    const contexts = [
+      called("shapes.Polygon.fromPoints", 5),
+      called("Polygon.other", 6),
+      called("fromPoints", 7),
+    ];
+    const found = moduleObjects({ toolchain: "", contexts, allocator });
+    assert.deepEqual(
+      found.map((object) => [object.class, object.call, object.frame?.line]),
+      [["Polygon", "Polygon.fromPoints", 5]],
+    );
+  });
+
   test("of one class made in two ways on one line are told apart", () => {
     const all = moduleObjects({
       toolchain: "",
