@@ -1,5 +1,5 @@
 import type { MemoryState } from "../profile/state.js";
-import { callerFrame, mostKeys, type StackReader } from "./frames.js";
+import { callerFrame, type StackReader } from "./frames.js";
 import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
 
 /** By memory and row of a context of the profile: the id of the report's context that it was added to. */
@@ -15,7 +15,10 @@ interface Sum {
   report: ContextReport;
   /** Number of its wasm part, the same for all callers. */
   wasm: number;
+  caller: number;
   known: boolean;
+  /** Those with the same wasm part, by caller. */
+  others: Map<number, Sum> | undefined;
 }
 
 /**
@@ -27,7 +30,9 @@ export function moduleContexts(
   stacks: StackReader,
   reportIds: Map<MemoryState, number[]>,
 ): ModuleContexts {
-  const sums = new Map<number, Sum>();
+  const all: Sum[] = [];
+  /** By the number of the wasm part: most have one caller, and that needs no hash of the two. */
+  const firsts: (Sum | undefined)[] = [];
   for (const memory of memories) {
     const live = memory.collected === undefined;
     const ids: number[] = [0];
@@ -37,13 +42,17 @@ export function moduleContexts(
       ids.push(0);
       if (!totals) continue;
       const wasm = stacks.key(stack);
-      const key = wasm * mostKeys + stacks.key(caller);
-      let sum = sums.get(key);
+      const callerKey = stacks.key(caller);
+      const first = firsts[wasm];
+      let sum = first?.caller === callerKey ? first : first?.others?.get(callerKey);
       if (!sum) {
         const known = stacks.has(caller);
         const frames = stacks.whole(stack, caller);
-        const report = { id: sums.size + 1, stack: frames, sampled: false, ...zero(), temporary: 0 };
-        sums.set(key, (sum = { report, wasm, known }));
+        const report = { id: all.length + 1, stack: frames, sampled: false, ...zero(), temporary: 0 };
+        sum = { report, wasm, caller: callerKey, known, others: undefined };
+        if (first) (first.others ??= new Map()).set(callerKey, sum);
+        else firsts[wasm] = sum;
+        all.push(sum);
       }
       const { report } = sum;
       ids[state.row] = report.id;
@@ -59,7 +68,7 @@ export function moduleContexts(
       report.temporary += totals[6];
     }
   }
-  const all = [...sums.values()].sort((a, b) => byLiveBytes(a.report, b.report));
+  all.sort((a, b) => byLiveBytes(a.report, b.report));
   for (const { report, known } of all) report.sampled = !known && report.liveBlocks > 0;
   return { contexts: all.map(({ report }) => report), callers: callersOf(all) };
 }

@@ -5,9 +5,6 @@ import type { FrameReport } from "./report.js";
 /** Turns a mangled function name into a readable one, and returns any other as it is. */
 export type Demangle = (name: string) => string;
 
-/** Two keys of stacks fit into one number: profiles have far fewer stacks. */
-export const mostKeys = 2 ** 26;
-
 /** The stacks of a profile, demangled once each and numbered by what they say rather than by their id. */
 export class StackReader {
   readonly #profile: Profile;
@@ -72,7 +69,7 @@ export class StackReader {
     return frames;
   }
 
-  /** The same number, below `mostKeys`, for stacks with the same frames, whichever thread wrote them. */
+  /** The same small number for stacks with the same frames, whichever thread wrote them. */
   key(id: number): number {
     // one thread numbers its modules once, so frames that are equal for people are equal in the file
     if (this.#oneThread) return this.#profile.stacks.node(id);

@@ -65,11 +65,11 @@ export class Stacks {
 
   /** Takes a stack; false when its parent or one of its frames is not there, which leaves nothing of it. */
   add({ id, parent, frames }: Omit<StackRecord, "type">): boolean {
-    const numbers = frames.map((frame) => this.#frameNumbers.get(frame));
     let node = this.#nodes.get(parent);
-    if (numbers.length === 0 || numbers.includes(0) || (parent !== 0 && node === 0)) return false;
-    for (let i = numbers.length - 1; i >= 0; i--) {
-      node = this.#tree.child(node, numbers[i]!);
+    if (frames.length === 0 || (parent !== 0 && node === 0)) return false;
+    for (const frame of frames) if (this.#frameNumbers.get(frame) === 0) return false;
+    for (let i = frames.length - 1; i >= 0; i--) {
+      node = this.#tree.child(node, this.#frameNumbers.get(frames[i]!));
       if (!this.#nodes.set(id - i, node)) return false;
     }
     return true;

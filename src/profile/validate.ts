@@ -62,7 +62,12 @@ const heap = shape({
   collections: optional(count),
 });
 
-const contextTotals: Check = (value) => list(count)(value) && (value as number[]).length >= 7;
+/** Written out: most numbers of a profile are in these. */
+const contextTotals: Check = (value) => {
+  if (!Array.isArray(value) || value.length < 7) return false;
+  for (const item of value) if (typeof item !== "number" || !(item >= 0 && item < Infinity)) return false;
+  return true;
+};
 
 const range: Check = (value) =>
   Array.isArray(value) && value.length === 2 && value.every(count) && value[0] <= value[1];
