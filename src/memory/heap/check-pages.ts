@@ -5,20 +5,60 @@ import type { HeapCore } from "./core.js";
 import {
   BLOCK_HEADER,
   blockSize,
+  CELL,
+  CELL_BITS,
   FLAGS,
   FREE_SLOT,
   field,
   GRANULE,
   LARGEST_SLOT,
-  LEAST_SLOT,
+  LENT_SLOT,
   NO_SLOT,
-  PAGE,
-  PAGE_BITS,
+  PAGE_CODE,
   PAGES_OWN,
+  pageBytes,
   record,
-  SLOT_BYTES,
 } from "./layout.js";
-import { recordAt, slotsOf } from "./pages.js";
+
+/** What a record says of its page. */
+export interface PageRecord {
+  page: number;
+  inverse: number;
+  size: number;
+  next: number;
+  previous: number;
+  free: number;
+  used: number;
+  slots: number;
+  lent: boolean;
+}
+
+/** Address of a page's record, by its block. */
+export function recordAt(words: Uint32Array, block: number): number {
+  return ((words[(block >>> 2) + 1]! - PAGE_CODE) << 4) >>> 0;
+}
+
+/** Whether the second word of a block with a handle says that it is a page, or a part of a lent one. */
+export function isPage(second: number): boolean {
+  return second >= PAGE_CODE && second < PAGE_CODE + 2 ** 28;
+}
+
+export function readRecord(core: HeapCore, rec: number): PageRecord {
+  const { u32: words, u8: bytes } = core.memory;
+  const word = (name: keyof typeof record) => words[(rec + record[name]) >>> 2]!;
+  const byte = (name: keyof typeof record) => bytes[rec + record[name]]!;
+  return {
+    page: word("page"),
+    inverse: word("inverse"),
+    size: word("size"),
+    next: word("next"),
+    previous: word("previous"),
+    free: byte("free"),
+    used: byte("used"),
+    slots: byte("slots"),
+    lent: byte("lent") === 1,
+  };
+}
 
 /** Checks where the map of pages lies. */
 export function checkMap(core: HeapCore): void {
@@ -31,69 +71,89 @@ export function checkMap(core: HeapCore): void {
     throw damaged(map, "is no map of pages");
 }
 
-/** Checks that pages with room are in the list of their size, and that the map has no others than there are. */
-export function checkPageLists(core: HeapCore): void {
+/**
+ * Checks that the map has the pages that there are and no others, that those with room are in the list of their size, and
+ * what is counted.
+ * @param found used slots by records, as the walk over all blocks came to them
+ */
+export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>): void {
   const words = core.memory.u32;
   const start = core.get("map") >>> 2;
-  let pages = 0;
-  let open = 0;
-  for (let cell = 0; cell < core.get("cells"); cell++) {
-    const at = words[start + cell]!;
-    if (at === 0) continue;
-    const page = words[(at >>> 2) + record.page]!;
-    if ((page + BLOCK_HEADER) / PAGE !== cell) throw damaged(page, "is a page that the map has elsewhere");
-    pages++;
-    if (words[(at >>> 2) + record.free] !== NO_SLOT) open++;
+  const wrong = (what: string) => damaged(core.header * 4, what);
+  const open = new Set<number>();
+  let there = 0;
+  let cells = 0;
+  for (const [rec, blocks] of found) {
+    const { page, size, slots, used, free, lent } = readRecord(core, rec);
+    if (used !== blocks) throw damaged(page - BLOCK_HEADER, "is a page that counts its slots wrongly");
+    there += size * (lent ? used : slots);
+    if (free !== NO_SLOT) open.add(rec);
+    const [from, to] = [page >>> CELL_BITS, (page + pageBytes(size)) >>> CELL_BITS];
+    for (let cell = from; cell < to; cell++)
+      if (words[start + cell] !== rec) throw damaged(page - BLOCK_HEADER, "is a page that the map doesn't have");
+    cells += to - from;
   }
-  if (pages !== core.get("pages")) throw damaged(core.header * 4, "has a map of other pages than it has");
+  for (let cell = 0; cell < core.get("cells"); cell++) if (words[start + cell] !== 0) cells--;
+  if (cells !== 0) throw wrong("has a map of other pages than it has");
+  if (found.size !== core.get("records") || there !== core.get("slotsThere"))
+    throw wrong("counts its pages wrongly");
   for (let granules = 0; granules < field.heads - field.partial; granules++) {
     let previous = 0;
-    for (let at = words[core.header + field.partial + granules]!; at !== 0; ) {
-      const rec = at >>> 2;
-      const right =
-        at % GRANULE === 0 &&
-        words[rec + record.granules] === granules &&
-        words[rec + record.previous] === previous &&
-        words[rec + record.free] !== NO_SLOT &&
-        words[start + ((words[rec + record.page]! + BLOCK_HEADER) >>> PAGE_BITS)] === at &&
-        open-- > 0;
-      if (!right) throw damaged(core.header * 4, `has a wrong list of pages for ${granules * GRANULE} bytes`);
-      previous = at;
-      at = words[rec + record.next]!;
+    for (let rec = words[core.header + field.partial + granules]!; rec !== 0; ) {
+      const each = open.delete(rec) ? readRecord(core, rec) : undefined;
+      if (each?.size !== granules * GRANULE || each.previous !== previous)
+        throw wrong(`has a wrong list of pages for ${granules * GRANULE} bytes`);
+      previous = rec;
+      rec = each.next;
     }
   }
-  if (open !== 0) throw damaged(core.header * 4, "has pages with room that are in no list");
+  if (open.size > 0) throw wrong("has pages with room that are in no list");
 }
 
-/** Checks a page's slots; returns what they hold. */
-export function checkPage(core: HeapCore, { address, size }: { address: number; size: number }) {
+/** Checks a page, or a block of a lent one; returns what it holds. */
+export function checkPage(core: HeapCore, { address, size: whole }: { address: number; size: number }) {
   const { u32: words, u8: bytes } = core.memory;
-  const at = recordAt(words, address - BLOCK_HEADER);
-  const rec = at >>> 2;
-  const granules = words[rec + record.granules]!;
+  const rec = recordAt(words, address - BLOCK_HEADER);
   const wrong = (what: string) => damaged(address - BLOCK_HEADER, `is a page ${what}`);
-  const mapped = address >>> PAGE_BITS < core.get("cells") && core.recordOf(words, address) === at;
-  if (!mapped || size !== PAGE || address % PAGE !== 0) throw wrong("that the map doesn't have");
-  if (granules < LEAST_SLOT / GRANULE || granules > LARGEST_SLOT / GRANULE)
-    throw wrong("of an impossible size");
-  const slots = slotsOf(granules);
-  const sum = { used: 0, requested: 0, blocks: 0 };
-  for (let slot = 0; slot < slots; slot++) {
-    const state = bytes[at + SLOT_BYTES + slot]!;
-    if (state >= FREE_SLOT) continue;
-    if (state >= GRANULE) throw wrong(`whose slot ${slot} has an impossible state`);
-    sum.used += granules * GRANULE;
-    sum.requested += granules * GRANULE - BLOCK_HEADER - state;
+  if (address >>> CELL_BITS >= core.get("cells") || words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec)
+    throw wrong("that the map doesn't have");
+  const { page, inverse, size, slots, free, lent } = readRecord(core, rec);
+  const granules = size / GRANULE;
+  const right =
+    size % GRANULE === 0 &&
+    size > 0 &&
+    size <= LARGEST_SLOT &&
+    page % CELL === 0 &&
+    inverse === Math.ceil(0x1_0000 / granules) &&
+    slots === Math.min(NO_SLOT, Math.floor((pageBytes(size) - BLOCK_HEADER) / size));
+  if (!right) throw wrong("with a wrong record");
+  const first = lent ? (address - page) / size : 0;
+  const state = (slot: number) => bytes[rec + record.states + slot]!;
+  let end = first;
+  while (end < slots && state(end) !== LENT_SLOT) end++;
+  const sum = { rec, used: 0, requested: 0, blocks: 0 };
+  for (let slot = first; slot < end; slot++) {
+    const slack = state(slot);
+    if (slack >= FREE_SLOT) continue;
+    if (slack >= LENT_SLOT || slack > size) throw wrong("with a slot in an impossible state");
+    sum.used += size;
+    sum.requested += size - slack;
     sum.blocks++;
   }
-  if (sum.blocks !== words[rec + record.used]) throw wrong("that counts its slots wrongly");
-  let free = 0;
-  for (let slot = words[rec + record.free]!; slot !== NO_SLOT; free++) {
-    const state = slot < slots ? bytes[at + SLOT_BYTES + slot]! : 0;
-    if (state < FREE_SLOT || free >= slots) throw wrong("with a wrong list of free slots");
-    slot = state & NO_SLOT;
+  const apart = first === 0 || state(first - 1) === LENT_SLOT;
+  const bytesNeeded = lent ? (end - first) * size + 2 * BLOCK_HEADER : pageBytes(size);
+  if (!Number.isInteger(first) || !apart || whole !== bytesNeeded || (lent ? sum.blocks === 0 : end < slots))
+    throw wrong("whose slots are not where its block is");
+  if (lent) {
+    if (free !== NO_SLOT) throw wrong("that is lent, and has room");
+    return sum;
   }
-  if (free + sum.blocks !== slots) throw wrong("with free slots that are in no list");
+  let count = 0;
+  for (let slot = free; slot !== NO_SLOT; count++) {
+    if (slot >= slots || state(slot) < FREE_SLOT || count >= slots) throw wrong("with a wrong list of free slots");
+    slot = state(slot) & ~FREE_SLOT;
+  }
+  if (count + sum.blocks !== slots) throw wrong("with free slots that are in no list");
   return sum;
 }
 

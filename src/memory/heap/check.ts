@@ -1,6 +1,6 @@
 // Looks at a heap without changing it: a walk over its blocks, and the check of all that has to be true.
 
-import { checkMap, checkPage, checkPageLists, damaged } from "./check-pages.js";
+import { checkMap, checkPage, checkRecords, damaged, isPage, readRecord, recordAt } from "./check-pages.js";
 import type { HeapCore } from "./core.js";
 import { entryOf } from "./handles.js";
 import {
@@ -14,22 +14,18 @@ import {
   DIRECTORY,
   entry,
   FLAGS,
-  FOOTED,
-  FREE_SLOT,
   field,
   GRANULE,
   GUARD_FRONT,
   HEADER_BYTES,
+  LENT_SLOT,
   MOVABLE,
-  PAGE,
   PAGES_OWN,
   PREV_FREE,
   record,
-  SLOT_BYTES,
   USED,
 } from "./layout.js";
 import { idOf } from "./movable.js";
-import { isPage, recordAt, slotsOf } from "./pages.js";
 
 /** A block as `walk` shows it. Bytes. */
 export interface HeapBlock {
@@ -58,19 +54,20 @@ export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
   }
 }
 
-function* slotsIn(core: HeapCore, { address }: HeapBlock): Generator<HeapBlock> {
-  const { u32: words, u8: bytes } = core.memory;
-  const at = recordAt(words, address - BLOCK_HEADER);
-  const granules = words[(at >>> 2) + record.granules]!;
-  const size = granules * GRANULE;
-  const slots = slotsOf(granules);
-  for (let slot = 0; slot < slots; slot++) {
-    const state = bytes[at + SLOT_BYTES + slot]!;
-    const used = state < FREE_SLOT;
-    yield { address: address + slot * size, size, used, requested: used ? size - BLOCK_HEADER - state : 0 };
+/** Slots of a page, or of the part of a lent one that is still a block; and what of it is none. */
+function* slotsIn(core: HeapCore, { address, size: whole }: HeapBlock): Generator<HeapBlock> {
+  const { u8: bytes, u32: words } = core.memory;
+  const rec = recordAt(words, address - BLOCK_HEADER);
+  const { page, size, slots } = readRecord(core, rec);
+  const first = (address - page) / size;
+  let slot = first;
+  for (; slot < slots && bytes[rec + record.states + slot] !== LENT_SLOT; slot++) {
+    const state = bytes[rec + record.states + slot]!;
+    const used = state < LENT_SLOT;
+    yield { address: page + slot * size, size, used, requested: used ? size - state : 0 };
   }
-  const rest = PAGE - slots * size;
-  if (rest > 0) yield { address: address + slots * size, size: rest, used: false, requested: 0 };
+  const rest = whole - (slot - first) * size;
+  yield { address: page + slot * size, size: rest, used: false, requested: 0 };
 }
 
 /** All blocks, a page as one of the heap's own. */
@@ -97,17 +94,6 @@ function* wholeBlocks(core: HeapCore): Generator<HeapBlock> {
   }
 }
 
-/** Size of a block of the highest bin that isn't empty. */
-export function largestFreeBlock(core: HeapCore): number {
-  const words = core.memory.u32;
-  const summary = core.get("summary");
-  if (summary === 0) return 0;
-  const word = 31 - Math.clz32(summary);
-  const bin = (word << 5) + 31 - Math.clz32(words[core.header + field.bitmap + word]!);
-  const head = words[core.header + field.heads + bin]!;
-  return (words[head >>> 2]! & ~FLAGS) >>> 0;
-}
-
 /**
  * Checks the header, and all blocks and lists unless `whole` is false.
  * @param byteLength of the memory
@@ -126,7 +112,6 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
   checkChunks(core);
   checkMap(core);
   if (!whole) return;
-  checkPageLists(core);
   const movable = checkBlocks(core, checkLists(core));
   checkHandles(core, movable);
 }
@@ -169,38 +154,40 @@ function checkLists(core: HeapCore): Set<number> {
 function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, number> {
   const words = core.memory.u32;
   let [used, requested, blocks, free] = [0, 0, 0, 0];
-  let footed = false;
-  let cursorIsBlock = core.get("cursor") === core.get("top");
+  let before: HeapBlock | undefined;
   let compactingIsBlock = [0, core.get("top")].includes(core.get("compacting"));
   const movable = new Map<number, number>();
   let own = 0;
+  let ownBytes = 0;
   let end = core.get("first");
-  let pages = 0;
+  const inside = { used: 0, requested: 0, blocks: 0 };
+  const pages = new Map<number, number>();
   for (const each of wholeBlocks(core)) {
     const block = each.address - BLOCK_HEADER;
     const at = block >>> 2;
     const word = words[at]!;
-    if (core.get("cursor") === block) cursorIsBlock = true;
+    end = block + each.size;
     if (core.get("compacting") === block) compactingIsBlock = true;
-    if (((word & PREV_FREE) !== 0) !== footed) throw damaged(block, "is wrong about the block before it");
-    footed = (word & FOOTED) !== 0;
-    if (each.used) {
-      if (footed) throw damaged(block, "is used, and footed as only free ones are");
-      if (each.own === true && isPage(words[at + 1]!)) {
-        const inside = checkPage(core, each);
-        used += inside.used;
-        requested += inside.requested;
-        blocks += inside.blocks;
-        pages++;
-        end = block + each.size;
-        continue;
-      }
-      if (each.own === true) {
-        own++;
-        if (words[at + 1] !== PAGES_OWN) used += each.size;
-        end = block + each.size;
-        continue;
-      }
+    const behindFree = before?.used === false;
+    if (((word & PREV_FREE) !== 0) !== behindFree) throw damaged(block, "is wrong about the block before it");
+    before = each;
+    if (!each.used) {
+      if (behindFree) throw damaged(block, "is free, as that before it is, and they are not one");
+      if (!listed.has(block)) throw damaged(block, "is free, and in no list");
+      if (words[(end >>> 2) - 1] !== each.size) throw damaged(block, "has a wrong size at its end");
+      free++;
+    } else if (each.own === true && isPage(words[at + 1]!)) {
+      const found = checkPage(core, each);
+      const { rec } = found;
+      inside.used += found.used;
+      inside.requested += found.requested;
+      inside.blocks += found.blocks;
+      pages.set(rec, (pages.get(rec) ?? 0) + found.blocks);
+    } else if (each.own === true) {
+      own++;
+      if (words[at + 1] === PAGES_OWN) ownBytes += each.size;
+      else used += each.size;
+    } else {
       if (each.movable !== undefined) {
         const handle = words[at + 1]!;
         if (movable.has(handle)) throw damaged(block, `has the handle ${handle} of another block`);
@@ -212,30 +199,26 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
       used += each.size;
       requested += each.requested;
       blocks++;
-    } else {
-      if (!listed.has(block)) throw damaged(block, "is free, and in no list");
-      if (footed && words[((block + each.size) >>> 2) - 1] !== each.size)
-        throw damaged(block, "has a wrong foot");
-      free++;
     }
-    end = block + each.size;
   }
   if (end !== core.get("top")) throw damaged(end, "does not end at the top");
-  if (footed) throw damaged(end, ": the last block is footed");
+  if (before?.used === false) throw damaged(end, ": the last block is free");
   if (free !== listed.size) throw damaged(core.header * 4, "has blocks in lists that it doesn't have");
-  if (!cursorIsBlock) throw damaged(core.get("cursor"), "is no block, and sweeping would go on there");
   if (!compactingIsBlock)
     throw damaged(core.get("compacting"), "is no block, and compaction would go on there");
-  const known =
-    core.get("chunks") + Number(core.get("room") > 0) + core.get("pools") + Number(core.get("cells") > 0);
-  if (own !== known || pages !== core.get("pages"))
-    throw damaged(core.header * 4, "has blocks of its own, or pages, that it doesn't know");
+  const known = core.get("chunks") + Number(core.get("room") > 0) + core.get("ownBlocks");
+  if (own !== known || ownBytes !== core.get("own"))
+    throw damaged(core.header * 4, "has blocks of its own that it doesn't know");
+  checkRecords(core, pages);
   const counted =
-    used === core.get("used") && requested === core.get("requested") && blocks === core.get("blocks");
+    used === core.get("used") &&
+    inside.used === core.get("slotsUsed") &&
+    requested + inside.requested === core.get("requested") &&
+    blocks + inside.blocks === core.get("blocks");
   if (!counted)
     throw damaged(
       core.header * 4,
-      `counts wrongly: ${blocks} blocks of ${used} bytes, ${requested} asked for`,
+      `counts wrongly: ${blocks} blocks of ${used} bytes and ${inside.blocks} slots of ${inside.used}, ${requested + inside.requested} asked for`,
     );
   return movable;
 }

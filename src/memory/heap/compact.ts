@@ -27,7 +27,6 @@ import {
   DIRECTORY,
   entry,
   FLAGS,
-  FOOTED,
   field,
   GRANULE,
   MOVABLE,
@@ -120,7 +119,6 @@ class Compaction {
       at = first;
       if (again && !this.isLate(0)) continue;
       words[header + field.compacting] = again ? first : 0;
-      words[header + field.cursor] = first;
       step.done = !again;
       break;
     }
@@ -142,8 +140,8 @@ class Compaction {
       const word = words[at >>> 2]!;
       const size = (word & ~FLAGS) >>> 0;
       if ((word & USED) === 0) {
-        core.unlink(words, at, size);
-        if (word & FOOTED) words[(at + size) >>> 2]! &= ~PREV_FREE;
+        core.withdraw(at, size);
+        words[(at + size) >>> 2]! &= ~PREV_FREE;
       } else if (this.isMovable(at, word)) {
         const hole = this.holes.find(size);
         if (hole >= 0 || gap < at) {
@@ -172,13 +170,11 @@ class Compaction {
     for (let hole = 0; hole < holes.count; hole++) this.leave(holes.startOf(hole), holes.endOf(hole));
     this.holes = new Holes();
     if (ended) {
-      if (gap < at) core.lowerTop(words, gap);
+      if (gap < at) this.leave(gap, at);
       return true;
     }
     if (gap < at) this.leave(gap, at);
     words[header + field.compacting] = gap;
-    // all below is merged, and sweeping must not go on at a block that is gone
-    words[header + field.cursor] = gap;
     return false;
   }
 
@@ -267,24 +263,16 @@ class Compaction {
     for (const start of found) {
       const word = words[start >>> 2]!;
       const end = start + ((word & ~FLAGS) >>> 0);
-      core.unlink(words, start, end - start);
-      if (word & FOOTED) words[end >>> 2]! &= ~PREV_FREE;
+      core.withdraw(start, end - start);
+      words[end >>> 2]! &= ~PREV_FREE;
       this.holes.add(start, end);
     }
   }
 
-  /** Makes a free block of it. */
+  /** Makes a free block of it. What lies before is used. */
   private leave(start: number, end: number): void {
-    const { core, words } = this;
-    const size = end - start;
-    if (size === 0) return;
-    if (end === words[core.header + field.top]) {
-      core.lowerTop(words, start);
-      return;
-    }
-    words[start >>> 2] = size | FOOTED | (words[start >>> 2]! & PREV_FREE);
-    words[(end >>> 2) - 1] = size;
-    words[end >>> 2]! |= PREV_FREE;
-    core.put(words, start, size);
+    if (start === end) return;
+    this.words[start >>> 2] = end - start;
+    this.core.giveBack(start, end - start);
   }
 }

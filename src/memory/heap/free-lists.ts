@@ -1,110 +1,86 @@
-// The lists of a heap's free blocks, one for each bin, and the words of its header.
-import { LinmemTypeError } from "../../errors.js";
-import { binOf, EXACT_BYTES, field } from "./layout.js";
+// The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
+import { Access } from "./access.js";
+import { highestBit, lowestBit } from "./bits.js";
+import { binOf, EXACT_BYTES, FLAGS, field } from "./layout.js";
 
-/** The memory below a heap. */
-export interface HeapMemory {
-  /** Whether threads share it. */
-  readonly shared: boolean;
-  /** All of it, as it is now. */
-  readonly u32: Uint32Array;
-  /** The same words: what is usual is done in signed arithmetic, which engines keep in registers. */
-  readonly i32: Int32Array;
-  readonly u8: Uint8Array;
-}
+/** So many of a bin with several sizes are looked at before a larger bin is. */
+const FIT_TRIES = 4;
 
-/** Either view of them: the bits are the same. */
-export type Words = Uint32Array | Int32Array;
-
-/** See layout.ts for how they lie in the memory. */
-export abstract class FreeLists {
-  readonly memory: HeapMemory;
-  /** Index of the header's first word. */
-  readonly header: number;
-  /**
-   * Views that were asked for once: asking costs as much as half an allocation. One that has gone stale reads undefined, which
-   * `allocate` and `free` look for; those of a shared memory only become too short, and have to be asked for.
-   */
-  protected words: Int32Array;
-  protected bytes: Uint8Array;
-
-  constructor(memory: HeapMemory, start: number) {
-    this.memory = memory;
-    this.header = start >>> 2;
-    this.words = memory.i32;
-    this.bytes = memory.u8;
-  }
-
-  /** Asks for the views again. */
-  protected renew(): void {
-    this.words = this.memory.i32;
-    this.bytes = this.memory.u8;
-    if (this.words.length === 0)
-      throw new LinmemTypeError("ERR_LINMEM_DETACHED", "the heap is gone: its buffer was detached");
-  }
-
-  get(name: keyof typeof field): number {
-    return this.memory.u32[this.header + field[name]]!;
-  }
-
-  set(name: keyof typeof field, value: number): void {
-    this.memory.u32[this.header + field[name]] = value;
+export class FreeLists extends Access {
+  /** Size of a block. */
+  protected sizeAt(block: number): number {
+    return (this.load(block, 0) & ~FLAGS) >>> 0;
   }
 
   /** Head of the first bin from `bin` on that isn't empty, or 0. */
-  protected headFrom(words: Uint32Array, bin: number): number {
-    const { header } = this;
-    const index = bin >>> 5;
-    let bits = words[header + field.bitmap + index]! & (-1 << (bin & 31));
-    let word = index;
+  protected headFrom(bin: number): number {
+    const summary = this.word(field.summary);
+    if (summary === 0) return 0;
+    let index = bin >>> 5;
+    let bits = (this.wordAt(field.bitmap, index) & (0xffff_ffff << (bin & 31))) >>> 0;
     if (bits === 0) {
-      const above = index === 31 ? 0 : words[header + field.summary]! & (-2 << index);
+      // bit 31 of the summary is not used, so shifting by 32 does not come up
+      const above = (summary & (0xffff_fffe << index)) >>> 0;
       if (above === 0) return 0;
-      word = 31 - Math.clz32(above & -above);
-      bits = words[header + field.bitmap + word]!;
+      index = lowestBit(above);
+      bits = this.wordAt(field.bitmap, index);
     }
-    const found = (word << 5) + 31 - Math.clz32(bits & -bits);
-    return words[header + field.heads + found]!;
+    return this.wordAt(field.heads, (index << 5) + lowestBit(bits));
+  }
+
+  /** A free block of at least this size, which is in its list; or 0. The smallest there is, if nearly. */
+  protected fit(size: number): number {
+    if (size < EXACT_BYTES) return this.headFrom(size >>> 4);
+    const bin = binOf(size);
+    let block = this.wordAt(field.heads, bin);
+    for (let tries: number = FIT_TRIES; block !== 0 && tries > 0; tries--) {
+      if (this.sizeAt(block) >= size) return block;
+      block = this.load(block, 4);
+    }
+    return this.headFrom(bin + 1);
   }
 
   /** Puts a free block at the head of its list. */
-  put(words: Words, block: number, size: number): void {
-    const { header } = this;
-    const bin = size >>> 0 < EXACT_BYTES ? size >>> 4 : binOf(size);
-    const head = header + field.heads + bin;
-    const next = words[head]! | 0;
-    const at = block >>> 2;
-    words[at + 1] = next;
-    words[at + 2] = 0;
-    words[head] = block;
+  protected put(block: number, size: number): void {
+    const bin = binOf(size);
+    const next = this.wordAt(field.heads, bin);
+    this.store(block, next, 4);
+    this.store(block, 0, 8);
+    this.setWordAt(field.heads, bin, block);
     if (next !== 0) {
-      words[(next >>> 2) + 2] = block;
+      this.store(next, block, 8);
     } else {
-      const map = header + field.bitmap + (bin >>> 5);
-      words[map] = words[map]! | (1 << (bin & 31));
-      words[header + field.summary] = words[header + field.summary]! | (1 << (bin >>> 5));
+      const word = bin >>> 5;
+      this.setWordAt(field.bitmap, word, (this.wordAt(field.bitmap, word) | (1 << (bin & 31))) >>> 0);
+      this.setWord(field.summary, (this.word(field.summary) | (1 << (bin >>> 5))) >>> 0);
     }
   }
 
-  unlink(words: Words, block: number, size: number): void {
-    const at = block >>> 2;
-    const next = words[at + 1]! | 0;
-    const previous = words[at + 2]! | 0;
-    if (next !== 0) words[(next >>> 2) + 2] = previous;
+  protected unlink(block: number, size: number): void {
+    const next = this.load(block, 4);
+    const previous = this.load(block, 8);
+    if (next !== 0) this.store(next, previous, 8);
     if (previous !== 0) {
-      words[(previous >>> 2) + 1] = next;
+      this.store(previous, next, 4);
       return;
     }
     const bin = binOf(size);
-    words[this.header + field.heads + bin] = next;
-    if (next === 0) this.emptied(words, bin);
+    this.setWordAt(field.heads, bin, next);
+    if (next !== 0) return;
+    const word = bin >>> 5;
+    const bits = (this.wordAt(field.bitmap, word) & ~(1 << (bin & 31))) >>> 0;
+    this.setWordAt(field.bitmap, word, bits);
+    if (bits === 0)
+      this.setWord(field.summary, (this.word(field.summary) & ~(1 << (bin >>> 5))) >>> 0);
   }
 
-  protected emptied(words: Words, bin: number): void {
-    const { header } = this;
-    const map = header + field.bitmap + (bin >>> 5);
-    const bits = words[map]! & ~(1 << (bin & 31));
-    words[map] = bits;
-    if (bits === 0) words[header + field.summary] = words[header + field.summary]! & ~(1 << (bin >>> 5));
+  /** Size of a block of the highest bin that isn't empty, or 0. */
+  largestFree(): number {
+    this.begin();
+    const summary = this.word(field.summary);
+    if (summary === 0) return 0;
+    const word = highestBit(summary);
+    const bin = (word << 5) + highestBit(this.wordAt(field.bitmap, word));
+    return this.sizeAt(this.wordAt(field.heads, bin));
   }
 }

@@ -96,8 +96,8 @@ export class GuardedCore implements HeapOperations {
     const front = Math.max(GUARD_FRONT, alignment);
     const whole = front + byteLength + backOf(byteLength);
     if (whole > LARGEST) return 0;
-    const take = () =>
-      alignment <= GRANULE ? this.core.allocate(whole) : this.core.allocateAligned(whole, alignment);
+    // not in a page: movable blocks need headers
+    const take = () => this.core.allocateAligned(whole, alignment);
     let inner = take();
     if (inner === 0 && this.quarantine.size > 0) {
       this.release(0);

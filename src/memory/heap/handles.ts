@@ -6,7 +6,6 @@
  * movable by `bind` and ordinary again by `unbind`; in between, no other operation of the core takes it for a block.
  */
 import type { HeapCore } from "./core.js";
-import type { Words } from "./free-lists.js";
 import {
   BLOCK_HEADER,
   CHUNK,
@@ -16,6 +15,7 @@ import {
   ENTRY_BYTES,
   entry,
   field,
+  GRANULE,
   MOST_HANDLES,
   MOVABLE,
 } from "./layout.js";
@@ -29,20 +29,10 @@ const IN_CHUNK = (1 << CHUNK_BITS) - 1;
 const ENTRY_WORDS = ENTRY_BYTES / 4;
 
 /** Index of the first word of a handle's entry. The handle must be below the header's count. */
-export function entryOf(words: Words, header: number, handle: number): number {
+export function entryOf(words: Uint32Array, header: number, handle: number): number {
   const directory = words[header + field.directory]! >>> 2;
   const chunk = words[directory + (handle >>> CHUNK_BITS)]! >>> 2;
   return chunk + (handle & IN_CHUNK) * ENTRY_WORDS;
-}
-
-/** Runs what allocates a block that is going to be movable. */
-export function withOwnHeader<T>(core: HeapCore, allocate: () => T): T {
-  core.ownHeaders = true;
-  try {
-    return allocate();
-  } finally {
-    core.ownHeaders = false;
-  }
 }
 
 export class HandleTable {
@@ -204,7 +194,7 @@ export class HandleTable {
   /** A movable block of the table's own: it is used, but nobody asked for it. */
   private allocate(byteLength: number, handle: number): number {
     const { core } = this;
-    const payload = withOwnHeader(core, () => core.allocate(byteLength));
+    const payload = core.allocateAligned(byteLength, GRANULE);
     if (payload === 0) return 0;
     const words = core.memory.u32;
     const block = (payload - BLOCK_HEADER) >>> 2;

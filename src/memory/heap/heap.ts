@@ -13,7 +13,7 @@ import {
   memoryOf,
   type OpenOptions,
 } from "./arguments.js";
-import { blocksOf, checkHeap, type HeapBlock, largestFreeBlock } from "./check.js";
+import { blocksOf, checkHeap, type HeapBlock } from "./check.js";
 import type { CompactionStep } from "./compact.js";
 import { HeapCore } from "./core.js";
 import { GuardedCore } from "./guard.js";
@@ -32,6 +32,7 @@ import { findListener, ReportedCore } from "./listener.js";
 import { MovableBlock } from "./movable.js";
 import { Movables } from "./movables.js";
 import type { HeapOperations } from "./operations.js";
+import { wasmCore } from "./wasm-core.js";
 
 /** How a heap stands. Bytes, but for `blocks` and the two shares. */
 export interface HeapStats {
@@ -82,6 +83,16 @@ export class Heap extends OwningHeap {
     this.front = this.guard ?? this.core;
   }
 
+  /** From now on what is frequent is done in WebAssembly, where that is possible. */
+  private quicken(): void {
+    const { memory, start } = this;
+    if (!(memory instanceof LinearMemory)) return;
+    const core = wasmCore(memory, start, (end) => this.grow(end));
+    if (core === undefined) return;
+    this.front = core;
+    Object.setPrototypeOf(this, core.prototypeFor(Heap.prototype));
+  }
+
   /** To be called when the heap is laid out, or opened: from now on whoever profiles hears of it. */
   private announce(): this {
     const { memory, core, start } = this;
@@ -92,7 +103,9 @@ export class Heap extends OwningHeap {
       blocks: [...this.walk()].filter(({ used, own }) => used && own !== true),
       token: this,
     }));
+    // under a profiler nothing is fast, and there shall be no module that the program didn't make
     if (listener !== undefined) this.front = new ReportedCore(this.front, listener);
+    else if (this.guard === undefined) this.quicken();
     const { guard, front, live } = this;
     this.movables = new Movables(memory, live, { core, guard, front, listener }, (asked) =>
       this.exhausted(asked),
@@ -126,7 +139,7 @@ export class Heap extends OwningHeap {
         : Math.min(start + checkBytes(maximumByteLength, "maximumByteLength"), NO_CEILING);
     const heap = new Heap(memory, start, byteLength === undefined && memory instanceof LinearMemory, debug);
     const bounded = Math.min(end >>> 0, ceiling - (ceiling % GRANULE));
-    heap.core.format(bounded, heap.grows ? ceiling : bounded);
+    heap.core.format(start, bounded, heap.grows ? ceiling : bounded);
     if (debug) heap.core.set("guarded", 1);
     return heap.announce();
   }
@@ -286,11 +299,11 @@ export class Heap extends OwningHeap {
   /** How it stands. Takes the same time whatever the heap holds. */
   stats(): HeapStats {
     const { core, guard } = this;
-    const used = core.get("used");
+    const used = core.get("used") + core.get("slotsUsed");
     const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
     const [first, top, end] = [core.get("first"), core.get("top"), core.get("end")];
-    const free = end - first - used - core.overhead();
-    const largestFree = Math.max(end - top, largestFreeBlock(core));
+    const free = end - first - used - core.get("own");
+    const largestFree = Math.max(end - top, core.largestFree());
     return {
       blocks,
       requested,

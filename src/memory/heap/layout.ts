@@ -12,16 +12,13 @@
  *
  * ```
  *  used:  | size:28 flags:4 | requested | payload …                                   |
- *  free:  | size:28 flags:4 | next      | previous | …                     | size     |
- *         0                 4           8          12               size-4 (if footed)
+ *  free:  | size:28 flags:4 | next      | previous | …                         | size |
+ *         0                 4           8                                      size-4
  * ```
  *
  * `requested` is what was asked for: with the size it tells how much is lost inside blocks, and as only one size goes
- * with it, whether something is a block at all. Free blocks of one bin form a list in both directions.
- *
- * Freed blocks stay as they are, for the next request of their size: most programs ask for few sizes again and again.
- * Neighbours are merged later, a few at each request that finds nothing (`sweep`). A merged block is *footed*: it
- * has its size at its end as well and the block behind it knows (`prevFree`), so that that one can grow backwards.
+ * with it, whether something is a block at all. Free blocks of one bin form a list in both directions. No two free blocks
+ * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`).
  *
  * A movable block has the number of its handle where others have what was asked for. The handle's entry leads back:
  *
@@ -35,22 +32,32 @@
  * the header that of the directory. Both are movable blocks too, small enough to go into holes; their handles are
  * `CHUNK` and above.
  *
- * In a heap of some MiB small blocks lie in pages: a page is a block that could be a run of blocks of one size, and what
- * their headers would say is in its *record*, out of line, so that allocating and releasing touch nothing but that:
+ * Small blocks lie in pages when there are many: slots of one size without headers. What those would say is in the page's
+ * *record*, out of line, so that allocating and releasing touch nothing else. A page is a block of 2, 4 or 8 KiB whose
+ * payload lies at a multiple of 2 KiB:
  *
  * ```
- *  page:    | size:28 flags:4 | record | payload … | (header) | payload … | (header) | payload … | rest |
- *  record:  | page ● | free | used | granules | next | previous | a byte for each slot …               |
- *  map:     | 0 | 0 | record ● | 0 | …   for each 8 KiB of the memory, to find the record by the address
+ *  page:    | size:28 flags:4 | code of the record | slot | slot | slot | … | rest |
+ *  record:  | page | inverse of the size | size | next | previous | free used slots lent | a byte for each slot … |
+ *  map:     | 0 | 0 | record | record | 0 | …    for each 2 KiB of the memory, to find the record by the address
  * ```
  *
- * When merging comes to a page of which half is free, it writes the headers and the page is gone: so pages never keep
- * memory from other sizes.
+ * A page in which little is left is *lent* to blocks of other sizes when there is no other memory. Runs of free slots become
+ * free blocks; a run of used ones has a free slot before it, and room for a header in there:
+ *
+ * ```
+ *  slots:   |  used   |  free   |  free   |  free   |  used   |  used   |  free   |
+ *  blocks: H|  used     H| free block           H|  used     used     H| free block …
+ * ```
+ *
+ * Their headers say what that of the page said. The record stays until the last slot is free.
  */
+
+import { highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -66,15 +73,14 @@ export const field = {
   ceiling: 6,
   /** 1 in debug mode, see guard.ts. */
   guarded: 7,
-  /** Bytes of all used blocks, with their headers. */
-  used: 8,
-  requested: 9,
-  /** Used blocks. */
-  blocks: 10,
-  /** The block that sweeping goes on with. */
-  cursor: 11,
-  /** Blocks that sweeping may look at. */
-  credit: 12,
+  /** What was asked for, of all used blocks; and how many they are. Both are counted at once, as a word of 64 bits. */
+  requested: 8,
+  blocks: 9,
+  /** Bytes of used blocks outside of pages, with their headers. */
+  used: 10,
+  /** Bytes of used slots; of them and of those that are free in pages that are not lent. */
+  slotsUsed: 11,
+  slotsThere: 12,
   /** Which words of the bitmap are not 0. */
   summary: 13,
   /** The block that compaction goes on with; 0 when none was begun. */
@@ -96,24 +102,28 @@ export const field = {
   room: 36,
   /** Chunks that there are. */
   chunks: 37,
-  /** Payload of the map of pages, and how many words it has: one for each 8 KiB of the memory, from address 0 on. */
+  /** Payload of the map of pages, and how many words it has: one for each 2 KiB of the memory, from address 0 on. */
   map: 38,
   cells: 39,
-  /** The first record of a page that can be used again; 0 when there is none. */
-  freeRecord: 40,
-  /** Blocks of records that there are. */
-  pools: 41,
-  /** Pages that there are. */
-  pages: 42,
-  /** Bytes in use from which on there are pages. */
-  pagesFrom: 43,
-  /** For each size below 2 KiB the first record of a page with room. */
+  /** The first records that can be used again, of 64, 128 and 192 bytes; 0 when there is none. */
+  freeRecords: 40,
+  /** Bytes of blocks that are the heap's own: records and the map. */
+  own: 43,
+  /** How many those blocks are. */
+  ownBlocks: 44,
+  /** Records in use. */
+  records: 45,
+  /** Bytes in use from which on there are pages of any size; for the smallest slots a 64th of it is enough. */
+  pagesFrom: 46,
+  /** The cell of the map that lending goes on with. */
+  cursor: 47,
+  /** For each size of slots, in granules, the first record of a page with room. */
   partial: 48,
-  heads: 176,
+  heads: 114,
 } as const;
 
 /** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
-const EXACT = 128;
+export const EXACT = 128;
 export const BINS = EXACT + 16 * 21;
 const HEADER_WORDS = field.heads + BINS;
 export const HEADER_BYTES = 4 * HEADER_WORDS;
@@ -121,8 +131,6 @@ export const HEADER_BYTES = 4 * HEADER_WORDS;
 export const USED = 1;
 /** The block before is free and footed. */
 export const PREV_FREE = 2;
-/** This free block has its size at its end. */
-export const FOOTED = 4;
 /** This used block has a handle, and may be moved unless that is pinned. */
 export const MOVABLE = 8;
 export const FLAGS = 15;
@@ -147,37 +155,45 @@ export const DIRECTORY = 0xffff_ffff;
 /** Handles are below. */
 export const MOST_HANDLES = 2 ** 27;
 
-/** A page, and at the same time its header as a block. Its payload lies at a multiple of it. */
-export const PAGE = 8192;
-export const PAGE_BITS = 13;
-/** What a page has instead of a handle: this plus the sixteenth part of its record's address. */
+/** Pages are 2, 4 or 8 of these in KiB: cells of the map. */
+export const CELL = 2048;
+export const CELL_BITS = 11;
+/** What a page has instead of a handle, and runs of used slots in one that is lent: this plus the 16th part of its record's address. */
 export const PAGE_CODE = 0xe000_0000;
 /** What the map and blocks of records have. */
 export const PAGES_OWN = 0xdfff_ffff;
-/** Sizes of blocks that pages are made for. */
-export const LEAST_SLOT = 80;
+/** The largest slots, and the largest that smaller heaps have pages for, in bytes. */
 export const LARGEST_SLOT = 1024;
+export const SMALL_SLOT = 128;
 
-/** Words of a page's record. */
+/** Bytes of a page's record. */
 export const record = {
-  /** The page's address; of a record that isn't used the next one. */
+  /** The page's address, of its first slot; of a record that isn't used the next one. */
   page: 0,
-  /** The first free slot, or `NO_SLOT`. */
-  free: 1,
-  /** Used slots. */
-  used: 2,
-  /** Size of a slot, in granules. */
-  granules: 3,
+  /** Division by the size in granules, as a multiplication in 16 bits. */
+  inverse: 4,
+  /** Size of a slot, in bytes. */
+  size: 8,
   /** Records of other pages for that size that have room. */
-  next: 4,
-  previous: 5,
+  next: 12,
+  previous: 16,
+  /** The first free slot, or `NO_SLOT`. */
+  free: 20,
+  /** How many slots are used; how many there are. */
+  used: 21,
+  slots: 22,
+  /** 1 when the page is lent. */
+  lent: 23,
+  /** For each slot what it has more than was asked for, or `FREE_SLOT` and the number of the next free one, or `LENT_SLOT`. */
+  states: 24,
 } as const;
-/** A byte for each slot lies here: what it has more than was asked for, or `FREE_SLOT` and the number of the next free one. */
-export const SLOT_BYTES = 24;
-export const RECORD_BYTES = 128;
 export const FREE_SLOT = 0x80;
 export const NO_SLOT = 0x7f;
-export const POOL_RECORDS = 32;
+/** A slot that is part of a block of its own now. */
+export const LENT_SLOT = 0x7f;
+/** Records are multiples of this, and lie at multiples of it; so many bytes of them are made at a time. */
+export const RECORD_UNIT = 64;
+export const POOL_BYTES = 1152;
 
 /** Bytes before the payload. */
 export const BLOCK_HEADER = 8;
@@ -189,15 +205,25 @@ export const GUARD_FRONT = 32;
 /** The largest request in bytes. */
 export const LARGEST = 0x7fff_ff00;
 
+/** Bytes of a page, its header included, for slots of so many bytes. */
+export function pageBytes(size: number): number {
+  return size <= 32 ? CELL : size <= SMALL_SLOT ? 2 * CELL : 4 * CELL;
+}
+
+/** Size of the slot for a request. */
+export function slotSize(requested: number): number {
+  return requested === 0 ? GRANULE : ((requested + FLAGS) & ~FLAGS) >>> 0;
+}
+
 /** Size of the block for a request. */
 export function blockSize(requested: number): number {
-  return requested <= GRANULE - BLOCK_HEADER ? GRANULE : (requested + BLOCK_HEADER + GRANULE - 1) & ~FLAGS;
+  return requested <= GRANULE - BLOCK_HEADER ? GRANULE : ((requested + BLOCK_HEADER + FLAGS) & ~FLAGS) >>> 0;
 }
 
 /** The bin that a block of this size belongs to. */
 export function binOf(size: number): number {
   const granules = size >>> 4;
   if (granules < EXACT) return granules;
-  const power = 31 - Math.clz32(granules);
+  const power = highestBit(granules);
   return EXACT + ((power - 7) << 4) + ((granules >>> (power - 4)) & 15);
 }

@@ -4,8 +4,8 @@ import type { MemoryBytes } from "../memory-bytes.js";
 import { type CompactionStep, compactStep } from "./compact.js";
 import type { HeapCore } from "./core.js";
 import type { GuardedCore } from "./guard.js";
-import { HandleTable, withOwnHeader } from "./handles.js";
-import { GUARD_FRONT } from "./layout.js";
+import { HandleTable } from "./handles.js";
+import { GRANULE, GUARD_FRONT } from "./layout.js";
 import type { HeapListener } from "./listener.js";
 import { idOf, type MovableStore, ofId } from "./movable.js";
 import type { HeapOperations } from "./operations.js";
@@ -39,7 +39,7 @@ export class Movables implements MovableStore {
   allocate(byteLength: number): number {
     const { table } = this;
     const handle = table.take();
-    const ptr = handle < 0 ? 0 : withOwnHeader(this.parts.core, () => this.parts.front.allocate(byteLength));
+    const ptr = handle < 0 ? 0 : this.parts.front.allocateAligned(byteLength, GRANULE);
     if (ptr === 0) {
       if (handle >= 0) table.give(handle);
       throw this.exhausted(byteLength);
@@ -72,7 +72,7 @@ export class Movables implements MovableStore {
     table.unbind(handle, this.inner(ptr));
     let now = ptr;
     try {
-      now = withOwnHeader(this.parts.core, () => this.parts.front.reallocate(ptr, byteLength)) || ptr;
+      now = this.parts.front.reallocate(ptr, byteLength) || ptr;
       if (now === ptr && this.parts.front.requestedOf(ptr) !== byteLength) throw this.exhausted(byteLength);
     } finally {
       table.bind(handle, this.inner(now), now);

@@ -1,199 +1,221 @@
-/**
- * Pages of small blocks, see layout.ts. With tens of thousands of blocks what a heap waits for is the memory: headers and
- * links at random places. Of a block in a page neither is touched; records of all pages together stay in the caches.
- */
-import { FreeLists, type Words } from "./free-lists.js";
+// Makes pages of blocks, with what they need beside them, and lends them again. Compiled twice, see access.ts.
 import {
   BLOCK_HEADER,
+  blockSize,
+  CELL,
+  CELL_BITS,
+  FLAGS,
   FREE_SLOT,
   field,
-  GRANULE,
-  LARGEST_SLOT,
+  LENT_SLOT,
+  MOVABLE,
   NO_SLOT,
-  PAGE,
-  PAGE_BITS,
   PAGE_CODE,
+  PAGES_OWN,
+  POOL_BYTES,
   PREV_FREE,
+  pageBytes,
+  RECORD_UNIT,
   record,
-  SLOT_BYTES,
   USED,
 } from "./layout.js";
+import { recordKind, Slots } from "./slots.js";
 
-/** Blocks that sweeping may look at for each that was freed. */
-export const CREDIT = 4;
+/** Blocks of the list of a page's size that are looked at for one that lies right. */
+const PAGE_TRIES = 4;
+/** Cells that one request looks at for pages to lend. */
+const LEND_STEP = 64;
 
-/** For each size in granules: slots of a page, and what division by it is as a multiplication, in 20 bits. */
-const slotsFor = new Int32Array(LARGEST_SLOT / GRANULE + 1);
-const inverse = new Int32Array(LARGEST_SLOT / GRANULE + 1);
-for (let granules = 1; granules < slotsFor.length; granules++) {
-  slotsFor[granules] = Math.floor(PAGE / (granules * GRANULE));
-  inverse[granules] = Math.ceil(2 ** 20 / granules);
-}
-
-/** Slots of a page for blocks of so many granules. */
-export function slotsOf(granules: number): number {
-  return slotsFor[granules]!;
-}
-
-export abstract class Pages extends FreeLists {
-  /** Nobody uses the page any more. */
-  protected abstract releasePage(at: number): void;
-
-  /** Address of the record of the page that a payload would lie in, or 0. */
-  recordOf(words: Words, payload: number): number {
-    const { header } = this;
-    const cell = payload >>> PAGE_BITS;
-    if (cell >= words[header + field.cells]!) return 0;
-    return words[(words[header + field.map]! >>> 2) + cell]! >>> 0;
+export class Pages extends Slots {
+  /** Makes a page of a free block, where one lies right. */
+  protected addUsedPage(size: number): boolean {
+    const bytes = pageBytes(size);
+    let block = this.fit(bytes);
+    let tries: number = PAGE_TRIES;
+    for (; block !== 0; block = this.load(block, 4)) {
+      const whole = this.sizeAt(block);
+      if (((block + BLOCK_HEADER) & (CELL - 1)) === 0 && whole >= bytes) break;
+      if (--tries === 0) block = 0;
+      if (block === 0) break;
+    }
+    if (block !== 0) this.take(block, bytes);
+    else block = this.takeAligned(bytes, CELL, false);
+    return this.addPage(size, block);
   }
 
-  /** Number of the slot whose payload this is, or -1: there is none, or it is free. */
-  protected slotOf(words: Words, at: number, payload: number, bytes = this.memory.u8): number {
-    const rec = at >>> 2;
-    const granules = words[rec + record.granules]!;
-    const offset = payload - BLOCK_HEADER - (words[rec + record.page]! >>> 0);
-    const slot = Math.imul(offset >>> 4, inverse[granules]!) >>> 20;
-    if (Math.imul(slot, granules) << 4 !== offset || slot >= slotsFor[granules]!) return -1;
-    return bytes[at + SLOT_BYTES + slot]! < FREE_SLOT ? slot : -1;
+  /** Makes a page of what was never used. */
+  protected addFreshPage(size: number): boolean {
+    return this.addPage(size, this.takeAligned(pageBytes(size), CELL, true));
   }
 
-  /** Takes a slot of a page that has one; returns its payload. */
-  protected takeSlot(words: Words, at: number, size: number, requested: number): number {
-    const { header } = this;
-    const { bytes } = this;
-    const rec = at >>> 2;
-    const slot = words[rec + record.free]!;
-    const place = at + SLOT_BYTES + slot;
-    const next = bytes[place]! & NO_SLOT;
-    bytes[place] = size - BLOCK_HEADER - requested;
-    words[rec + record.free] = next;
-    words[rec + record.used] = words[rec + record.used]! + 1;
-    if (next === NO_SLOT) this.unlinkPage(words, at);
-    words[header + field.used] = (words[header + field.used]! + size) | 0;
-    words[header + field.requested] = (words[header + field.requested]! + requested) | 0;
-    words[header + field.blocks] = (words[header + field.blocks]! + 1) | 0;
-    return (words[rec + record.page]! + BLOCK_HEADER + Math.imul(slot, size)) >>> 0;
+  /** Makes a page of a block that lies as one has to, or is 0. */
+  private addPage(size: number, block: number): boolean {
+    if (block === 0) return false;
+    const page = block + BLOCK_HEADER;
+    const bytes = pageBytes(size);
+    let slots = (bytes - BLOCK_HEADER) / size;
+    if (slots > NO_SLOT) slots = NO_SLOT;
+    slots = slots >>> 0;
+    this.own(block);
+    const kind = recordKind(slots);
+    const recorded = this.wordAt(field.freeRecords, kind) !== 0 || this.addRecords(kind);
+    const last = (page + bytes - CELL) >>> CELL_BITS;
+    const mapped = last < this.word(field.cells) || this.enlargeMap(last);
+    if (!recorded || !mapped || !this.isUnmapped(page, bytes)) {
+      this.release(block, bytes);
+      return false;
+    }
+    const rec = this.wordAt(field.freeRecords, kind);
+    this.setWordAt(field.freeRecords, kind, this.load(rec, record.page));
+    this.setWord(field.records, this.word(field.records) + 1);
+    this.store(rec, page, record.page);
+    const granules = size >>> 4;
+    this.store(rec, ((0x1_0000 + granules - 1) / granules) >>> 0, record.inverse);
+    this.store(rec, size, record.size);
+    this.storeByte(rec, 0, record.free);
+    this.storeByte(rec, 0, record.used);
+    this.storeByte(rec, slots, record.slots);
+    this.storeByte(rec, 0, record.lent);
+    for (let slot: number = 1; slot < slots; slot++)
+      this.storeByte(rec + slot - 1, FREE_SLOT | slot, record.states);
+    this.storeByte(rec + slots - 1, FREE_SLOT | NO_SLOT, record.states);
+    this.store(block, PAGE_CODE + (rec >>> 4), 4);
+    this.setCells(page, size, rec);
+    this.setWord(field.slotsThere, this.word(field.slotsThere) + size * slots);
+    this.linkPage(rec, size);
+    return true;
   }
 
-  /** Takes back a slot; false, and nothing happens, when none that is used begins here. */
-  protected giveSlot(words: Words, at: number, payload: number): boolean {
-    const { header } = this;
-    const { bytes } = this;
-    const slot = this.slotOf(words, at, payload, bytes);
-    if (slot < 0) return false;
-    const rec = at >>> 2;
-    const size = words[rec + record.granules]! << 4;
-    const place = at + SLOT_BYTES + slot;
-    const requested = size - BLOCK_HEADER - bytes[place]!;
-    const next = words[rec + record.free]!;
-    const used = words[rec + record.used]! - 1;
-    bytes[place] = FREE_SLOT | next;
-    words[rec + record.free] = slot;
-    words[rec + record.used] = used;
-    words[header + field.used] = (words[header + field.used]! - size) | 0;
-    words[header + field.requested] = (words[header + field.requested]! - requested) | 0;
-    words[header + field.blocks] = (words[header + field.blocks]! - 1) | 0;
-    words[header + field.credit] = (words[header + field.credit]! + CREDIT) | 0;
-    if (next === NO_SLOT) this.linkPage(words, at);
-    // the last one with room stays, so that one block that comes and goes doesn't make a page each time
-    else if (used === 0 && (words[rec + record.next] !== 0 || words[rec + record.previous] !== 0)) {
-      this.releasePage(at);
+  /** Whether none of the cells of a page is one of a page that is lent. */
+  private isUnmapped(page: number, bytes: number): boolean {
+    const map = this.word(field.map);
+    for (let cell = page >>> CELL_BITS; cell < (page + bytes) >>> CELL_BITS; cell++)
+      if (this.load(map + (cell << 2), 0) !== 0) return false;
+    return true;
+  }
+
+  private addRecords(kind: number): boolean {
+    const pool = this.allocateOwn(POOL_BYTES);
+    if (pool === 0) return false;
+    const bytes = (kind + 1) * RECORD_UNIT;
+    for (let rest: number = POOL_BYTES; rest >= bytes; ) {
+      rest -= bytes;
+      this.store(pool + rest, this.wordAt(field.freeRecords, kind), record.page);
+      this.setWordAt(field.freeRecords, kind, pool + rest);
     }
     return true;
   }
 
-  /** What was asked for a slot. */
-  protected slotRequest(words: Words, at: number, payload: number): number {
-    const rec = at >>> 2;
-    const slot = this.slotOf(words, at, payload);
-    return (words[rec + record.granules]! << 4) - BLOCK_HEADER - this.memory.u8[at + SLOT_BYTES + slot]!;
+  private enlargeMap(cell: number): boolean {
+    // 128 KiB more, or as much again
+    const cells = (cell + 64) * 2;
+    const map = this.allocateOwn(cells << 2);
+    if (map === 0) return false;
+    const old = this.word(field.map);
+    const before = this.word(field.cells);
+    if (old !== 0) this.copy(map, old, before << 2);
+    this.clear(map + (before << 2), (cells - before) << 2);
+    this.setWord(field.map, map);
+    this.setWord(field.cells, cells);
+    if (old === 0) return true;
+    const size = blockSize(before << 2);
+    this.setWord(field.own, this.word(field.own) - size);
+    this.setWord(field.ownBlocks, this.word(field.ownBlocks) - 1);
+    this.release(old - BLOCK_HEADER, size);
+    return true;
   }
 
-  /** Writes the record of a new page, all of whose slots are free. */
-  protected openPage(words: Uint32Array, at: number, page: number, granules: number): void {
-    const { header } = this;
-    const bytes = this.memory.u8;
-    const rec = at >>> 2;
-    const slots = slotsOf(granules);
-    words[rec + record.page] = page;
-    words[rec + record.free] = 0;
-    words[rec + record.used] = 0;
-    words[rec + record.granules] = granules;
-    for (let slot = 0; slot < slots; slot++)
-      bytes[at + SLOT_BYTES + slot] = FREE_SLOT | (slot + 1 < slots ? slot + 1 : NO_SLOT);
-    words[(page >>> 2) + 1] = PAGE_CODE + (at >>> 4);
-    words[(words[header + field.map]! >>> 2) + ((page + BLOCK_HEADER) >>> PAGE_BITS)] = at;
-    words[header + field.pages]!++;
-    this.linkPage(words, at);
+  /** Payload of a block of the heap's own, at a multiple of 64; or 0. It is not counted among those that are used, and doesn't move. */
+  private allocateOwn(byteLength: number): number {
+    const size = blockSize(byteLength);
+    let block = this.takeAligned(size, RECORD_UNIT, false);
+    if (block === 0) block = this.takeAligned(size, RECORD_UNIT, true);
+    if (block === 0) return 0;
+    this.own(block);
+    this.setWord(field.own, this.word(field.own) + size);
+    this.setWord(field.ownBlocks, this.word(field.ownBlocks) + 1);
+    return block + BLOCK_HEADER;
   }
 
-  /** Forgets a page: its block is an ordinary one from now on, or many. */
-  protected closePage(words: Uint32Array, at: number): void {
-    const { header } = this;
-    const rec = at >>> 2;
-    const page = words[rec + record.page]!;
-    if (words[rec + record.free] !== NO_SLOT) this.unlinkPage(words, at);
-    words[(words[header + field.map]! >>> 2) + ((page + BLOCK_HEADER) >>> PAGE_BITS)] = 0;
-    words[header + field.pages]!--;
-    words[rec + record.page] = words[header + field.freeRecord]!;
-    words[header + field.freeRecord] = at;
+  private own(block: number): void {
+    this.store(block, (this.load(block, 0) | USED | MOVABLE) >>> 0, 0);
+    this.store(block, PAGES_OWN, 4);
   }
 
-  /** Makes ordinary blocks of a page, used and free ones. */
-  protected dissolve(words: Uint32Array, page: number): void {
-    const bytes = this.memory.u8;
-    const at = recordAt(words, page);
-    const rec = at >>> 2;
-    const granules = words[rec + record.granules]!;
-    const size = granules << 4;
-    const slots = slotsOf(granules);
-    let flags = words[page >>> 2]! & PREV_FREE;
-    this.closePage(words, at);
-    let block = page;
-    for (let slot = 0; slot < slots; slot++) {
-      const state = bytes[at + SLOT_BYTES + slot]!;
-      if (state < FREE_SLOT) {
-        words[block >>> 2] = size | USED | flags;
-        words[(block >>> 2) + 1] = size - BLOCK_HEADER - state;
-      } else {
-        words[block >>> 2] = size | flags;
-        this.put(words, block, size);
-      }
-      flags = 0;
-      block += size;
+  /**
+   * Lends pages with few used slots, from where it stopped last time on, until there is a free block of `size` bytes; only
+   * while at least a quarter of all slots is free.
+   * @returns whether there is one
+   */
+  protected lendSome(size: number): boolean {
+    const there = this.word(field.slotsThere);
+    if (there - this.word(field.slotsUsed) <= there >>> 2) return false;
+    const cells = this.word(field.cells);
+    let cell = this.word(field.cursor);
+    let found = false;
+    for (let left: number = LEND_STEP; left > 0 && !found; left--) {
+      if (cell >= cells) cell = 0;
+      found = this.lendAt(cell, 4) && this.fit(size) !== 0;
+      cell++;
     }
-    const rest = page + PAGE - block;
-    if (rest === 0) return;
-    words[block >>> 2] = rest;
-    this.put(words, block, rest);
+    this.setWord(field.cursor, cell);
+    return found;
   }
 
-  private linkPage(words: Words, at: number): void {
-    const rec = at >>> 2;
-    const head = this.header + field.partial + words[rec + record.granules]!;
-    const next = words[head]!;
-    words[rec + record.next] = next;
-    words[rec + record.previous] = 0;
-    if (next !== 0) words[(next >>> 2) + record.previous] = at;
-    words[head] = at;
+  /** Lends all pages that have any room: for when there is no other memory. */
+  protected lendAll(): void {
+    const cells = this.word(field.cells);
+    for (let cell: number = 0; cell < cells; cell++) this.lendAt(cell, 1);
   }
 
-  private unlinkPage(words: Words, at: number): void {
-    const rec = at >>> 2;
-    const next = words[rec + record.next]!;
-    const previous = words[rec + record.previous]!;
-    if (next !== 0) words[(next >>> 2) + record.previous] = previous;
-    if (previous !== 0) words[(previous >>> 2) + record.next] = next;
-    else words[this.header + field.partial + words[rec + record.granules]!] = next;
+  /** Lends the page that begins in a cell, if at most one slot of so many is used and not all are. */
+  private lendAt(cell: number, share: number): boolean {
+    const rec = this.load(this.word(field.map) + (cell << 2), 0);
+    if (rec === 0 || this.load(rec, record.page) >>> CELL_BITS !== cell) return false;
+    const used = this.loadByte(rec, record.used);
+    const slots = this.loadByte(rec, record.slots);
+    if (this.loadByte(rec, record.lent) !== 0 || used === slots || used * share > slots) return false;
+    if (used === 0) this.dropPage(rec);
+    else this.lend(rec);
+    return true;
   }
-}
 
-/** Address of a page's record, by its block. */
-export function recordAt(words: Uint32Array, page: number): number {
-  return ((words[(page >>> 2) + 1]! - PAGE_CODE) << 4) >>> 0;
-}
-
-/** Whether the second word of a block with a handle says that it is a page. */
-export function isPage(second: number): boolean {
-  return second >= PAGE_CODE && second < PAGE_CODE + 2 ** 28;
+  /** Makes free blocks of a page's free slots, and blocks of the heap's own of runs of used ones. */
+  private lend(rec: number): void {
+    const page = this.load(rec, record.page);
+    const size = this.load(rec, record.size);
+    const slots = this.loadByte(rec, record.slots);
+    this.unlinkPage(rec, size);
+    this.storeByte(rec, NO_SLOT, record.free);
+    this.storeByte(rec, 1, record.lent);
+    const free = slots - this.loadByte(rec, record.used);
+    this.setWord(field.slotsThere, this.word(field.slotsThere) - size * free);
+    const end = page - BLOCK_HEADER + pageBytes(size);
+    // where the part begins that is still one block, and the only flag that its header may need
+    let rest = page - BLOCK_HEADER;
+    let flag = (this.load(rest, 0) & PREV_FREE) >>> 0;
+    for (let slot: number = 0; slot < slots; ) {
+      const first = slot;
+      while (slot < slots && this.loadByte(rec + slot, record.states) < LENT_SLOT) slot++;
+      if (slot === first) {
+        this.storeByte(rec + slot, LENT_SLOT, record.states);
+        slot++;
+        continue;
+      }
+      const block = page - BLOCK_HEADER + first * size;
+      const behind = page + BLOCK_HEADER + slot * size;
+      const apart = block !== rest;
+      this.store(block, ((behind - block) | USED | MOVABLE | (apart ? 0 : flag)) >>> 0, 0);
+      this.store(block, PAGE_CODE + (rec >>> 4), 4);
+      if (apart) {
+        this.store(rest, ((block - rest) | USED | flag) >>> 0, 0);
+        this.release(rest, block - rest);
+      }
+      flag = 0;
+      rest = behind;
+    }
+    if (rest === end) return;
+    this.store(rest, ((end - rest) | USED | flag) >>> 0, 0);
+    this.release(rest, end - rest);
+  }
 }

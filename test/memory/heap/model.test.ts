@@ -94,7 +94,7 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
     }
     if (i % every === 0) {
       heap.check();
-      pagesSeen ||= heap.memory.u32[heap.start / 4 + field.pages]! > 0;
+      pagesSeen ||= heap.memory.u32[heap.start / 4 + field.records]! > 0;
       const { blocks: count, requested } = heap.stats();
       assert.equal(count, blocks.size);
       assert.equal(
