@@ -26,7 +26,12 @@ const heapFolder = await mkdtemp(join(tmpdir(), "linmem-heap-"));
 try {
   await gatherHeap(heapFolder);
   const options = ["--importMemory", "--noExportMemory", `--baseDir=${heapFolder}`];
-  await write("heap", "src/memory", "src/memory/assembly", foldOffsets(await compile("index.ts", ...options)));
+  await write(
+    "heap",
+    "src/memory",
+    "src/memory/assembly",
+    foldOffsets(await compile("index.ts", ...options)),
+  );
 } finally {
   await rm(heapFolder, { recursive: true });
 }
@@ -98,7 +103,7 @@ async function gatherHeap(folder) {
 function toAssembly(text) {
   return text
     .replaceAll(/\/\/ (@inline)$/gm, "$1")
-    .replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, "")
+    .replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, "")
     .replaceAll(/"(\.\/[\w-]+)\.js"/g, '"$1"')
     .replaceAll(/export const (\w+) = \{([^}]*)\} as const;/g, (_, name, entries) => {
       const constants = entries.replaceAll(/(\w+): (\w+),/g, "export const $1: u32 = $2;");

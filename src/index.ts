@@ -61,8 +61,9 @@ export type { Loads, ScalarName } from "./memory/field-views.js";
 export type { HeapOptions, HeapTarget, OpenOptions } from "./memory/heap/arguments.js";
 export type { HeapBlock } from "./memory/heap/check.js";
 export type { CompactionStep } from "./memory/heap/compact.js";
-export { Heap, type HeapStats } from "./memory/heap/heap.js";
+export { Heap } from "./memory/heap/heap.js";
 export { MovableBlock, Pin } from "./memory/heap/movable.js";
+export type { HeapStats } from "./memory/heap/stats.js";
 export {
   type ImportValue,
   type IsolatedInstance,

@@ -73,6 +73,12 @@ export class Access {
     this.words[(address + offset) >>> 2] = value;
   }
 
+  /** Two words. */
+  protected storeBoth(address: number, first: number, second: number): void {
+    this.words[address >>> 2] = first;
+    this.words[(address >>> 2) + 1] = second;
+  }
+
   protected loadByte(address: number, offset: number): number {
     return this.bytes[address + offset]!;
   }

@@ -46,7 +46,9 @@ export class Blocks extends FreeLists {
   /** Whether the heap has so many bytes from `from` on, or now has. */
   protected reach(from: number, byteLength: number): boolean {
     if (byteLength <= this.word(field.end) - from) return true;
-    return byteLength <= this.word(field.ceiling) - from && this.grow(from + byteLength);
+    if (byteLength > this.word(field.ceiling) - from || !this.grow(from + byteLength)) return false;
+    this.setStack();
+    return true;
   }
 
   /**
@@ -104,6 +106,7 @@ export class Blocks extends FreeLists {
   }
 
   /** Bytes from `top` on were never used, or are as if. */
+  // @inline
   protected setTop(top: number): void {
     this.setWord(field.top, top);
     if (this.word(field.compacting) > top) this.setWord(field.compacting, top);
@@ -113,6 +116,11 @@ export class Blocks extends FreeLists {
   protected forget(start: number, end: number): void {
     const compacting = this.word(field.compacting);
     if (compacting > start && compacting < end) this.setWord(field.compacting, start);
+  }
+
+  /** Counts blocks of the heap's own. */
+  protected addOwn(bytes: number): void {
+    this.setWord(field.own, this.word(field.own) + bytes);
   }
 
   /** Leaves `size` bytes to a used block, and makes what is behind a free one. */

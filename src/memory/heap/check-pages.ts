@@ -16,6 +16,7 @@ import {
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
+  POOL_BYTES,
   pageBytes,
   record,
 } from "./layout.js";
@@ -90,14 +91,15 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
     if (free !== NO_SLOT) open.add(rec);
     const [from, to] = [page >>> CELL_BITS, (page + pageBytes(size)) >>> CELL_BITS];
     for (let cell = from; cell < to; cell++)
-      if (words[start + cell] !== rec) throw damaged(page - BLOCK_HEADER, "is a page that the map doesn't have");
+      if (words[start + cell] !== rec)
+        throw damaged(page - BLOCK_HEADER, "is a page that the map doesn't have");
     cells += to - from;
   }
   for (let cell = 0; cell < core.get("cells"); cell++) if (words[start + cell] !== 0) cells--;
   if (cells !== 0) throw wrong("has a map of other pages than it has");
   if (found.size !== core.get("records") || there !== core.get("slotsThere"))
     throw wrong("counts its pages wrongly");
-  for (let granules = 0; granules < field.heads - field.partial; granules++) {
+  for (let granules = 0; granules <= LARGEST_SLOT / GRANULE; granules++) {
     let previous = 0;
     for (let rec = words[core.header + field.partial + granules]!; rec !== 0; ) {
       const each = open.delete(rec) ? readRecord(core, rec) : undefined;
@@ -107,6 +109,14 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
       rec = each.next;
     }
   }
+  let pools = 0;
+  for (let pool = core.get("pools"); pool !== 0; pools++) {
+    if (words[(pool - BLOCK_HEADER + 4) >>> 2] !== PAGES_OWN || pools >= core.get("ownBlocks"))
+      throw wrong("has a wrong list of records");
+    pool = words[(pool + POOL_BYTES) >>> 2]!;
+  }
+  if (pools + Number(core.get("cells") > 0) !== core.get("ownBlocks"))
+    throw wrong("has a wrong list of records");
   if (open.size > 0) throw wrong("has pages with room that are in no list");
 }
 
@@ -115,7 +125,10 @@ export function checkPage(core: HeapCore, { address, size: whole }: { address: n
   const { u32: words, u8: bytes } = core.memory;
   const rec = recordAt(words, address - BLOCK_HEADER);
   const wrong = (what: string) => damaged(address - BLOCK_HEADER, `is a page ${what}`);
-  if (address >>> CELL_BITS >= core.get("cells") || words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec)
+  if (
+    address >>> CELL_BITS >= core.get("cells") ||
+    words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec
+  )
     throw wrong("that the map doesn't have");
   const { page, inverse, size, slots, free, lent } = readRecord(core, rec);
   const granules = size / GRANULE;
@@ -150,7 +163,8 @@ export function checkPage(core: HeapCore, { address, size: whole }: { address: n
   }
   let count = 0;
   for (let slot = free; slot !== NO_SLOT; count++) {
-    if (slot >= slots || state(slot) < FREE_SLOT || count >= slots) throw wrong("with a wrong list of free slots");
+    if (slot >= slots || state(slot) < FREE_SLOT || count >= slots)
+      throw wrong("with a wrong list of free slots");
     slot = state(slot) & ~FREE_SLOT;
   }
   if (count + sum.blocks !== slots) throw wrong("with free slots that are in no list");

@@ -23,6 +23,7 @@ import {
   PAGES_OWN,
   PREV_FREE,
   record,
+  SMALL_SHARE,
   USED,
 } from "./layout.js";
 import { idOf } from "./movable.js";
@@ -112,8 +113,16 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
   checkChunks(core);
   checkMap(core);
   if (!whole) return;
+  const most = Math.min(end, first + (core.get("pagesFrom") >>> SMALL_SHARE));
+  if (core.get("stack") !== (core.get("summary") === 0 && core.get("compacting") === 0 ? most : 0))
+    throw damaged(start, "has a wrong end of its stack");
   const movable = checkBlocks(core, checkLists(core));
   checkHandles(core, movable);
+}
+
+/** Bytes of used blocks outside of pages. */
+export function usedIn(core: HeapCore): number {
+  return core.get("top") - core.get("first") - core.get("free") - core.get("own");
 }
 
 /** Checks the lists of free blocks; returns the blocks in them. */
@@ -159,6 +168,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   const movable = new Map<number, number>();
   let own = 0;
   let ownBytes = 0;
+  let freeBytes = 0;
   let end = core.get("first");
   const inside = { used: 0, requested: 0, blocks: 0 };
   const pages = new Map<number, number>();
@@ -176,7 +186,9 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
       if (!listed.has(block)) throw damaged(block, "is free, and in no list");
       if (words[(end >>> 2) - 1] !== each.size) throw damaged(block, "has a wrong size at its end");
       free++;
+      freeBytes += each.size;
     } else if (each.own === true && isPage(words[at + 1]!)) {
+      ownBytes += each.size;
       const found = checkPage(core, each);
       const { rec } = found;
       inside.used += found.used;
@@ -211,7 +223,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
     throw damaged(core.header * 4, "has blocks of its own that it doesn't know");
   checkRecords(core, pages);
   const counted =
-    used === core.get("used") &&
+    used === usedIn(core) &&
+    freeBytes === core.get("free") &&
     inside.used === core.get("slotsUsed") &&
     requested + inside.requested === core.get("requested") &&
     blocks + inside.blocks === core.get("blocks");

@@ -103,6 +103,15 @@ class Compaction {
   }
 
   run(): CompactionStep {
+    this.core.dropEmpty();
+    try {
+      return this.walkAll();
+    } finally {
+      this.core.settle();
+    }
+  }
+
+  private walkAll(): CompactionStep {
     const { core, words, step } = this;
     const { header } = core;
     const first = words[header + field.first]!;
@@ -130,9 +139,9 @@ class Compaction {
     const { core, words, step } = this;
     const { header } = core;
     let at = from;
-    this.findHoles(at);
     /** Behind the last block that stays where it is; from here to `at` all is free, and in no list. */
-    let gap = at;
+    let gap = this.takeBefore(at);
+    this.findHoles(gap);
 
     while (at !== words[header + field.top]) {
       if (this.work >= this.clockCost && this.isLate(0)) break;
@@ -245,6 +254,16 @@ class Compaction {
       if (end - start > SMALL_HOLE) this.holes.add(start, end);
       else this.leave(start, end);
     }
+  }
+
+  /** Takes up a free block that ends where a block begins; returns where it began, or that. */
+  private takeBefore(block: number): number {
+    const { core, words } = this;
+    if (block === words[core.header + field.top] || (words[block >>> 2]! & PREV_FREE) === 0) return block;
+    const size = words[(block >>> 2) - 1]!;
+    core.withdraw(block - size, size);
+    words[block >>> 2]! &= ~PREV_FREE;
+    return block - size;
   }
 
   /** Takes up holes that earlier steps left: they were put at the heads of their lists. */

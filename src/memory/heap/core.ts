@@ -12,11 +12,13 @@ import {
   field,
   GRANULE,
   HEADER_BYTES,
+  LARGEST,
   LARGEST_SLOT,
   MAGIC,
   MOVABLE,
   pageBytes,
   record,
+  SMALL_SHARE,
   SMALL_SLOT,
   slotSize,
   USED,
@@ -40,17 +42,24 @@ export class HeapCore extends Pages {
     this.setWord(field.end, end);
     this.setWord(field.ceiling, ceiling);
     this.setWord(field.pagesFrom, PAGES_FROM);
+    this.setStack();
     // last: what is only half written is no heap
     this.setWord(field.magic, MAGIC);
   }
 
-  /** Address of a payload, or 0. */
+  /** Address of a payload, or 0: too large requests are refused here. */
   // @inline
   allocate(requested: number): number {
     this.begin();
     if (requested <= LARGEST_SLOT) {
+      const block = this.word(field.top);
+      const bytes = blockSize(requested);
+      if (block + bytes <= this.word(field.stack)) {
+        this.setWord(field.top, block + bytes);
+        return this.use(block, bytes | USED, requested);
+      }
       const size = slotSize(requested);
-      const rec = this.wordAt(field.partial, (size >>> 4));
+      const rec = this.wordAt(field.partial, size >>> 4);
       if (rec !== 0) return this.takeSlot(rec, size, requested);
       return this.allocateSmall(size, requested);
     }
@@ -62,30 +71,39 @@ export class HeapCore extends Pages {
    * small for a page: a page needs much in one piece, and what is in pieces would stay so.
    */
   private allocateSmall(size: number, requested: number): number {
-    const used = this.word(field.used) + this.word(field.slotsUsed);
-    const from = this.word(field.pagesFrom);
-    const small = size <= SMALL_SLOT;
-    const paged = used >= (small ? from >>> 6 : from);
     const bytes = blockSize(requested);
+    const paged = size !== 0 && this.hasPages(size);
     let block = this.fit(bytes);
-    const whole = small || (block !== 0 && this.sizeAt(block) >= pageBytes(size));
-    if (paged && whole && this.addUsedPage(size)) return this.takeNew(size, requested);
-    if (paged && small && this.addFreshPage(size)) return this.takeNew(size, requested);
-    block = this.takeFrom(bytes);
-    if (block === 0 && this.lendSome(bytes)) block = this.takeFrom(bytes);
+    if (block !== 0) {
+      // a piece that could be a page is to be one
+      const whole = paged && this.sizeAt(block) >= pageBytes(size);
+      if (whole && this.addUsedPage(size)) return this.takeNew(size, requested);
+      block = this.takeFrom(bytes);
+    } else if (this.lendSome(bytes)) {
+      block = this.takeFrom(bytes);
+    }
     if (block === 0 && paged && this.addFreshPage(size)) return this.takeNew(size, requested);
     if (block === 0) block = this.find(bytes);
-    return this.use(block, bytes, requested);
+    return this.useFound(block, requested);
+  }
+
+  /** Whether there is enough in use for pages of such slots. */
+  private hasPages(size: number): boolean {
+    const blocks =
+      this.word(field.top) - this.word(field.first) - this.word(field.free) - this.word(field.own);
+    const from = this.word(field.pagesFrom);
+    return blocks + this.word(field.slotsUsed) >= (size <= SMALL_SLOT ? from >>> SMALL_SHARE : from);
   }
 
   private takeNew(size: number, requested: number): number {
-    return this.takeSlot(this.wordAt(field.partial, (size >>> 4)), size, requested);
+    return this.takeSlot(this.wordAt(field.partial, size >>> 4), size, requested);
   }
 
   /** The same for a block with a header of its own. */
   private allocateBlock(requested: number): number {
+    if (requested > LARGEST) return 0;
     const size = blockSize(requested);
-    return this.use(this.find(size), size, requested);
+    return this.useFound(this.find(size), requested);
   }
 
   /** Address of a payload at a multiple of `alignment`, a power of two from 16 on; or 0. The block has a header of its own. */
@@ -101,7 +119,7 @@ export class HeapCore extends Pages {
       block = this.takeAligned(size, alignment, false);
       if (block === 0) block = this.takeAligned(size, alignment, true);
     }
-    return this.use(block, size, requested);
+    return this.useFound(block, requested);
   }
 
   /** A block of this size, not marked as used; or 0. */
@@ -115,11 +133,14 @@ export class HeapCore extends Pages {
     return block === 0 ? this.takeFresh(size) : block;
   }
 
-  private use(block: number, size: number, requested: number): number {
+  private useFound(block: number, requested: number): number {
     if (block === 0) return 0;
-    this.store(block, (this.load(block, 0) | USED) >>> 0, 0);
-    this.store(block, requested, 4);
-    this.setWord(field.used, this.word(field.used) + size);
+    return this.use(block, (this.load(block, 0) | USED) >>> 0, requested);
+  }
+
+  // @inline
+  private use(block: number, word: number, requested: number): number {
+    this.storeBoth(block, word, requested);
     this.add(field.requested, requested, 1);
     return block + BLOCK_HEADER;
   }
@@ -163,16 +184,23 @@ export class HeapCore extends Pages {
       if (this.giveSlot(rec, payload)) return true;
       if (this.loadByte(rec, record.lent) === 0) return false;
     }
-    if (!this.hasHeader(payload)) return false;
-    this.freeBlock(payload - BLOCK_HEADER);
+    const top = this.word(field.top);
+    if ((payload & FLAGS) !== 0 || payload <= this.word(field.first) || payload > top) return false;
+    const block = payload - BLOCK_HEADER;
+    const word = this.load(block, 0);
+    const asked = this.load(block, 4);
+    const size = blockSize(asked);
+    if (word === (size | USED) >>> 0 && block + size === top && this.word(field.stack) !== 0) {
+      // whoever frees it again is to be told
+      this.store(block, 0, 0);
+      this.setWord(field.top, block);
+    } else {
+      if ((word & (USED | MOVABLE)) !== USED || (word & ~FLAGS) >>> 0 !== size || size > top - block)
+        return false;
+      this.release(block, size);
+    }
+    this.subtract(field.requested, asked, 1);
     return true;
-  }
-
-  private freeBlock(block: number): void {
-    const size = this.sizeAt(block);
-    this.setWord(field.used, this.word(field.used) - size);
-    this.subtract(field.requested, this.load(block, 4), 1);
-    this.release(block, size);
   }
 
   /**
@@ -195,12 +223,12 @@ export class HeapCore extends Pages {
         const to = this.allocateBlock(requested);
         if (to === 0) return 0;
         this.copy(to, payload, before);
-        this.freeBlock(block);
+        this.subtract(field.requested, before, 1);
+        this.release(block, size);
         return to;
       }
     }
     this.store(moved, requested, 4);
-    this.setWord(field.used, this.word(field.used) + wanted - size);
     this.setWord(field.requested, this.word(field.requested) + requested - before);
     return moved + BLOCK_HEADER;
   }
@@ -229,5 +257,11 @@ export class HeapCore extends Pages {
   withdraw(block: number, size: number): void {
     this.begin();
     this.unlink(block, size);
+  }
+
+  /** The header says of a compaction something else than before. */
+  settle(): void {
+    this.begin();
+    this.setStack();
   }
 }

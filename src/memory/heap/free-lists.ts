@@ -1,7 +1,7 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 import { Access } from "./access.js";
 import { highestBit, lowestBit } from "./bits.js";
-import { binOf, EXACT_BYTES, FLAGS, field } from "./layout.js";
+import { binOf, EXACT_BYTES, FLAGS, field, SMALL_SHARE } from "./layout.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
@@ -46,6 +46,7 @@ export class FreeLists extends Access {
     const next = this.wordAt(field.heads, bin);
     this.store(block, next, 4);
     this.store(block, 0, 8);
+    this.setWord(field.free, this.word(field.free) + size);
     this.setWordAt(field.heads, bin, block);
     if (next !== 0) {
       this.store(next, block, 8);
@@ -53,12 +54,14 @@ export class FreeLists extends Access {
       const word = bin >>> 5;
       this.setWordAt(field.bitmap, word, (this.wordAt(field.bitmap, word) | (1 << (bin & 31))) >>> 0);
       this.setWord(field.summary, (this.word(field.summary) | (1 << (bin >>> 5))) >>> 0);
+      this.setWord(field.stack, 0);
     }
   }
 
   protected unlink(block: number, size: number): void {
     const next = this.load(block, 4);
     const previous = this.load(block, 8);
+    this.setWord(field.free, this.word(field.free) - size);
     if (next !== 0) this.store(next, previous, 8);
     if (previous !== 0) {
       this.store(previous, next, 4);
@@ -70,8 +73,17 @@ export class FreeLists extends Access {
     const word = bin >>> 5;
     const bits = (this.wordAt(field.bitmap, word) & ~(1 << (bin & 31))) >>> 0;
     this.setWordAt(field.bitmap, word, bits);
-    if (bits === 0)
-      this.setWord(field.summary, (this.word(field.summary) & ~(1 << (bin >>> 5))) >>> 0);
+    if (bits !== 0) return;
+    this.setWord(field.summary, (this.word(field.summary) & ~(1 << (bin >>> 5))) >>> 0);
+    this.setStack();
+  }
+
+  /** Finds out where the stack ends, as the bounds or the lists have changed. */
+  protected setStack(): void {
+    const end = this.word(field.end);
+    const most = this.word(field.first) + (this.word(field.pagesFrom) >>> SMALL_SHARE);
+    const none = this.word(field.summary) !== 0 || this.word(field.compacting) !== 0;
+    this.setWord(field.stack, none ? 0 : end < most ? end : most);
   }
 
   /** Size of a block of the highest bin that isn't empty, or 0. */

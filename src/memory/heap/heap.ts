@@ -32,33 +32,13 @@ import { findListener, ReportedCore } from "./listener.js";
 import { MovableBlock } from "./movable.js";
 import { Movables } from "./movables.js";
 import type { HeapOperations } from "./operations.js";
+import { type HeapStats, statsOf } from "./stats.js";
 import { wasmCore } from "./wasm-core.js";
-
-/** How a heap stands. Bytes, but for `blocks` and the two shares. */
-export interface HeapStats {
-  /** Used blocks. */
-  blocks: number;
-  /** What was asked for. */
-  requested: number;
-  /** What used blocks take, with their headers of 8 bytes; in debug mode with redzones and what is kept back. */
-  used: number;
-  /** What the heap has and nobody uses: free blocks, and what was never used. */
-  free: number;
-  /** A block of this size, header included, can be had without growth. There may be a slightly larger one. */
-  largestFree: number;
-  /** From the start to the end of the last block. */
-  span: number;
-  /** What the heap has now. */
-  byteLength: number;
-  /** Share of the used bytes that nobody asked for: headers and rounding. */
-  internalFragmentation: number;
-  /** Share of the free bytes that is not in the largest free block. */
-  externalFragmentation: number;
-}
 
 /** Growth at a time: an eighth of what there is, so that the cost of growing is spread evenly. */
 const GROWTH_SHARE = 8;
-const NO_CEILING = 0xffff_fff0;
+/** No sum of an address and a small size passes 2^32. */
+const NO_CEILING = 0xffff_f000;
 
 /**
  * A heap inside a linear memory or a buffer, for what should not lie in the JavaScript heap, or for modules without an
@@ -298,23 +278,7 @@ export class Heap extends OwningHeap {
 
   /** How it stands. Takes the same time whatever the heap holds. */
   stats(): HeapStats {
-    const { core, guard } = this;
-    const used = core.get("used") + core.get("slotsUsed");
-    const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
-    const [first, top, end] = [core.get("first"), core.get("top"), core.get("end")];
-    const free = end - first - used - core.get("own");
-    const largestFree = Math.max(end - top, core.largestFree());
-    return {
-      blocks,
-      requested,
-      used,
-      free,
-      largestFree,
-      span: top - this.start,
-      byteLength: end - this.start,
-      internalFragmentation: used === 0 ? 0 : 1 - requested / used,
-      externalFragmentation: free === 0 ? 0 : 1 - largestFree / free,
-    };
+    return statsOf(this.core, this.guard);
   }
 
   /** All blocks, used and free, in the order of their addresses. The heap must not change meanwhile. */

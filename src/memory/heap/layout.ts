@@ -76,8 +76,8 @@ export const field = {
   /** What was asked for, of all used blocks; and how many they are. Both are counted at once, as a word of 64 bits. */
   requested: 8,
   blocks: 9,
-  /** Bytes of used blocks outside of pages, with their headers. */
-  used: 10,
+  /** Bytes of free blocks. */
+  free: 10,
   /** Bytes of used slots; of them and of those that are free in pages that are not lent. */
   slotsUsed: 11,
   slotsThere: 12,
@@ -107,23 +107,27 @@ export const field = {
   cells: 39,
   /** The first records that can be used again, of 64, 128 and 192 bytes; 0 when there is none. */
   freeRecords: 40,
-  /** Bytes of blocks that are the heap's own: records and the map. */
+  /** Bytes of blocks that are the heap's own: pages, records and the map. */
   own: 43,
-  /** How many those blocks are. */
+  /** How many of those are records or the map. */
   ownBlocks: 44,
   /** Records in use. */
   records: 45,
-  /** Bytes in use from which on there are pages of any size; for the smallest slots a 64th of it is enough. */
+  /** Bytes in use from which on there are pages of any size; for the smallest slots an 8th of it is enough. */
   pagesFrom: 46,
   /** The cell of the map that lending goes on with. */
   cursor: 47,
   /** For each size of slots, in granules, the first record of a page with room. */
   partial: 48,
-  heads: 114,
+  /** While there is no free block, no compaction under way, and too little in use for pages: up to where small requests may take what is above the top. Else 0. */
+  stack: 113,
+  /** The last block of records that was made: each has the one before behind its records. */
+  pools: 114,
+  heads: 116,
 } as const;
 
 /** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
-export const EXACT = 128;
+const EXACT = 128;
 export const BINS = EXACT + 16 * 21;
 const HEADER_WORDS = field.heads + BINS;
 export const HEADER_BYTES = 4 * HEADER_WORDS;
@@ -165,6 +169,8 @@ export const PAGES_OWN = 0xdfff_ffff;
 /** The largest slots, and the largest that smaller heaps have pages for, in bytes. */
 export const LARGEST_SLOT = 1024;
 export const SMALL_SLOT = 128;
+/** Pages for such slots begin when so much less is in use: 2 to the power of it. */
+export const SMALL_SHARE = 3;
 
 /** Bytes of a page's record. */
 export const record = {
@@ -210,14 +216,14 @@ export function pageBytes(size: number): number {
   return size <= 32 ? CELL : size <= SMALL_SLOT ? 2 * CELL : 4 * CELL;
 }
 
-/** Size of the slot for a request. */
+/** Size of the slot for a request; 0 when it asks for nothing, and there are no such slots. */
 export function slotSize(requested: number): number {
-  return requested === 0 ? GRANULE : ((requested + FLAGS) & ~FLAGS) >>> 0;
+  return ((requested + FLAGS) & ~FLAGS) >>> 0;
 }
 
 /** Size of the block for a request. */
 export function blockSize(requested: number): number {
-  return requested <= GRANULE - BLOCK_HEADER ? GRANULE : ((requested + BLOCK_HEADER + FLAGS) & ~FLAGS) >>> 0;
+  return ((requested + BLOCK_HEADER + FLAGS) & ~FLAGS) >>> 0;
 }
 
 /** The bin that a block of this size belongs to. */

@@ -4,9 +4,10 @@ import {
   blockSize,
   CELL,
   CELL_BITS,
-  FLAGS,
   FREE_SLOT,
   field,
+  GRANULE,
+  LARGEST_SLOT,
   LENT_SLOT,
   MOVABLE,
   NO_SLOT,
@@ -65,6 +66,7 @@ export class Pages extends Slots {
       this.release(block, bytes);
       return false;
     }
+    this.addOwn(bytes);
     const rec = this.wordAt(field.freeRecords, kind);
     this.setWordAt(field.freeRecords, kind, this.load(rec, record.page));
     this.setWord(field.records, this.word(field.records) + 1);
@@ -95,8 +97,10 @@ export class Pages extends Slots {
   }
 
   private addRecords(kind: number): boolean {
-    const pool = this.allocateOwn(POOL_BYTES);
+    const pool = this.allocateOwn(POOL_BYTES + GRANULE);
     if (pool === 0) return false;
+    this.store(pool + POOL_BYTES, this.word(field.pools), 0);
+    this.setWord(field.pools, pool);
     const bytes = (kind + 1) * RECORD_UNIT;
     for (let rest: number = POOL_BYTES; rest >= bytes; ) {
       rest -= bytes;
@@ -118,11 +122,15 @@ export class Pages extends Slots {
     this.setWord(field.map, map);
     this.setWord(field.cells, cells);
     if (old === 0) return true;
-    const size = blockSize(before << 2);
-    this.setWord(field.own, this.word(field.own) - size);
-    this.setWord(field.ownBlocks, this.word(field.ownBlocks) - 1);
-    this.release(old - BLOCK_HEADER, size);
+    this.freeOwn(old, before << 2);
     return true;
+  }
+
+  private freeOwn(payload: number, byteLength: number): void {
+    const size = blockSize(byteLength);
+    this.addOwn(0 - size);
+    this.setWord(field.ownBlocks, this.word(field.ownBlocks) - 1);
+    this.release(payload - BLOCK_HEADER, size);
   }
 
   /** Payload of a block of the heap's own, at a multiple of 64; or 0. It is not counted among those that are used, and doesn't move. */
@@ -132,7 +140,7 @@ export class Pages extends Slots {
     if (block === 0) block = this.takeAligned(size, RECORD_UNIT, true);
     if (block === 0) return 0;
     this.own(block);
-    this.setWord(field.own, this.word(field.own) + size);
+    this.addOwn(size);
     this.setWord(field.ownBlocks, this.word(field.ownBlocks) + 1);
     return block + BLOCK_HEADER;
   }
@@ -160,6 +168,29 @@ export class Pages extends Slots {
     }
     this.setWord(field.cursor, cell);
     return found;
+  }
+
+  /**
+   * Gives back pages that are kept though none of their slots is used: one for each size at most; and when that were all, the
+   * records and the map as well. For compaction.
+   */
+  dropEmpty(): void {
+    this.begin();
+    for (let granules: number = 1; granules <= LARGEST_SLOT >>> 4; granules++) {
+      const rec = this.wordAt(field.partial, granules);
+      if (rec !== 0 && this.loadByte(rec, record.used) === 0) this.dropPage(rec);
+    }
+    if (this.word(field.records) !== 0 || this.word(field.cells) === 0) return;
+    for (let kind: number = 0; kind < 3; kind++) this.setWordAt(field.freeRecords, kind, 0);
+    for (let pool = this.word(field.pools); pool !== 0; ) {
+      const next = this.load(pool + POOL_BYTES, 0);
+      this.freeOwn(pool, POOL_BYTES + GRANULE);
+      pool = next;
+    }
+    this.setWord(field.pools, 0);
+    this.freeOwn(this.word(field.map), this.word(field.cells) << 2);
+    this.setWord(field.map, 0);
+    this.setWord(field.cells, 0);
   }
 
   /** Lends all pages that have any room: for when there is no other memory. */
@@ -209,6 +240,7 @@ export class Pages extends Slots {
       this.store(block, PAGE_CODE + (rec >>> 4), 4);
       if (apart) {
         this.store(rest, ((block - rest) | USED | flag) >>> 0, 0);
+        this.addOwn(rest - block);
         this.release(rest, block - rest);
       }
       flag = 0;
@@ -216,6 +248,7 @@ export class Pages extends Slots {
     }
     if (rest === end) return;
     this.store(rest, ((end - rest) | USED | flag) >>> 0, 0);
+    this.addOwn(rest - end);
     this.release(rest, end - rest);
   }
 }

@@ -4,7 +4,16 @@
  * access.ts.
  */
 import { Blocks } from "./blocks.js";
-import { BLOCK_HEADER, CELL_BITS, FREE_SLOT, field, LENT_SLOT, NO_SLOT, pageBytes, record } from "./layout.js";
+import {
+  BLOCK_HEADER,
+  CELL_BITS,
+  FREE_SLOT,
+  field,
+  LENT_SLOT,
+  NO_SLOT,
+  pageBytes,
+  record,
+} from "./layout.js";
 
 /** No slot that is used begins there. */
 const NOWHERE = 0xffff_ffff;
@@ -22,7 +31,8 @@ export class Slots extends Blocks {
   private slotAt(rec: number, payload: number): number {
     const offset = (payload - this.load(rec, record.page)) >>> 0;
     const slot = ((offset >>> 4) * this.load(rec, record.inverse)) >>> 16;
-    if (slot * this.load(rec, record.size) !== offset || slot >= this.loadByte(rec, record.slots)) return NOWHERE;
+    if (slot * this.load(rec, record.size) !== offset || slot >= this.loadByte(rec, record.slots))
+      return NOWHERE;
     return this.loadByte(rec + slot, record.states) < LENT_SLOT ? slot : NOWHERE;
   }
 
@@ -93,7 +103,7 @@ export class Slots extends Blocks {
     const previous = this.load(rec, record.previous);
     if (next !== 0) this.store(next, previous, record.previous);
     if (previous !== 0) this.store(previous, next, record.next);
-    else this.setWordAt(field.partial, (size >>> 4), next);
+    else this.setWordAt(field.partial, size >>> 4, next);
   }
 
   /** The last slot of a page was given back: the page is, too, unless it is the only one of its size with room. */
@@ -108,6 +118,7 @@ export class Slots extends Blocks {
     this.unlinkPage(rec, size);
     this.setWord(field.slotsThere, this.word(field.slotsThere) - size * this.loadByte(rec, record.slots));
     this.dropRecord(rec);
+    this.addOwn(0 - pageBytes(size));
     this.release(page - BLOCK_HEADER, pageBytes(size));
   }
 
@@ -145,7 +156,9 @@ export class Slots extends Blocks {
     for (let each = from; each < to; each++) this.storeByte(rec + each, LENT_SLOT, record.states);
     const block = this.load(rec, record.page) + from * size - BLOCK_HEADER;
     if (this.loadByte(rec, record.used) === 0) this.dropRecord(rec);
-    this.release(block, (to - from) * size + 2 * BLOCK_HEADER);
+    const bytes = (to - from) * size + 2 * BLOCK_HEADER;
+    this.addOwn(0 - bytes);
+    this.release(block, bytes);
   }
 }
 

@@ -6,8 +6,7 @@
  */
 import { heapWasmBase64 } from "../generated/heap-wasm.js";
 import type { LinearMemory } from "../linear-memory.js";
-import type { Heap } from "./heap.js";
-import { GRANULE, LARGEST } from "./layout.js";
+import { GRANULE } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
 
 /** What the module exports. The first argument is where the heap begins; addresses come back with a sign. */
@@ -18,6 +17,12 @@ interface HeapExports {
   requestedOf(heap: number, payload: number): number;
   reallocate(heap: number, payload: number, requested: number): number;
   free(heap: number, payload: number): number;
+}
+
+/** What of a `Heap` is to be fast. */
+interface Fast {
+  allocate(byteLength: number, alignment?: number): number;
+  free(ptr: number): void;
 }
 
 let compiled: WebAssembly.Module | null | undefined;
@@ -83,7 +88,7 @@ export class WasmCore implements HeapOperations {
    * directly where it is a constant, as it is in closures of its own; through a property that differs from heap to heap the
    * same call takes 5 to 8 ns more.
    */
-  prototypeFor(prototype: Heap): Pick<Heap, "allocate" | "free"> {
+  prototypeFor(prototype: Fast): Fast {
     const { start } = this;
     const { allocate, free } = this.exports;
     const slowly = prototype.allocate;
@@ -91,14 +96,14 @@ export class WasmCore implements HeapOperations {
     return {
       // @ts-expect-error: TypeScript knows it only in class bodies
       __proto__: prototype,
-      allocate(this: Heap, byteLength: number, alignment = GRANULE): number {
-        if (byteLength >>> 0 === byteLength && byteLength <= LARGEST && alignment === GRANULE) {
+      allocate(this: Fast, byteLength: number, alignment = GRANULE): number {
+        if (byteLength >>> 0 === byteLength && alignment === GRANULE) {
           const ptr = allocate(start, byteLength) >>> 0;
           if (ptr !== 0) return ptr;
         }
         return slowly.call(this, byteLength, alignment);
       },
-      free(this: Heap, ptr: number): void {
+      free(this: Fast, ptr: number): void {
         if (ptr >>> 0 !== ptr || free(start, ptr) === 0) refuse.call(this, ptr);
       },
     };

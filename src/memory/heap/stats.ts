@@ -1,0 +1,46 @@
+// What a heap tells of itself in numbers.
+import { usedIn } from "./check.js";
+import type { HeapCore } from "./core.js";
+import type { GuardedCore } from "./guard.js";
+
+/** How a heap stands. Bytes, but for `blocks` and the two shares. */
+export interface HeapStats {
+  /** Used blocks. */
+  blocks: number;
+  /** What was asked for. */
+  requested: number;
+  /** What used blocks take, with their headers of 8 bytes; in debug mode with redzones and what is kept back. */
+  used: number;
+  /** What the heap has and nobody uses: free blocks, and what was never used. */
+  free: number;
+  /** A block of this size, header included, can be had without growth. There may be a slightly larger one. */
+  largestFree: number;
+  /** From the start to the end of the last block. */
+  span: number;
+  /** What the heap has now. */
+  byteLength: number;
+  /** Share of the used bytes that nobody asked for: headers and rounding. */
+  internalFragmentation: number;
+  /** Share of the free bytes that is not in the largest free block. */
+  externalFragmentation: number;
+}
+
+/** Takes the same time whatever the heap holds. In debug mode what was asked for is what the guard knows. */
+export function statsOf(core: HeapCore, guard: GuardedCore | undefined): HeapStats {
+  const used = usedIn(core) + core.get("slotsUsed");
+  const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
+  const [top, end] = [core.get("top"), core.get("end")];
+  const free = core.get("free") + core.get("slotsThere") - core.get("slotsUsed") + end - top;
+  const largestFree = Math.max(end - top, core.largestFree());
+  return {
+    blocks,
+    requested,
+    used,
+    free,
+    largestFree,
+    span: top - core.get("start"),
+    byteLength: end - core.get("start"),
+    internalFragmentation: used === 0 ? 0 : 1 - requested / used,
+    externalFragmentation: free === 0 ? 0 : 1 - largestFree / free,
+  };
+}
