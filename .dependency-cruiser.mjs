@@ -8,7 +8,7 @@ const layers = {
   "wasm/": ["errors.ts"],
   "instrument/": ["errors.ts", "wasm/"],
   "recorder/": ["errors.ts", "profile/"],
-  "check/": ["errors.ts"],
+  "check/": ["errors.ts", "profile/"],
   "profile/": ["errors.ts"],
   "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/dwarf", "wasm/go-program"],
   "report/": ["errors.ts", "analyze/"],

@@ -1,4 +1,4 @@
-import type { FrameKind, HeapTotals, MemoryErrorKind } from "../profile/records.js";
+import { type FrameKind, type HeapTotals, memoryErrorKinds } from "../profile/records.js";
 
 /**
  * What a profile says, as `linmem report --format json` prints it; schema/report.schema.json describes it for
@@ -20,9 +20,12 @@ export interface Report {
   memoryErrors?: MemoryErrorReport[];
 }
 
+/** Kinds of what `linmem check` finds: `schema/report.schema.json` has them too. */
+export const findingKinds = [...memoryErrorKinds, "leak"] as const;
+
 /** Something that a program should not have done to its memory; or blocks that it lost. */
 export interface MemoryErrorReport {
-  kind: MemoryErrorKind | "leak";
+  kind: (typeof findingKinds)[number];
   /** What was done; null for a leak. */
   access: "read" | "write" | "free" | "realloc" | null;
   /** The first byte that should have been left alone; what was to be released; where the first lost block is. */

@@ -2,24 +2,8 @@
  * The host side of the checker (assembly/index.ts): the wasm module with the shadow memory of one linear memory. What
  * it finds it says here, while what did it is still on the stack.
  */
+import { type MemoryErrorKind, memoryErrorKinds } from "../profile/records.js";
 import { checkerWasmBase64 } from "./generated/checker-wasm.js";
-
-/** Kinds of findings, by the checker's numbers: mirror of assembly/layout.ts. */
-const kinds = [
-  "",
-  "heap-overflow",
-  "heap-underflow",
-  "use-after-free",
-  "double-free",
-  "invalid-free",
-  "mismatched-free",
-  "host-write-after-free",
-  "null-access",
-  "stack-overflow",
-  "out-of-bounds",
-] as const;
-
-export type ViolationKind = Exclude<(typeof kinds)[number], "">;
 
 const accesses = ["read", "write", "free", "realloc"] as const;
 
@@ -38,7 +22,7 @@ export interface CheckedBlock {
 
 /** Something that a program should not have done to its memory. */
 export interface Violation {
-  kind: ViolationKind;
+  kind: MemoryErrorKind;
   access: ViolationAccess;
   /** The first byte that the program should have left alone; what it freed. */
   address: number;
@@ -147,7 +131,7 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
     block: number,
   ) => {
     host.found({
-      kind: kinds[kind] as ViolationKind,
+      kind: memoryErrorKinds[kind - 1]!,
       access: accesses[access]!,
       address: address >>> 0,
       size: size >>> 0,

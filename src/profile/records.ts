@@ -263,18 +263,21 @@ export interface CallRecord {
   makes?: string;
 }
 
-/** Kinds of memory errors. */
-export type MemoryErrorKind =
-  | "heap-overflow"
-  | "heap-underflow"
-  | "use-after-free"
-  | "double-free"
-  | "invalid-free"
-  | "mismatched-free"
-  | "host-write-after-free"
-  | "null-access"
-  | "stack-overflow"
-  | "out-of-bounds";
+/** Kinds of memory errors, in the order of the checker's numbers for them, from 1 on. */
+export const memoryErrorKinds = [
+  "heap-overflow",
+  "heap-underflow",
+  "use-after-free",
+  "double-free",
+  "invalid-free",
+  "mismatched-free",
+  "host-write-after-free",
+  "null-access",
+  "stack-overflow",
+  "out-of-bounds",
+] as const;
+
+export type MemoryErrorKind = (typeof memoryErrorKinds)[number];
 
 /**
  * Something that a checked program should not have done to a memory. Written when it first happens, and once more at the

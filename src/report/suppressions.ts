@@ -14,7 +14,7 @@
  * the finding shows them: those that did it, or for a leak those that allocated the block. Further ones may follow
  * on the stack. In a name `*` stands for any text, and a line `...` for any number of functions.
  */
-import type { FrameReport, MemoryErrorReport } from "../analyze/report.js";
+import { type FrameReport, findingKinds, type MemoryErrorReport } from "../analyze/report.js";
 import { UsageError } from "../errors.js";
 import { functionName } from "./frames.js";
 
@@ -28,19 +28,7 @@ const anyFunctions = "...";
 /** Functions of a finding that its suppression names. */
 const mostFunctions = 6;
 
-const kinds: readonly string[] = [
-  "heap-overflow",
-  "heap-underflow",
-  "use-after-free",
-  "double-free",
-  "invalid-free",
-  "mismatched-free",
-  "host-write-after-free",
-  "null-access",
-  "stack-overflow",
-  "out-of-bounds",
-  "leak",
-] satisfies MemoryErrorReport["kind"][];
+const kinds: readonly string[] = findingKinds;
 
 /**
  * @param name of the file, for errors

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { findingKinds } from "../../src/analyze/report.js";
 import { Sandbox } from "../attach/run-program.js";
 import { assemble, bumpAllocator } from "../instrument/support.js";
 
@@ -20,6 +21,21 @@ const load = `(memory (export "memory") 1) (func (export "load") (param i32) (re
 const plain = file("plain.wasm", assemble(`(module ${load})`));
 const heap = file("heap.wasm", assemble(`(module ${bumpAllocator})`));
 const bugs = fileURLToPath(new URL("../fixtures/bugs/c-O0.wasm", import.meta.url));
+
+const rustBugs = fileURLToPath(new URL("../fixtures/bugs/rust-O1.wasm", import.meta.url));
+
+/** One case for each kind of error that such modules make. */
+const allCases = [
+  "heap_overflow__write_char",
+  "heap_underflow__write",
+  "use_after_free__read",
+  "double_free__twice",
+  "invalid_free__middle",
+  "mismatched_free__dealloc",
+  "null_access__read",
+  "out_of_bounds__read",
+  "stack_overflow__recursion",
+];
 
 /** A program that calls cases of the suite, each with 1 unless its name ends in `=0`. */
 const program = (name: string, ...cases: string[]) =>
@@ -136,6 +152,40 @@ describe("linmem check", () => {
       assert.match(stderr, message);
       assert.equal(stderr.trim().split("\n").length, 1);
     }
+  });
+
+  test("every kind of finding comes out as JSON, as the schema of reports has it", async () => {
+    const script = sandbox.write(
+      "kinds.mjs",
+      `import { readFileSync } from "node:fs";
+const load = (path) => {
+  const module = new WebAssembly.Module(readFileSync(path));
+  const wasi = Object.fromEntries(WebAssembly.Module.imports(module).map(({ name }) => [name, () => 0]));
+  return new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi }).exports;
+};
+const [c, rust, bump] = ${JSON.stringify([bugs, rustBugs, heap])}.map(load);
+const attempt = (call, ...operands) => { try { call(...operands); } catch {} };
+for (const name of ${JSON.stringify(allCases)}) attempt((c[name] ?? rust[name]), 1);
+const freed = bump.malloc(20);
+bump.free(freed);
+new Uint8Array(bump.memory.buffer)[freed] = 1;
+bump.malloc(24);
+`,
+    );
+    const { stdout } = await sandbox.linmem(["check", "--format", "json", script]);
+    const { findings } = JSON.parse(stdout.slice(stdout.indexOf("{")));
+    const kinds = new Set<string>(findings.map(({ kind }: { kind: string }) => kind));
+    assert.deepEqual(
+      [...findingKinds].filter((kind) => !kinds.has(kind)),
+      [],
+    );
+    assert.equal(kinds.size, findingKinds.length, [...kinds].join());
+    for (const { kind, access, address, size, stack, count } of findings) {
+      assert.ok(address >= 0 && size >= 0 && count >= 1 && Array.isArray(stack), kind);
+      assert.equal(access === null, kind === "leak");
+    }
+    const schema = readFileSync(new URL("../../schema/report.schema.json", import.meta.url), "utf8");
+    for (const kind of findingKinds) assert.ok(schema.includes(`"${kind}"`), kind);
   });
 
   test("freed memory that JavaScript changed, with who allocated and who freed the block", async () => {

@@ -67,7 +67,7 @@ export const REPLACED: u32 = 4;
 /** As `HELD`, but it is known already that something wrote to it. */
 export const CHANGED: u32 = 5;
 
-/** Numbers of the kinds of findings: mirror of ../index.ts. */
+/** Numbers of the kinds of findings: mirror of `memoryErrorKinds` in src/profile/records.ts. */
 export const HEAP_OVERFLOW: u32 = 1;
 export const HEAP_UNDERFLOW: u32 = 2;
 export const USE_AFTER_FREE: u32 = 3;

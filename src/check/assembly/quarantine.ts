@@ -30,7 +30,7 @@ const MOST_SUMMED: u32 = 1024;
  * Of small blocks as many are kept as of those of so many bytes, and some in any case: of more the descriptions, the shadow
  * and the blocks themselves would take the program's place in the processor's caches.
  */
-const BLOCK_SHARE: u64 = 128;
+const BLOCK_SHARE: u64 = 256;
 const LEAST_BLOCKS: u64 = 16;
 
 /** Bytes that may be kept from the allocator. */

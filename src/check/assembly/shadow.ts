@@ -1,6 +1,9 @@
 /** What the program may use, byte by byte. */
 import { FREED, FULL, GRANULE, REDZONE } from "./layout";
 
+/** Of 64 bytes that may all be used. */
+const ALL_FULL: u64 = 0x0808_0808_0808_0808;
+
 @inline
 export function shadowOf(address: u32): u8 {
   return load<u8>(<usize>(address >> 3));
@@ -86,14 +89,22 @@ export let bad: u32 = 0;
 
 export function isUsable(address: u32, size: u32): bool {
   const end = <u64>address + size;
-  let at = <u64>address;
+  let from = <usize>(address >> 3);
+  const last = <usize>(end >> 3);
+  while (from + 32 <= last) {
+    const one = (load<u64>(from) ^ ALL_FULL) | (load<u64>(from, 8) ^ ALL_FULL);
+    const other = (load<u64>(from, 16) ^ ALL_FULL) | (load<u64>(from, 24) ^ ALL_FULL);
+    if (one | other) break;
+    from += 32;
+  }
+  let at = max<u64>(address, <u64>from << 3);
   while (at < end) {
     if (at >> 32) {
       bad = 0xffff_ffff;
       return false;
     }
     const granule = <usize>(at >> 3);
-    if (end - at >= 64 && load<u64>(granule) == 0x0808_0808_0808_0808) {
+    if (end - at >= 64 && load<u64>(granule) == ALL_FULL) {
       at = (at + 64) & ~7;
       continue;
     }

@@ -3,9 +3,9 @@
  * grows: a copy at memory speed, now and then, instead of an indirection on every access.
  *
  * ```
- *  0        1 KiB    4 KiB   6 KiB         8 KiB   16 KiB          32 KiB        40 KiB
+ *  0        1 KiB    4 KiB   12 KiB        14 KiB  22 KiB          38 KiB        46 KiB
  *  | unused | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
- *                      1024×2  512 × 4       8192    1024 × 16       512 × 16      16 × n   4 × n   60 × n    12 × n
+ *                      4096×2  512 × 4       8192    1024 × 16       512 × 16      16 × n   4 × n   60 × n    12 × n
  * ```
  */
 
@@ -18,7 +18,7 @@ export const HISTOGRAM: usize = TOTALS + 16 * 8;
 
 /** Numbers of the cards that are dirty (young.ts). */
 export const DIRTY: usize = 0x1000;
-export const MOST_DIRTY: u32 = 1024;
+export const MOST_DIRTY: u32 = 4096;
 
 /** Addresses of blocks of the running entry that had to give way to others in the front. */
 export const GIVEN_WAY: usize = DIRTY + 2 * MOST_DIRTY;

@@ -34,7 +34,7 @@ import { findBlock } from "./table";
 const HAS_CALLER: i32 = 1 << 30;
 const CARD_BYTES: usize = 1 << CARD_SHIFT;
 /** So many live young blocks get their caller before the entry ends: it may be one that never does. */
-const MANY: i32 = 512;
+const MANY: i32 = 8192;
 /** Cards that become dirty between two looks at that. */
 const LOOK: u32 = 64;
 

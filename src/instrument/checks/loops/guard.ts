@@ -26,7 +26,7 @@ const mostRanges = 12;
 /** Checks that have to be saved for each range that is looked at. */
 const leastSaved = 24;
 /** Bytes that may be looked at for each access, and for a range even if the loop may end at once. */
-const bytesPerAccess = 128;
+const bytesPerAccess = 64;
 const freeBytes = 1024;
 
 /** How often a loop comes round at most: known now, or in a local then. */
