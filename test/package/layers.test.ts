@@ -44,7 +44,7 @@ const allowed: Record<Layer, Layer[]> = {
   "wasm/names": ["errors", "wasm"],
   instrument: ["errors", "wasm", "wasm/names"],
   recorder: ["errors"],
-  check: ["errors"],
+  check: ["errors", "profile"],
   profile: ["errors"],
   analyze: ["errors", "profile", "wasm/names"],
   report: ["errors", "analyze"],

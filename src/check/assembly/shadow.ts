@@ -9,22 +9,29 @@ export function shadowOf(address: u32): u8 {
   return load<u8>(<usize>(address >> 3));
 }
 
+/** The shadow of so many granules, up to 8, in a number of 64 bits. */
+@inline
+function maskOf(granules: u32): u64 {
+  return granules < 8 ? (<u64>1 << (granules << 3)) - 1 : ~0;
+}
+
+/** One byte of shadow, eight times. */
+const EIGHT: u64 = 0x0101_0101_0101_0101;
+
 /** Granules from the one at `from` on, up to but without `until`, in units of 8 bytes. */
 function fill(from: u32, until: u32, value: u8): void {
   if (until <= from) return;
   const count = until - from;
+  const eight = <u64>value * EIGHT;
   // for so few granules an engine's `memory.fill` takes longer than all else that is done to a block
   if (count > 64) memory.fill(from, value, count);
   else if (count >= 8) {
-    const eight = <u64>value * 0x0101_0101_0101_0101;
     for (let at = from; at < until - 8; at += 8) store<u64>(at, eight);
     store<u64>(until - 8, eight);
-  } else if (count >= 4) {
-    const four = <u32>value * 0x0101_0101;
-    store<u32>(from, four);
-    store<u32>(until - 4, four);
   } else {
-    for (let at = from; at < until; at++) store<u8>(at, value);
+    // no loop: how often one came round the processor could not foresee
+    const mask = maskOf(count);
+    store<u64>(from, (load<u64>(from) & ~mask) | (eight & mask));
   }
 }
 
@@ -42,6 +49,17 @@ export function poison(from: u32, until: u32, value: u8): void {
  * header. (Those before them may belong to the block before: dlmalloc uses the first word of the next chunk too.)
  */
 export function markLive(address: u32, size: u32, extra: u32): void {
+  const granules = (size + extra + 4) >> 3;
+  if (!(address & 7) && size < 64 && extra && granules <= 8) {
+    // all of a small block at once
+    const full = size >> 3;
+    const used = (size + 7) >> 3;
+    const part = <u64>(size & 7) << ((full & 7) << 3);
+    const redzone = (maskOf(granules) ^ maskOf(used)) & (<u64>REDZONE * EIGHT);
+    const shadow = (maskOf(full) & ALL_FULL) | part | redzone;
+    store<u64>(address >> 3, (load<u64>(address >> 3) & ~maskOf(granules)) | shadow);
+    return;
+  }
   const end = address + size;
   const first = address >> 3;
   const last = end >> 3;
@@ -73,14 +91,11 @@ export function markFreed(address: u32, size: u32): void {
 /** The allocator has a block back, and may give it to whom it likes. */
 export function markReleased(address: u32, size: u32, extra: u32): void {
   const until = (address + size + extra + 7) >> 3;
-  for (let at = address >> 3; at < until; at++) {
-    while (at + 8 <= until && load<u64>(at) == 0xf3f3_f3f3_f3f3_f3f3) {
-      store<u64>(at, 0x0808_0808_0808_0808);
-      at += 8;
-    }
-    if (at == until) break;
-    const value = load<u8>(at);
-    if (value == FREED || value == REDZONE) store<u8>(at, FULL);
+  for (let at = address >> 3; at < until; at += 8) {
+    const shadow = load<u64>(at);
+    // what may not be used at all has its highest bit set
+    const mask = ((shadow >> 7) & EIGHT & maskOf(min<u32>(until - at, 8))) * 0xff;
+    store<u64>(at, (shadow & ~mask) | (ALL_FULL & mask));
   }
 }
 

@@ -17,8 +17,10 @@ import { instructionEnd, op } from "../../wasm/instructions.js";
 import { Reader, skipLeb, u32At } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
 import { type Access, accessAt } from "./accesses.js";
+import { blockType } from "./block-type.js";
 import { common, type Fact, learn } from "./facts.js";
 import { type AccessGroup, type GroupedAccess, groupsOf } from "./groups.js";
+import { type LoopEffects, loopEffects } from "./loop-effects.js";
 import { stackEffect } from "./stack-effects.js";
 
 export interface KnownMemory {
@@ -39,12 +41,6 @@ const mostLocals = 20_000;
 interface Value {
   base: number;
   offset: number;
-}
-
-/** What a loop does, known before it is walked. */
-interface LoopEffects {
-  assigned: Set<number>;
-  calls: boolean;
 }
 
 interface Frame {
@@ -85,37 +81,6 @@ export function redundantAccesses(
 }
 
 export const nothingKnown: AccessFacts = { redundant: new Set(), strict: new Set(), groups: new Map() };
-
-function isCall(opcode: number): boolean {
-  return (opcode >= op.call && opcode <= op.returnCallRef) || opcode === op.memoryGrow;
-}
-
-/** By the position of each loop; undefined when there are instructions that the walk doesn't know. */
-function loopEffects(bytes: Uint8Array, start: number, end: number): Map<number, LoopEffects> | undefined {
-  const loops = new Map<number, LoopEffects>();
-  const open: (LoopEffects | undefined)[] = [];
-  for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
-    const opcode = bytes[pos];
-    if (opcode === op.block || opcode === op.if) open.push(undefined);
-    else if (opcode === op.loop) {
-      const effects = { assigned: new Set<number>(), calls: false };
-      loops.set(pos, effects);
-      open.push(effects);
-    } else if (opcode === op.end) {
-      const closed = open.pop();
-      const around = closed && open.findLast((it) => it !== undefined);
-      if (!around) continue;
-      around.calls ||= closed.calls;
-      for (const local of closed.assigned) around.assigned.add(local);
-    } else if (opcode === op.localSet || opcode === op.localTee) {
-      open.findLast((it) => it !== undefined)?.assigned.add(u32At(bytes, pos + 1));
-    } else if (isCall(opcode)) {
-      const around = open.findLast((it) => it !== undefined);
-      if (around) around.calls = true;
-    } else if (opcode === op.try || opcode === op.tryTable) return undefined;
-  }
-  return loops;
-}
 
 class Walk implements AccessFacts {
   readonly redundant = new Set<number>();
@@ -338,7 +303,7 @@ class Walk implements AccessFacts {
 
   #begin(opcode: number, pos: number): boolean {
     if (opcode === op.if) this.#pop();
-    const counts = this.#blockType(pos + 1);
+    const counts = blockType(this.#module, pos + 1);
     if (!counts) return false;
     // as deep as they are when it is not reachable
     if (this.#operands.length - counts.params < this.#frame.height) return false;
@@ -355,15 +320,6 @@ class Walk implements AccessFacts {
       }
     }
     return true;
-  }
-
-  #blockType(pos: number): { params: number; results: number } | undefined {
-    const byte = this.#module.bytes[pos];
-    if (byte === 0x40) return { params: 0, results: 0 };
-    // a value type is a negative number, a type index is not
-    if (byte < 0x80 && byte & 0x40) return { params: 0, results: 1 };
-    const type = this.#module.types[u32At(this.#module.bytes, pos)];
-    return type?.kind === "func" ? { params: type.params.length, results: type.results.length } : undefined;
   }
 
   /** What is known here is known at the end of a label's block only if all other ways there know it too. */

@@ -8,8 +8,10 @@ import { Reader, u32At } from "../../../wasm/leb128.js";
 import type { Module } from "../../../wasm/module.js";
 import { valueType } from "../../../wasm/types.js";
 import { accessAt } from "../accesses.js";
+import { blockType } from "../block-type.js";
 import { stackEffect } from "../stack-effects.js";
 import { type Affine, add, constantOf, localAtEntry, multiply, scale, times } from "./affine.js";
+import { asSum, comparisonOf, type LoopTest, negated, testOf, type Value } from "./conditions.js";
 import { type Loop, labels } from "./tree.js";
 
 export interface NestAccess {
@@ -23,14 +25,6 @@ export interface NestAccess {
   loops: readonly number[];
   /** The tests that each iteration makes before it comes to it. */
   behind: ReadonlySet<LoopTest>;
-}
-
-/** A loop goes on as long as that is so of two values. */
-export interface LoopTest {
-  comparison: "ne" | "lt" | "le";
-  signed: boolean;
-  left: Affine;
-  right: Affine;
 }
 
 export interface NestLoop {
@@ -49,19 +43,6 @@ export interface Nest {
   multiples: { sum: Affine; of: number }[];
 }
 
-interface Condition {
-  comparison: "eq" | "ne" | "lt" | "le";
-  signed: boolean;
-  left: Affine;
-  right: Affine;
-}
-
-/** A sum, a condition, or unknown. */
-type Value = Affine | Condition | undefined;
-
-const isCondition = (value: Value): value is Condition => value !== undefined && "comparison" in value;
-const asSum = (value: Value): Affine | undefined => (isCondition(value) ? undefined : value);
-
 interface Frame {
   opcode: number;
   loop?: Loop;
@@ -72,22 +53,6 @@ interface Frame {
   isReachable: boolean;
   undo: { local: number; before: Affine | undefined }[];
 }
-
-const [i32LeS, i32LeU, i32GeS] = [0x4c, 0x4d, 0x4e];
-
-/** For each comparison: its name, whether it is signed, whether its operands have to be exchanged. */
-const comparisons = new Map<number, readonly [Condition["comparison"], boolean, boolean]>([
-  [op.i32Eq, ["eq", false, false]],
-  [op.i32Ne, ["ne", false, false]],
-  [op.i32LtS, ["lt", true, false]],
-  [op.i32LtU, ["lt", false, false]],
-  [op.i32GtS, ["lt", true, true]],
-  [op.i32GtU, ["lt", false, true]],
-  [i32LeS, ["le", true, false]],
-  [i32LeU, ["le", false, false]],
-  [i32GeS, ["le", true, true]],
-  [op.i32GeU, ["le", false, true]],
-]);
 
 /** Nests with more than this are not looked at. */
 const mostInstructions = 20_000;
@@ -216,15 +181,10 @@ class NestWalk {
   #step(pos: number, loop: Loop): boolean {
     const { bytes } = this.#module;
     const opcode = bytes[pos];
-    const comparison = comparisons.get(opcode);
+    const comparison = comparisonOf(opcode);
     if (comparison) {
-      const [name, signed, exchanged] = comparison;
       const [right, left] = [asSum(this.#pop()), asSum(this.#pop())];
-      this.#operands.push(
-        left && right
-          ? { comparison: name, signed, left: exchanged ? right : left, right: exchanged ? left : right }
-          : undefined,
-      );
+      this.#operands.push(left && right && comparison(left, right));
       return true;
     }
     switch (opcode) {
@@ -353,12 +313,8 @@ class NestWalk {
 
   /** How many results a block has; undefined when it has parameters, which are not followed. */
   #resultsOf(pos: number): number | undefined {
-    const { bytes, types } = this.#module;
-    const byte = bytes[pos];
-    if (byte === 0x40) return 0;
-    if (byte < 0x80 && byte & 0x40) return 1;
-    const type = types[u32At(bytes, pos)];
-    return type?.kind === "func" && type.params.length === 0 ? type.results.length : undefined;
+    const counts = blockType(this.#module, pos);
+    return counts?.params === 0 ? counts.results : undefined;
   }
 
   /** @param when the condition of a branch that has one */
@@ -432,25 +388,4 @@ class NestWalk {
     for (let i = 0; i < frame.results; i++) this.#operands.push(undefined);
     return true;
   }
-}
-
-function negated(value: Value): Value {
-  if (!isCondition(value)) {
-    return value && { comparison: "eq", signed: false, left: value, right: constantOf(0) };
-  }
-  const { comparison, signed, left, right } = value;
-  if (comparison === "eq") return { ...value, comparison: "ne" };
-  if (comparison === "ne") return { ...value, comparison: "eq" };
-  return { comparison: comparison === "lt" ? "le" : "lt", signed, left: right, right: left };
-}
-
-/** What has to be so for the loop to go on, of a branch that leads to its next iteration or out of it. */
-function testOf(condition: Value, comesRound: boolean): LoopTest | undefined {
-  const goesOn = comesRound
-    ? isCondition(condition)
-      ? condition
-      : negated(negated(condition))
-    : negated(condition);
-  if (!isCondition(goesOn) || goesOn.comparison === "eq") return undefined;
-  return { ...goesOn, comparison: goesOn.comparison };
 }
