@@ -2,6 +2,7 @@ import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
 import { isCountedOnly } from "./collected-heaps.js";
 import { moduleContexts, type ReportIds } from "./contexts.js";
+import { withoutContradicted } from "./contradictions.js";
 import { isCollected } from "./diagnosis/finding.js";
 import { findAll } from "./diagnosis/index.js";
 import { type Demangle, StackReader } from "./frames.js";
@@ -32,9 +33,10 @@ export function analyze(profile: Profile, options: AnalyzeOptions = {}): Report 
 
 /** The same, and what became of the contexts of the profile. */
 export function analyzeContexts(
-  profile: Profile,
+  recorded: Profile,
   { demangle = (name) => name }: AnalyzeOptions,
 ): { report: Report; reportIds: ReportIds } {
+  const profile = believed(recorded);
   const stacks = new StackReader(profile, demangle);
   const reportIds = new Map<MemoryState, number[]>();
   const groups = sameModules(profile);
@@ -65,6 +67,11 @@ export function analyzeContexts(
   }
   report.findings = findAll(profile, report, stacks, memoriesOf, reportIds);
   return { report, reportIds };
+}
+
+/** The profile without what it says of functions that turned out to be no allocator. */
+export function believed(profile: Profile): Profile {
+  return withoutContradicted(profile, sameModules(profile));
 }
 
 /** A memory that several threads share is one, and belongs to the thread that made it, if that was recorded. */

@@ -2,7 +2,7 @@
 import type { Blocks } from "../profile/blocks.js";
 import type { LayoutRecord } from "../profile/records.js";
 import type { MemoryState, Profile, TimelinePoint } from "../profile/state.js";
-import { type AnalyzeOptions, analyzeContexts } from "./analyze.js";
+import { type AnalyzeOptions, analyzeContexts, believed } from "./analyze.js";
 import { liveBlocksOf } from "./blocks.js";
 import type { Report } from "./report.js";
 
@@ -42,7 +42,8 @@ const historyWidth = 4;
 const mostTimes = 240;
 
 /** Works out what a profile says, with what only pictures show. */
-export function analyzeInDetail(profile: Profile, options: AnalyzeOptions = {}): Details {
+export function analyzeInDetail(recorded: Profile, options: AnalyzeOptions = {}): Details {
+  const profile = believed(recorded);
   const { report, reportIds } = analyzeContexts(profile, options);
   /** By module and id of the report: place in the order of all. */
   const placesOf = new Map<number | undefined, number[]>();

@@ -405,12 +405,14 @@ export class Session {
     for (const record of finalBlocks(this.#memories.values(), { now, running })) this.write(record);
   }
 
-  /** Writes the last snapshot, live blocks and, in the main thread, how the program ended. */
+  /** Writes the last snapshots, live blocks and, in the main thread, how the program ended. */
   end(exit: number | string): void {
     this.#schedule.lookNext();
     this.snapshot();
     for (const tracked of this.#memories.values()) tracked.errors?.end(tracked.buffer());
     this.#writeBlocks();
+    // once more for what only the sorted blocks tell
+    this.snapshot();
     const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
     if (this.#options.thread !== 0) return;
     if (this.#options.begun()) this.#output.activate();

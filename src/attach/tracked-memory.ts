@@ -42,6 +42,7 @@ export class TrackedMemory {
   /** Pages in its last snapshot. */
   #snapshotPages = -1;
   #frees = 0;
+  #overlaps: number | undefined;
 
   constructor(
     /** Id in the profile. */
@@ -98,8 +99,14 @@ export class TrackedMemory {
     // Totals first: reading them also settles blocks that no context has been told of.
     const heap = this.recorder.totals();
     const { contexts, totals } = this.recorder.takeChanges();
-    const changed = resized || contexts.length > 0 || totals.length > 0 || heap.frees !== this.#frees;
+    const changed =
+      resized ||
+      contexts.length > 0 ||
+      totals.length > 0 ||
+      heap.frees !== this.#frees ||
+      heap.overlaps !== this.#overlaps;
     this.#frees = heap.frees;
+    this.#overlaps = heap.overlaps;
     if (!changed) return { contexts: [] };
     return {
       contexts: contexts.map(({ id, context, caller }) => ({

@@ -191,6 +191,8 @@ export interface HeapTotals {
   unknownFrees: number;
   /** Blocks that were allocated again at the same address without a free that was seen. */
   missedFrees: number;
+  /** Live blocks that another one began in, where that was looked at: at the end. Absent for 0. */
+  overlaps?: number;
   /** Blocks that the recorder had no memory for; their later free counts as unknown. */
   untracked: number;
   /** Allocations that returned null. */

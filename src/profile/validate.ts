@@ -52,6 +52,7 @@ const heap = shape({
   temporary: count,
   unknownFrees: count,
   missedFrees: count,
+  overlaps: optional(count),
   untracked: count,
   failed: count,
   sizes: list(count),

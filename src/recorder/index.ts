@@ -177,6 +177,7 @@ export function createRecorder(host: RecorderHost): Recorder {
   const { alloc, free, realloc, allocSlowly, freeSlowly, reallocSlowly } = wasm;
   const { leave, abandon, nested, carry, counted, collected } = wasm;
   let announced = 0;
+  let overlaps = 0;
 
   return {
     imports: {
@@ -227,6 +228,7 @@ export function createRecorder(host: RecorderHost): Recorder {
         const value = view.getFloat64(at + 8 * (totalNames.length + i), true);
         if (value > 0) totals[name] = value;
       });
+      if (overlaps > 0) totals.overlaps = overlaps;
       totals.liveBlocks = totals.allocations - totals.frees - totals.missedFrees;
       totals.sizes = [];
       // counted by leading zeros: 32 of them, of blocks of no bytes, belong to the smallest
@@ -289,12 +291,14 @@ export function createRecorder(host: RecorderHost): Recorder {
     },
 
     blocks(most = Number.POSITIVE_INFINITY) {
-      return sortedBlocks(
+      const found = sortedBlocks(
         wasm.memory.buffer,
         [wasm.tableAddress() >>> 0, wasm.tableEnd() >>> 0],
         [wasm.frontAddress(), wasm.frontEnd()],
         most,
       );
+      overlaps = found?.overlaps ?? overlaps;
+      return found?.blocks;
     },
 
     callerOf(address) {

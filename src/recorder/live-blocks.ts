@@ -21,14 +21,14 @@ type Range = readonly [start: number, end: number];
  * @param table the table of blocks
  * @param front the slots in front of it, whose blocks are newer than one of the same address in the table
  * @returns Columns of the blocks with flags of 0; undefined when there are more than `most`. Where a free was not seen
- *   and blocks overlap, the lower one is cut, and one at the same address gives way to the newer one.
+ *   and blocks overlap, the lower one is cut and counted, and one at the same address gives way to the newer one.
  */
 export function sortedBlocks(
   memory: ArrayBuffer,
   table: Range,
   front: Range,
   most: number,
-): Blocks | undefined {
+): { blocks: Blocks; overlaps: number } | undefined {
   const words = new Uint32Array(memory);
   const places = [
     { range: table, step: tableWords },
@@ -58,14 +58,17 @@ export function sortedBlocks(
     contexts: new Uint32Array(n),
     flags: new Uint8Array(n),
   };
+  let overlaps = 0;
   for (let i = 0; i < n; i++) {
     const at = ~keys[2 * i]! >>> 0;
     const address = keys[2 * i + 1]!;
     const next = i + 1 < n ? keys[2 * i + 3]! : Number.POSITIVE_INFINITY;
     if (next === address) continue;
+    const bytes = words[at + slot.bytes]!;
+    if (bytes > next - address) overlaps++;
     blocks.addresses[blocks.count] = address;
-    blocks.sizes[blocks.count] = Math.min(words[at + slot.bytes]!, next - address);
+    blocks.sizes[blocks.count] = Math.min(bytes, next - address);
     blocks.contexts[blocks.count++] = (words[at + slot.owner]! & ownerMask) / recordSize;
   }
-  return blocks;
+  return { blocks, overlaps };
 }

@@ -1,6 +1,7 @@
 // The report for people. It says where what is live was made, and never who leaked it: only the reader knows
 // who should have released.
 import { isCountedOnly } from "../analyze/collected-heaps.js";
+import { isGuess } from "../analyze/contradictions.js";
 import { callerFrame } from "../analyze/frames.js";
 import type { ContextReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
 import { diagnosisSection, timelineSection } from "./diagnosis.js";
@@ -179,16 +180,11 @@ function hookedSentence({ allocator }: ModuleReport): string {
 
 /** A function that was found by what it looks like or does, not by a name. */
 function guessed(allocator: ModuleReport["allocator"]): ModuleReport["allocator"][number] | undefined {
-  return allocator.find(
-    ({ evidence }) => !/^(?:name section|export |callee of |all that |--allocator)/.test(evidence),
-  );
+  return allocator.find(isGuess);
 }
 
-/** Share of the allocations with which blocks may go wrong before what was found is doubted. */
-const contradictingShare = 0.01;
-
 /** What makes the figures of a module less than certain. */
-function doubts({ heap, allocator }: ModuleReport): string[] {
+function doubts({ heap }: ModuleReport): string[] {
   const { unknownFrees, missedFrees, untracked, failed, contextsDropped } = heap!;
   const found: string[] = [];
   if (unknownFrees > 0) {
@@ -197,11 +193,6 @@ function doubts({ heap, allocator }: ModuleReport): string[] {
   if (missedFrees > 0) {
     found.push(
       `${countOf(missedFrees, "block")} given out again without a free that was seen: a function is not hooked.`,
-    );
-  }
-  if (guessed(allocator) && unknownFrees + missedFrees > contradictingShare * heap!.allocations) {
-    found.push(
-      "That contradicts what was found of its allocator: name the functions with --allocator malloc=…,free=….",
     );
   }
   if (untracked > 0) found.push(`${countOf(untracked, "block")} not tracked, for want of memory.`);

@@ -94,6 +94,7 @@ describe("live blocks", () => {
     const blocks = recorder.blocks()!;
     assert.deepEqual([...blocks.addresses.subarray(0, blocks.count)], [1000, 1040, 2000]);
     assert.deepEqual([...blocks.sizes.subarray(0, blocks.count)], [40, 8, 4]);
+    assert.equal(recorder.totals().overlaps, 1);
   });
 
   test("beyond a bound are none at all", () => {

@@ -380,7 +380,8 @@ export class Rig {
     this.#growthEnds();
     const actual = this.recorder.totals();
     const { outlived, captured, ...expected } = this.totals;
-    const { outlived: actualOutlived, captured: actualCaptured, ...rest } = actual;
+    // made-up sizes may reach into the next block
+    const { outlived: actualOutlived, captured: actualCaptured, overlaps: _, ...rest } = actual;
     assert.deepEqual(rest, expected);
     if (this.exact) {
       assert.deepEqual(
