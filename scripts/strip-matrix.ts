@@ -18,9 +18,9 @@ import { findAllocator } from "../src/instrument/find-allocator.js";
 import { detectToolchain } from "../src/instrument/toolchain.js";
 import { decodeModule } from "../src/wasm/module.js";
 import { type BuiltModule, buildModules } from "./strip-matrix/build.js";
-import { functionsWithCopies } from "./strip-matrix/inlined.js";
+import { functionsWithCopies, inlinedLater, takenOver } from "./strip-matrix/inlined.js";
 import { type Comparison, compare, type Kind, kinds, truthOf } from "./strip-matrix/truth.js";
-import { optimisations, optimised, stripped } from "./strip-matrix/variants.js";
+import { optimisations, optimised, stripped, withoutDebug } from "./strip-matrix/variants.js";
 
 interface Result extends Comparison {
   toolchain: string;
@@ -116,24 +116,26 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
   // a package, or a toolchain with its version and level, is held out as a whole
   const group = toolchain.startsWith("npm") ? allocator : `${toolchain}, ${level}`;
   const heldOut = createHash("sha1").update(group).digest()[0] % 3 === 0;
+  const whole = decodeModule(bytes);
   const forms = [{ name: "", bytes }];
-  const isNamed = (decodeModule(bytes).names.functions?.size ?? 0) > 0;
-  if (!values["as-built"] && isNamed && bytes.length <= largestOptimised) {
+  const isNamed = (whole.names.functions?.size ?? 0) > 0;
+  const input = withoutDebug(whole);
+  if (!values["as-built"] && isNamed && input.length <= largestOptimised) {
     // two levels each, other ones for each module
     const first = createHash("sha1").update(file).digest()[1];
     for (const step of [0, 2]) {
       const optimisation = optimisations[(first + step) % optimisations.length];
-      const again = cachedOptimised(file, bytes, optimisation);
+      const again = cachedOptimised(file, input, optimisation);
       if (again) forms.push({ name: `, wasm-opt -${optimisation}`, bytes: again });
     }
   }
-  const whole = decodeModule(bytes);
-  const copies = functionsWithCopies(whole, truthOf(whole, true));
+  const truthOfWhole = truthOf(whole, true);
+  const copies = functionsWithCopies(whole, truthOfWhole);
   for (const form of forms) {
     const named = decodeModule(form.bytes);
     const truth = truthOf(named, true);
     const { functions } = findAllocator(decodeModule(stripped(named)));
-    const comparison = compare(truth, functions);
+    const comparison = compare(truth, functions, takenOver(truthOfWhole, truth));
     if (!new Set(truth.kinds.values()).has("malloc")) continue;
     results.push({
       toolchain,
@@ -141,7 +143,7 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
       name: `${allocator}, ${level}${form.name}`,
       heldOut,
       hooked: functions.length > 0,
-      inlined: copies.length > 0,
+      inlined: copies.length > 0 || inlinedLater(truthOfWhole, truth).length > 0,
       ...comparison,
     });
   }

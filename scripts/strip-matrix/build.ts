@@ -1,6 +1,6 @@
 /**
- * Builds the modules of the strip matrix, each with its names, with the toolchains that are there: what is missing
- * is said and left out. Results stay in a cache folder, so a second run builds only what is new.
+ * Builds the modules of the strip matrix, each with its names and, where the toolchain writes it, with DWARF, which tells
+ * what was inlined. Toolchains that are missing are said and left out. Results stay in a cache folder, so a second run builds only what is new.
  *
  * Environment: EMCC (Emscripten), CLANG, RUSTC (with standard library for wasm32), RUSTC_SOURCE (one with its
  * sources, for `cargo -Zbuild-std`), ZIG (several, separated by colons), MIMALLOC (folder with mimalloc's sources),
@@ -82,15 +82,16 @@ function clang(): Recipe[] {
     allocator,
     level,
     build: (out) => {
-      run(command, [...wasi, "--no-wasm-opt", `-${level}`, join(programs, "words.c"), ...args, "-o", out]);
+      const options = ["--no-wasm-opt", `-${level}`, "-g1"];
+      run(command, [...wasi, ...options, join(programs, "words.c"), ...args, "-o", out]);
     },
   });
   const plain = ["O0", "O2", "Oz"].map((level) => recipe("dlmalloc (wasi-libc)", level, []));
   const { MIMALLOC: mimalloc } = env;
   if (!mimalloc) return [...plain, ...missing("mimalloc's sources (MIMALLOC)")];
-  const renamed = ["malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign"];
+  // without the override wasi-libc's dlmalloc is linked as well, for what its own functions allocate
   const args = [
-    ...renamed.map((name) => `-D${name}=mi_${name}`),
+    "-DMI_MALLOC_OVERRIDE",
     "-DMI_DEBUG=0",
     `-I${join(mimalloc, "include")}`,
     join(mimalloc, "src/static.c"),
@@ -146,7 +147,7 @@ function rust(cache: string): Recipe[] {
     const common = ["--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "--edition", "2021"];
     for (const level of ["0", "1", "2", "3", "s", "z", "3 fat LTO"]) {
       const lto = level.endsWith("LTO") ? ["-C", "lto=fat"] : [];
-      const optimised = ["-C", `opt-level=${level[0]}`, ...lto, "-C", "strip=debuginfo"];
+      const optimised = ["-C", `opt-level=${level[0]}`, ...lto, "-C", "debuginfo=1"];
       recipes.push({
         toolchain: `Rust ${found}`,
         allocator: "dlmalloc (std)",
@@ -177,7 +178,8 @@ function rust(cache: string): Recipe[] {
             CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: "wasm-ld-22",
             CARGO_PROFILE_RELEASE_OPT_LEVEL: level[0],
             CARGO_PROFILE_RELEASE_LTO: level.endsWith("LTO") ? "fat" : "false",
-            CARGO_PROFILE_RELEASE_STRIP: "debuginfo",
+            CARGO_PROFILE_RELEASE_DEBUG: "1",
+            CARGO_PROFILE_RELEASE_STRIP: "none",
             CARGO_PROFILE_RELEASE_PANIC: "abort",
           };
           const std = ["-Zbuild-std=std,panic_abort", "--features", feature];

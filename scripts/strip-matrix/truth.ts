@@ -5,7 +5,9 @@
 import { buildCallGraph, type CallGraph } from "../../src/instrument/call-graph.js";
 import type { AllocatorFunction } from "../../src/instrument/roles.js";
 import { findSites } from "../../src/instrument/walker.js";
+import { instructionEnd, op } from "../../src/wasm/instructions.js";
 import type { Module } from "../../src/wasm/module.js";
+import { countLocals } from "../../src/wasm/sections/code.js";
 import { externalKind } from "../../src/wasm/types.js";
 
 export const kinds = ["malloc", "free", "realloc", "calloc", "memalign"] as const;
@@ -26,7 +28,7 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
     "malloc",
     new RegExp(`^(?:operator new(?:\\[\\])?\\(${operator}(?:, std::\\w+(?: const&)?)*\\)|_Zn[wa][jm]\\w*)$`),
   ],
-  ["malloc", /^_?mi_(?:heap|theap|page)_(?:m|z)alloc\w*$/],
+  ["malloc", /^_?mi_(?:heap|theap|page)_u?[mz]alloc\w*$/],
   ["free", new RegExp(`^(?:${c}free|c_free)(?:\\.\\d+)?$`)],
   ["free", /^(?:operator delete(?:\[\])?\(void\*.*\)|_Zd[la]Pv\w*)$/],
   ["free", /^_?mi_free(?:_\w+)?$/],
@@ -40,6 +42,14 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ],
   ["memalign", /^_?mi_(?:heap_|theap_)?(?:m|z)?alloc_aligned\w*|^mi_theap_\w*aligned\w*$/],
   ["malloc", /^allocate_memory$/],
+  ["malloc", /8Dlmalloc8c_malloc/],
+  ["free", /8Dlmalloc6c_free/],
+  ["realloc", /8Dlmalloc9c_realloc/],
+  ["memalign", /8Dlmalloc10c_memalign/],
+  ["calloc", /sys5alloc.*11GlobalAlloc12alloc_zeroed/],
+  ["malloc", /sys5alloc.*11GlobalAlloc5alloc/],
+  ["realloc", /sys5alloc.*11GlobalAlloc7realloc/],
+  ["free", /sys5alloc.*11GlobalAlloc7dealloc/],
   ["calloc", /^__rust_alloc_zeroed$|___?(?:rust|rdl|rg)_alloc_zeroed/],
   ["malloc", /^__rust_alloc$|___?(?:rust|rdl|rg)_alloc(?:::h[0-9a-f]+)?$/],
   ["realloc", /___?(?:rust|rdl|rg)_realloc/],
@@ -83,6 +93,9 @@ const rustDeallocate = /5alloc5alloc.*6Global.*(?:9Allocator10deallocate|15deall
 const others =
   /(?:usable_size|no_alloc_shim|alloc_error|handle_alloc|malloc_?(?:init|trim|stats|info|opt|foot)|OomHandler|__rust_alloc_error|8oom_|handle_oom|short_backtrace|9Allocator\d|as\$u20\$dlmalloc\.\.Allocator| as dlmalloc\S*::Allocator)/;
 
+/** Functions of mimalloc: what they make for themselves is none of the program's. */
+export const mimallocs = /^_?mi_/;
+
 /** What a function of this name does. */
 export function kindOfName(name: string): Kind | undefined {
   if (rustDeallocate.test(name)) return "free";
@@ -95,8 +108,40 @@ export interface Truth {
   partial: boolean;
   /** Kinds of functions by index. */
   kinds: ReadonlyMap<number, Kind>;
+  /** Functions that can be called at all. */
+  alive: ReadonlySet<number>;
   graph: CallGraph;
   label(index: number): string;
+  /** Whether it stores or asks for pages itself: what passes its arguments on, and may check them, does not. */
+  changesMemory(index: number): boolean;
+}
+
+/** Prefixes of bulk memory and of atomic instructions. */
+const prefixes: readonly number[] = [0xfc, 0xfe];
+
+/** `i32.store`, behind which the other stores follow. */
+const firstStore = 0x36;
+
+/** Stores and `memory.grow`. */
+export function changesMemory(opcode: number): boolean {
+  const isStore = opcode >= firstStore && opcode < op.memorySize;
+  return isStore || opcode === op.memoryGrow || prefixes.includes(opcode);
+}
+
+function hasChanges({ bytes, bodies, importedFunctionCount }: Module, index: number): boolean {
+  const end = bodies.end[index - importedFunctionCount]!;
+  let pos = countLocals(bytes, bodies.start[index - importedFunctionCount]!, end).end;
+  for (; pos < end; pos = instructionEnd(bytes, pos)) if (changesMemory(bytes[pos]!)) return true;
+  return false;
+}
+
+/** What the host or a table can call, and all that it reaches. */
+function aliveIn(module: Module, graph: CallGraph): Set<number> {
+  const alive = new Set(module.elements.flatMap(({ functions }) => functions ?? []));
+  for (const { kind, index } of module.exports) if (kind === externalKind.function) alive.add(index);
+  if (module.start !== undefined) alive.add(module.start);
+  for (const index of alive) for (const callee of graph.callees(index)) alive.add(callee);
+  return alive;
 }
 
 /** @param exported takes the names of exports, for modules without a name section */
@@ -113,7 +158,14 @@ export function truthOf(module: Module, exported = false): Truth {
     if (kind && index >= module.importedFunctionCount && index < module.functionCount) found.set(index, kind);
   }
   const graph = buildCallGraph(module, findSites(module));
-  return { partial, kinds: found, graph, label: (index) => names.get(index) ?? `function ${index}` };
+  return {
+    partial,
+    kinds: found,
+    alive: aliveIn(module, graph),
+    graph,
+    label: (index) => names.get(index) ?? `function ${index}`,
+    changesMemory: (index) => hasChanges(module, index),
+  };
 }
 
 /** Without those of collected heaps, which are never found by what they do. */
@@ -126,6 +178,7 @@ const kindOfRole: Partial<Record<AllocatorFunction["role"], Kind>> = {
   realloc: "realloc",
   rust_realloc: "realloc",
   wbindgen_realloc: "realloc",
+  sized_realloc: "realloc",
   cabi_realloc: "realloc",
   realloc_method: "realloc",
   free: "free",
@@ -136,8 +189,8 @@ const kindOfRole: Partial<Record<AllocatorFunction["role"], Kind>> = {
   memalign_method: "memalign",
 };
 
-/** How deep below a function that has a name the one that was found may be. */
-const depth = 4;
+/** How deep below a function that has a name the one that was found may be: in builds without optimisation ever so deep. */
+const depth = 8;
 
 export interface Comparison {
   verdicts: Record<Kind, Verdict>;
@@ -145,13 +198,21 @@ export interface Comparison {
   details: string[];
 }
 
-export function compare(truth: Truth, found: readonly AllocatorFunction[]): Comparison {
+/** @param taken kinds of functions that wasm-opt put a whole allocator function into: that is where it is now */
+export function compare(
+  truth: Truth,
+  found: readonly AllocatorFunction[],
+  taken: ReadonlyMap<string, Kind> = new Map(),
+): Comparison {
   const details: string[] = [];
   const wrong = new Set<Kind>();
   const indices = new Set(found.map(({ index }) => index));
+  const releasing = new Set(found.flatMap(({ role, index }) => (kindOfRole[role] === "free" ? [index] : [])));
+  const allocating = new Set([...indices].filter((index) => !releasing.has(index)));
   for (const { role, index } of found) {
     const kind = kindOfRole[role];
-    if (kind === undefined || allowed(truth, index, kind)) continue;
+    if (kind === undefined || allowed(truth, index, kind) || isAlike(taken.get(truth.label(index)), kind))
+      continue;
     wrong.add(kind);
     details.push(`${role} ${truth.label(index)}`);
   }
@@ -160,7 +221,8 @@ export function compare(truth: Truth, found: readonly AllocatorFunction[]): Comp
     const used = [...truth.kinds].filter(([index, is]) => is === kind && isUsed(truth, index));
     // what is made of others that are hooked needs no hook
     const missing = used.filter(([index]) => {
-      if (indices.has(index) || truth.graph.reaches(index, indices, depth)) return false;
+      const alike = kind === "free" ? releasing : allocating;
+      if (indices.has(index) || truth.graph.reaches(index, alike, depth)) return false;
       return !below(truth, index, indices);
     });
     if (wrong.has(kind)) verdicts[kind] = "wrong";
@@ -173,6 +235,11 @@ export function compare(truth: Truth, found: readonly AllocatorFunction[]): Comp
   return { verdicts, details };
 }
 
+/** Whether both give blocks, or both are the same. */
+function isAlike(one: Kind | undefined, other: Kind): boolean {
+  return one === other || (one !== undefined && one !== "free" && other !== "free" && other !== "realloc");
+}
+
 /** A function of that kind, or one that only such a function calls: the optimiser split it. */
 function allowed(truth: Truth, index: number, kind: Kind): boolean {
   const is = truth.kinds.get(index);
@@ -180,6 +247,8 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   // zeroed and aligned forms give blocks of the same size by the same arguments
   if (is === "calloc" && kind === "malloc") return !/(?:^|_)calloc$/.test(truth.label(index));
   if (is === "memalign" && kind === "malloc") return true;
+  // of Rust: takes the alignment first
+  if (is === "calloc" && kind === "memalign") return /alloc_zeroed/.test(truth.label(index));
   // takes the alignment first
   if (is === "malloc" && kind === "memalign") return true;
   if (is !== undefined) return false;
@@ -188,10 +257,14 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   return callers.length > 0 && callers.every((caller) => truth.kinds.get(caller) === kind);
 }
 
-/** Called by others than the allocator, or by nobody that shows. */
+/** Called by others than the allocator, by the host or through a table. */
 function isUsed(truth: Truth, index: number): boolean {
-  const callers = truth.graph.callers(index);
-  return callers.length === 0 || callers.some((caller) => !truth.kinds.has(caller));
+  if (!truth.alive.has(index)) return false;
+  const callers = truth.graph.callers(index).filter((caller) => truth.alive.has(caller));
+  return (
+    callers.length === 0 ||
+    callers.some((caller) => !truth.kinds.has(caller) && !mimallocs.test(truth.label(caller)))
+  );
 }
 
 /** Whether all calls come from functions that were found. */

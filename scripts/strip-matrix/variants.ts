@@ -27,6 +27,14 @@ export function optimised(
   }
 }
 
+/** Without DWARF, which binaryen would only carry along. */
+export function withoutDebug(module: Module): Uint8Array<ArrayBuffer> {
+  const kept = module.sections.filter(
+    ({ id, name }) => id !== sectionId.custom || !/^(?:\.debug_|reloc\.)/.test(name ?? ""),
+  );
+  return new Uint8Array(encodeModule(kept));
+}
+
 /** Without any name: no custom sections but the one of dynamic linking, and exports numbered. */
 export function stripped(module: Module): Uint8Array {
   const kept = module.sections.filter(

@@ -21,6 +21,8 @@ export const allocatorRoles = {
   rust_realloc: { params: ["block", "oldSize", "alignment", "size"], returns: "block" },
   /** `__wbindgen_realloc(p, oldSize, newSize, alignment) → p` */
   wbindgen_realloc: { params: ["block", "oldSize", "size", "alignment"], returns: "block" },
+  /** `__rust_realloc` of one alignment: `(p, oldSize, newSize) → p` */
+  sized_realloc: { params: ["block", "oldSize", "size"], returns: "block" },
   /** `cabi_realloc(p, oldSize, alignment, newSize) → p`: allocates when `p` is 0 */
   cabi_realloc: { params: ["block", "oldSize", "alignment", "size"], returns: "block" },
   /** a method `Dlmalloc::malloc(self, size) → p` */

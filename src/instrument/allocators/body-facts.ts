@@ -105,6 +105,11 @@ export function encodedConstant(value: number): Uint8Array {
   return writer.finish();
 }
 
+/** The same in the form of five bytes that linkers write an address in. */
+export function encodedAddress(address: number): Uint8Array {
+  return Uint8Array.from({ length: 5 }, (_, i) => ((address >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0));
+}
+
 /** `i32.add`, `i64.add`; `i32.sub`, `i64.sub` */
 const sums: ReadonlySet<number> = new Set([0x6a, 0x7c]);
 const differences: ReadonlySet<number> = new Set([0x6b, 0x7d]);

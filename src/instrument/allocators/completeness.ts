@@ -3,17 +3,21 @@
  * since the optimiser put a part of it there or it has more ways in, blocks would come and go unseen.
  */
 import type { Module } from "../../wasm/module.js";
+import { externalKind } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import { bodyFacts } from "./body-facts.js";
 import type { Candidates } from "./candidates.js";
 import { type CoreFunction, countShared, pointerType, stateAddresses } from "./cores.js";
 import { neverReturns } from "./never-returns.js";
+import { reachedBy } from "./reached.js";
 import type { Way } from "./trials.js";
 
 /** How far below a function the one that it uses may be. */
 export const depthOfUse = 12;
 /** `resize` and `remap` of Zig's allocators: state, slice, alignment, size, return address; behind a trace in debug builds. */
 const zigResizeParameters: readonly number[] = [6, 7];
+/** Parameters of a method of Rust's that resizes: state, address, old size, alignment, new size. */
+const mostOfResizer = 5;
 /** Functions that may resize blocks with a part of the allocator in them. */
 const mostResizers = 2;
 /** Instructions of a function that stores one value. */
@@ -31,8 +35,12 @@ export class Completeness {
   readonly #module: Module;
   readonly #graph: CallGraph;
   readonly #candidates: Candidates;
+  readonly #exported: ReadonlySet<number>;
 
   constructor(module: Module, graph: CallGraph, candidates: Candidates) {
+    this.#exported = new Set(
+      module.exports.flatMap(({ kind, index }) => (kind === externalKind.function ? [index] : [])),
+    );
     this.#module = module;
     this.#graph = graph;
     this.#candidates = candidates;
@@ -45,22 +53,50 @@ export class Completeness {
     // functions that only the host calls are no allocator of the program, unless they have all there is
     const isFront = mallocs.every(({ index }) => this.#graph.callCount[index] === 0);
     if (isFront && growing.size > 0 && ![...growing].every((index) => inside.has(index))) return true;
-    const shared = (index: number, results: 0 | 1) =>
-      this.#graph.callees(index).filter((callee) => {
-        if (inside.has(callee) || callee < this.#module.importedFunctionCount) return false;
-        const type = this.#module.functionType(callee);
-        const pointer = pointerType(this.#module);
-        if (type.results.length !== results || type.params.length === 0) return false;
-        return [...type.params, ...type.results].every((value) => value === pointer);
-      });
-    if (mallocs.some(({ index }) => shared(index, 1).some((callee) => this.#candidates.growing?.has(callee))))
-      return true;
+    const sources = this.#shared(
+      mallocs,
+      inside,
+      1,
+      (index) => this.#candidates.growing?.has(index) ?? false,
+    );
+    if (sources.length > 0) return true;
     // what releases may be called by others as well, by one that resizes and was not found for example
-    const parts = frees
-      .flatMap(({ index }) => shared(index, 0))
-      .filter((index) => this.#isPartOfState(index));
+    const parts = this.#shared(frees, inside, 0, (index) => this.#isPartOfState(index));
     const users = this.#usersOutside(parts, inside, [...mallocs, ...frees]);
     return users.size > mostResizers || [...users].some((index) => !this.#mayResize(index, mallocs, frees));
+  }
+
+  /**
+   * What some functions call, with as many results as asked for, and others too; also by way of functions that nobody else
+   * calls and that only pass on to one such.
+   */
+  #shared(
+    ways: readonly Way[],
+    inside: ReadonlySet<number>,
+    results: 0 | 1,
+    counts: (index: number) => boolean,
+  ): number[] {
+    const pointer = pointerType(this.#module);
+    const own = new Set(ways.map(({ index }) => index));
+    const fits = (callee: number) => {
+      if (callee < this.#module.importedFunctionCount) return false;
+      const type = this.#module.functionType(callee);
+      if (type.results.length !== results || type.params.length === 0) return false;
+      return [...type.params, ...type.results].every((value) => value === pointer) && counts(callee);
+    };
+    const shared = new Set<number>();
+    const seen = new Set<number>(own);
+    const work = [...own];
+    for (let index = work.pop(); index !== undefined; index = work.pop()) {
+      const callees = this.#graph.callees(index).filter(fits);
+      if (!own.has(index) && callees.length > 1) continue;
+      for (const callee of callees) {
+        if (!inside.has(callee)) shared.add(callee);
+        else if (!seen.has(callee)) work.push(callee);
+        seen.add(callee);
+      }
+    }
+    return [...shared];
   }
 
   /** Not a panic, and not a setter that the whole program shares: those have nothing to do with an allocator. */
@@ -76,14 +112,25 @@ export class Completeness {
     const work = [...parts];
     for (let part = work.pop(); part !== undefined; part = work.pop()) {
       for (const caller of this.#graph.callers(part)) {
-        if (inside.has(caller) || seen.has(caller) || this.#setsUp(caller, ways)) continue;
+        if (inside.has(caller) || seen.has(caller) || !this.#candidates.alive.has(caller)) continue;
+        if (this.#setsUp(caller, ways)) continue;
         seen.add(caller);
-        // what the allocator itself calls is one more part of it
-        if (this.#graph.callers(caller).some((index) => inside.has(index))) work.push(caller);
+        // what the allocator itself calls is one more part of it, and so may be what others only hand a chunk to
+        const isPart = this.#graph.callers(caller).some((index) => inside.has(index));
+        if (isPart || this.#isHelper(caller)) work.push(caller);
         else users.add(caller);
       }
     }
     return users;
+  }
+
+  /** Takes addresses, gives nothing, and only other functions call it. */
+  #isHelper(index: number): boolean {
+    const { params, results } = this.#module.functionType(index);
+    const pointer = pointerType(this.#module);
+    if (params.length < 2 || results.length > 0 || !params.every((type) => type === pointer)) return false;
+    const isCalled = this.#graph.callers(index).some((caller) => this.#candidates.alive.has(caller));
+    return isCalled && !this.#candidates.tabled.has(index) && !this.#exported.has(index);
   }
 
   /** Whether it makes the state that methods are given: it writes the global that they take it from, or returns it. */
@@ -105,7 +152,7 @@ export class Completeness {
     if (isZigs) return true;
     const { params, results } = this.#module.functionType(index);
     const pointer = pointerType(this.#module);
-    if (params.length < 2 || params.length > 4 || results.length !== 1) return false;
+    if (params.length < 2 || params.length > mostOfResizer || results.length !== 1) return false;
     if (![...params, ...results].every((type) => type === pointer)) return false;
     return this.#graph.reaches(index, made!, depthOfUse) && this.#graph.reaches(index, released!, depthOfUse);
   }
@@ -146,7 +193,7 @@ export class Completeness {
     // static addresses tell least of a state that is handed on
     const isKept = mallocs.every(({ self }) => self !== undefined && self.kind !== "constant");
     for (let index = module.importedFunctionCount; index < module.functionCount; index++) {
-      if (inside.has(index)) continue;
+      if (inside.has(index) || !this.#candidates.alive.has(index)) continue;
       const { addresses } = bodyFacts(module, index);
       if (!isShared(addresses) || this.#onlyPasses(index, own)) continue;
       if (this.#setsUp(index, ways) || (isKept && this.#mayResize(index, mallocs, frees))) continue;
@@ -157,19 +204,10 @@ export class Completeness {
     return undefined;
   }
 
-  /** The functions and what only they call. */
+  /** The functions and what is called only by way of them. */
   #inside(own: ReadonlySet<number>): Set<number> {
-    const inside = new Set(own);
-    const work = [...own];
-    for (let index = work.pop(); index !== undefined; index = work.pop()) {
-      for (const callee of this.#graph.callees(index)) {
-        if (inside.has(callee) || !this.#graph.callers(callee).every((caller) => inside.has(caller)))
-          continue;
-        inside.add(callee);
-        work.push(callee);
-      }
-    }
-    return inside;
+    const outside = reachedBy(this.#module, this.#graph, own);
+    return new Set([...own, ...[...this.#candidates.alive].filter((index) => !outside.has(index))]);
   }
 
   #onlyPasses(index: number, own: ReadonlySet<number>): boolean {

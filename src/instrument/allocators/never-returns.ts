@@ -12,6 +12,11 @@ interface Opened {
   other: boolean;
 }
 
+/** Whether a function ends in a trap, as nearly all do that never return: one look at it. */
+export function endsInTrap({ bytes, bodies, importedFunctionCount }: Module, index: number): boolean {
+  return bytes[bodies.end[index - importedFunctionCount]! - 2] === op.unreachable;
+}
+
 const brTable = 0x0e;
 const [throwTag, throwRef] = [0x08, 0x0a];
 /** Where control goes on behind these takes more than a look: handlers, and branches of references. */

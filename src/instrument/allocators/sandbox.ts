@@ -87,6 +87,11 @@ export class Fuel {
     return this.#left <= 0 || (this.#source?.empty ?? false);
   }
 
+  /** What its source has is not touched. */
+  add(amount: number): void {
+    this.#left += amount;
+  }
+
   use(amount: number): void {
     this.#left -= amount;
     this.#source?.use(amount);

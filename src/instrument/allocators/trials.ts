@@ -17,6 +17,8 @@ export interface Way {
   self?: SelfArgument;
   /** Of releases: it takes the alignment before the size, as Rust's `Layout` has them when it is taken apart. */
   alignmentFirst?: boolean;
+  /** Of those that store the address of a block: what gives them a place for it. */
+  scratch?: Way;
   /** Bytes at the beginning of each block that stay the allocator's: it hands out its own headers. */
   header?: number;
 }
@@ -43,6 +45,11 @@ const leastAlignment = 4;
 const usualAlignment = 8;
 /** Blocks of `sizes` lie within so many bytes: what needs more takes a number of pages, not of bytes. */
 const widestSpan = 8 << 20;
+/** Of these sizes released blocks have to come again within so many more. */
+const patientSizes = [24, 100, 1000] as const;
+const patience = 600;
+/** Pages of operating systems, which is what allocators ask for. */
+const leastPage = 4096;
 /** Below, no heap begins: the address 0 and what lies around it are no blocks. */
 const lowestBlock = 16;
 
@@ -109,6 +116,7 @@ function selfOf(trial: Trial, { self }: Way): number {
 /** Calls a function that allocates `size` bytes, which it gives or more. undefined when it can't. */
 function allocate(trial: Trial, way: Way, size: number, alignment: number): number | undefined {
   const { role, index, parameters } = way;
+  if (way.scratch) return storedBlock(trial, way, way.scratch, size, alignment);
   const self = () => selfOf(trial, way);
   const args: Partial<Record<AllocatorRole, () => number[]>> = {
     malloc: () => [size, 0, 0, 0],
@@ -121,6 +129,20 @@ function allocate(trial: Trial, way: Way, size: number, alignment: number): numb
     memalign_method: () => [self(), alignment, size],
   };
   return trial.call(index, args[role]?.().slice(0, parameters) ?? []);
+}
+
+/** The block whose address `way` stores where it is told to. */
+function storedBlock(
+  trial: Trial,
+  { index }: Way,
+  scratch: Way,
+  size: number,
+  alignment: number,
+): number | undefined {
+  const out = allocate(trial, scratch, 16, usualAlignment);
+  if (!out || trial.call(index, [out, alignment, size]) !== 0) return undefined;
+  const { buffer } = trial.memory();
+  return out + 4 <= buffer.byteLength && out % 4 === 0 ? new Uint32Array(buffer, out, 1)[0] : undefined;
 }
 
 function release(trial: Trial, way: Way, { address, size }: Block, alignment: number): boolean {
@@ -249,7 +271,9 @@ export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
     ),
   );
   const bytes = reused.reduce((sum, { size }) => sum + size, 0);
-  if (bytes < old / 2 || !blocks.intact()) return "contradicted";
+  if (!blocks.intact()) return "contradicted";
+  if (bytes < old / 2)
+    return waitsFor(first, blocks, malloc, made) ? comesLater(sandbox, malloc, free) : "contradicted";
 
   // the same with half of them released
   const second = sandbox.open();
@@ -262,6 +286,63 @@ export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
     others.remove(block);
   }
   return fill(second, others) && others.intact() ? "proved" : "contradicted";
+}
+
+/** Whether one of some released blocks comes again at all: nearly all functions that release nothing end here. */
+function waitsFor(trial: Trial, blocks: Blocks, malloc: Way, released: readonly Block[]): boolean {
+  const [size] = patientSizes;
+  const same = released.filter((block) => block.size === size);
+  for (let left = patience; left > 0; left--) {
+    const address = allocate(trial, malloc, size, usualAlignment);
+    if (!address || !blocks.add(address, size, leastAlignment)) return false;
+    if (same.some((block) => block.address < address + size && address < block.address + size)) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether released blocks come again once others have come: there are allocators that use up what lies beside first, a
+ * page or a few kilobytes of it.
+ */
+function comesLater(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new Blocks(trial, malloc);
+  const make = (size: number) => {
+    const address = allocate(trial, malloc, size, usualAlignment);
+    return address ? blocks.add(address, size, leastAlignment) : undefined;
+  };
+  for (const size of patientSizes) {
+    const released: Block[] = [];
+    for (let i = 0; i < 12; i++) {
+      const block = make(size);
+      if (!block) return "unknown";
+      if (i % 2 === 1) released.push(block);
+    }
+    for (const block of released) {
+      if (!release(trial, free, block, usualAlignment)) return "unknown";
+      blocks.remove(block);
+    }
+    let missing = released;
+    for (let left = patience; missing.length > 0; left--) {
+      const next = left > 0 ? make(size) : undefined;
+      if (!next) return "contradicted";
+      missing = missing.filter(
+        ({ address }) => address >= next.address + size || next.address >= address + size,
+      );
+    }
+  }
+  return blocks.intact() ? "proved" : "contradicted";
+}
+
+/** Whether blocks of a few bytes are pages apart: it gives pages to what makes blocks of them. */
+export function tryPages(sandbox: Sandbox, way: Way): boolean {
+  const trial = sandbox.open();
+  if (!trial) return false;
+  const addresses = Array.from({ length: 8 }, () => allocate(trial, way, 24, usualAlignment) ?? 0).sort(
+    (a, b) => a - b,
+  );
+  return addresses.every((address, i) => i === 0 || address - addresses[i - 1]! >= leastPage);
 }
 
 /** Whether a function moves or resizes the blocks of `malloc`: their bytes come along, others keep theirs. */
@@ -305,6 +386,8 @@ function argumentsOfResize(trial: Trial, way: Way, { address, size }: Block, to:
       return [selfOf(trial, way), address, to];
     case "rust_realloc":
       return [address, size, usualAlignment, to];
+    case "sized_realloc":
+      return [address, size, to];
     case "wbindgen_realloc":
       return [address, size, to, usualAlignment];
     default:
