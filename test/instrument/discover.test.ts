@@ -63,6 +63,27 @@ describe("by trying functions out", () => {
     });
   }
 
+  test("finds an allocator that gives released blocks out again only after many others", () => {
+    // a hundred blocks come fresh before the lists are looked at
+    const text = heapOfListsText({ release })
+      .replace("(global $top", "(global $fresh (mut i32) (i32.const 0))\n(global $top")
+      .replace(
+        "(if (local.get $block)",
+        `(if (i32.lt_u (global.get $fresh) (i32.const 100))
+          (then (global.set $fresh (i32.add (global.get $fresh) (i32.const 1))) (local.set $block (i32.const 0)))
+          (else (if (i32.eqz (local.get $block)) (then (global.set $fresh (i32.const 0))))))
+        (if (local.get $block)`,
+      );
+    const { functions } = found(assemble(text));
+    assert.deepEqual(
+      functions.map(({ role, index }) => [role, index]),
+      [
+        ["malloc", 0],
+        ["free", 1],
+      ],
+    );
+  });
+
   const impostors: [what: string, lists: Lists][] = [
     ["a release that does nothing", { release: "" }],
     ["a release of the wrong block", { release: release.replaceAll("(i32.const 8)", "(i32.const 32)") }],
