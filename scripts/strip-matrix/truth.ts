@@ -254,7 +254,7 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   if (is !== undefined) return false;
   if (truth.partial) return true;
   const callers = truth.graph.callers(index);
-  return callers.length > 0 && callers.every((caller) => truth.kinds.get(caller) === kind);
+  return callers.length > 0 && callers.every((caller) => isAlike(truth.kinds.get(caller), kind));
 }
 
 /** Called by others than the allocator, by the host or through a table. */
