@@ -46,8 +46,13 @@ export function wasmCore(
   compiled ??= compile();
   if (compiled === null) return undefined;
   const imports = { env: { memory: memory.wasm }, heap: { grow: (end: number) => Number(grow(end >>> 0)) } };
-  const instance = new WebAssembly.Instance(compiled, imports);
-  return new WasmCore(instance.exports as unknown as HeapExports, start);
+  try {
+    const instance = new WebAssembly.Instance(compiled, imports);
+    return new WasmCore(instance.exports as unknown as HeapExports, start);
+  } catch {
+    // no room for its code, or a kind of memory that it doesn't know
+    return undefined;
+  }
 }
 
 export class WasmCore implements HeapOperations {
