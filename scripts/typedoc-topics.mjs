@@ -20,6 +20,7 @@ const topics = {
     "compact",
     "arena",
     "check",
+    "stats",
     "module-heap",
     "owning-heap",
     "conventions",
