@@ -13,12 +13,19 @@ afterEach(() => sandbox.clear());
 const library = new URL("../../dist/index-node.js", import.meta.url).href;
 const cProgram = JSON.stringify(fileURLToPath(new URL("../fixtures/heaps/c.wasm", import.meta.url)));
 
-/** Runs a program that prints its live blocks as JSON, with and without linmem; returns both and the profile. */
+/**
+ * Runs a program that prints its live blocks as JSON, with and without linmem; returns both and the profile.
+ * Heaps it asked about stay reachable: the memory of one that nothing refers to may be collected before the end.
+ */
 async function profile(source: string) {
   const program = sandbox.write(
     "p.mjs",
     `import { Arena, Heap, LinearMemory } from ${JSON.stringify(library)};
-const used = (heap) => [...heap.walk()].filter((block) => block.used && !block.own).map(({ address, requested }) => [address, requested]);
+globalThis.keptHeaps = [];
+const used = (heap) => {
+  keptHeaps.push(heap);
+  return [...heap.walk()].filter((block) => block.used && !block.own).map(({ address, requested }) => [address, requested]);
+};
 ${source}`,
   );
   const native = await sandbox.node([program]);
@@ -148,8 +155,10 @@ console.log(JSON.stringify([used(heap)]));`);
   test("but not in a memory that threads share: then it is as if nobody listened", async () => {
     const { memories } = await profile(`
 const heap = Heap.create(new SharedArrayBuffer(65536));
-Heap.create(new LinearMemory({ initial: 1, maximum: 2 })).allocate(5);
+const other = Heap.create(new LinearMemory({ initial: 1, maximum: 2 }));
+other.allocate(5);
 heap.allocate(100);
+used(other);
 console.log("[]");`);
     assert.deepEqual(
       memories.map(({ blocks }) => blocks.length),
