@@ -17,6 +17,8 @@ interface Sum {
   wasm: number;
   caller: number;
   known: boolean;
+  /** Its caller's frame, where that is known. */
+  frame: FrameReport | undefined;
   /** Those with the same wasm part, by caller. */
   others: Map<number, Sum> | undefined;
 }
@@ -48,8 +50,22 @@ export function moduleContexts(
       if (!sum) {
         const known = stacks.has(caller);
         const frames = stacks.whole(stack, caller);
-        const report = { id: all.length + 1, stack: frames, sampled: false, ...zero(), temporary: 0 };
-        sum = { report, wasm, caller: callerKey, known, others: undefined };
+        // written out, as spreading goes through each property by name
+        const report: ContextReport = {
+          id: all.length + 1,
+          stack: frames,
+          sampled: false,
+          allocations: 0,
+          frees: 0,
+          allocatedBytes: 0,
+          liveBytes: 0,
+          liveBlocks: 0,
+          peakLiveBytes: 0,
+          temporary: 0,
+        };
+        // asked while the frames are near: later each is a walk through memory
+        const frame = known ? callerFrame(frames) : undefined;
+        sum = { report, wasm, caller: callerKey, known, frame, others: undefined };
         if (first) (first.others ??= new Map()).set(callerKey, sum);
         else firsts[wasm] = sum;
         all.push(sum);
@@ -81,8 +97,7 @@ function callersOf(contexts: readonly Sum[]): CallerReport[] {
   }
   const callers = new Map<string, { report: CallerReport; shared: Set<number> }>();
   const keys = new Map<FrameReport, string>();
-  for (const { wasm, known, report: context } of contexts) {
-    const frame = known ? callerFrame(context.stack) : undefined;
+  for (const { wasm, frame, report: context } of contexts) {
     let key = frame ? keys.get(frame) : "";
     if (key === undefined) keys.set(frame!, (key = callerKey(frame!)));
     let caller = callers.get(key);

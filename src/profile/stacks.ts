@@ -88,6 +88,8 @@ export class Stacks {
 class Ids {
   // Arrays, since each thread counts its ids from 1; of a file that leaps, the engine makes dictionaries of them.
   readonly #byThread = new Map<number, number[]>();
+  /** Most ids are the main thread's, and are small: they need neither division nor hash. */
+  #main: number[] | undefined;
 
   get threads(): number {
     return this.#byThread.size;
@@ -95,16 +97,25 @@ class Ids {
 
   /** 0 when there is none. */
   get(id: number): number {
+    if (id < idsPerThread) return this.#main?.[id] ?? 0;
     return this.#byThread.get(threadOf(id))?.[id % idsPerThread] ?? 0;
   }
 
   /** False when this can't be an id. */
   set(id: number, number: number): boolean {
     if (!Number.isSafeInteger(id) || id < 1) return false;
-    const thread = threadOf(id);
+    if (id < idsPerThread) {
+      this.#main ??= this.#of(0);
+      this.#main[id] = number;
+    } else {
+      this.#of(threadOf(id))[id % idsPerThread] = number;
+    }
+    return true;
+  }
+
+  #of(thread: number): number[] {
     let numbers = this.#byThread.get(thread);
     if (!numbers) this.#byThread.set(thread, (numbers = []));
-    numbers[id % idsPerThread] = number;
-    return true;
+    return numbers;
   }
 }
