@@ -50,7 +50,7 @@ export class StackReader {
   whole(stack: number, caller: number): FrameReport[] {
     const outer = this.frames(caller);
     const inner = this.#read(stack);
-    inner.length = inner.findLastIndex(({ kind }) => kind === "wasm") + 1;
+    while (inner.length > 0 && inner.at(-1)!.kind !== "wasm") inner.pop();
     for (const frame of outer) inner.push(frame);
     return inner.slice();
   }
@@ -189,7 +189,13 @@ function fileFacts(file: string): FileFacts {
  * none, the innermost frame outside the package that calls the module, or the innermost of all.
  */
 export function callerFrame(stack: readonly FrameReport[]): FrameReport | undefined {
-  const first = stack.find(isScript);
+  let first: FrameReport | undefined;
+  for (const frame of stack) {
+    // most frames are wasm: nothing is called for those
+    if (frame.kind !== "js" || !isScript(frame)) continue;
+    first = frame;
+    break;
+  }
   if (!first) return stack.find(({ kind }) => kind === "js");
   // glue is what calls the module; a program's script may well have the module's name too
   const { baseName, package: innermost } = fileFacts(first.file);

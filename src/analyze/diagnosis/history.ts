@@ -2,10 +2,11 @@
  * How what callers hold develops over a run. The clock is work, not time: the allocations of the module so far. So a
  * program that waits, or does everything in the last second, looks like one that works evenly.
  */
+import type { ContextState } from "../../profile/contexts.js";
 import type { MemoryState } from "../../profile/state.js";
 import type { ReportIds } from "../contexts.js";
 import type { StackReader } from "../frames.js";
-import type { CallerReport, ContextReport, FrameReport, ModuleReport } from "../report.js";
+import type { ContextReport, FrameReport, ModuleReport } from "../report.js";
 
 /** Moments that are looked at; of more snapshots those that lie evenly in work are taken. */
 const mostMoments = 64;
@@ -57,25 +58,16 @@ export function moduleHistory(
   stacks: StackReader,
   reportIds: ReportIds,
 ): ModuleHistory {
-  // by the ids of the report, which count from 1
-  const reported: ContextReport[] = [];
-  const callerOf: CallerReport[] = [];
-  for (const context of module.contexts) reported[context.id] = context;
-  for (const caller of module.callers) for (const id of caller.contexts) callerOf[id] = caller;
   const times = moments(memories);
-  const indexOf = (time: number) => lowerBound(times, time);
   const series = () => new Array<number>(times.length).fill(0);
   const [work, liveBytes, memoryBytes] = [series(), series(), series()];
-  const callers = new Map<unknown, Collecting>();
-  /** By row of the context. */
-  const groups = new Map<MemoryState, CallerHistory[]>();
-  const history: number[] = [];
+  const groups = new CallerGroups(module, times);
 
   for (const memory of memories) {
     const last = { allocations: 0, liveBytes: 0, pages: 0 };
-    const gone = memory.collected === undefined ? times.length : indexOf(memory.collected);
+    const gone = memory.collected === undefined ? times.length : lowerBound(times, memory.collected);
     for (const point of memory.timeline) {
-      const at = indexOf(point.time);
+      const at = lowerBound(times, point.time);
       if (at >= times.length) break;
       work[at]! += (point.allocations ?? last.allocations) - last.allocations;
       liveBytes[at]! += (point.liveBytes ?? last.liveBytes) - last.liveBytes;
@@ -88,84 +80,149 @@ export function moduleHistory(
       liveBytes[gone]! -= last.liveBytes;
       memoryBytes[gone]! -= last.pages * pageBytes;
     }
-    const grouped: CallerHistory[] = [];
-    groups.set(memory, grouped);
     const ids = reportIds.get(memory) ?? [];
     for (const state of memory.contexts.values()) {
-      const context = reported[ids[state.row] ?? 0];
-      if (!context) continue;
-      const wasm = stacks.key(state.stack);
-      const caller = callerOf[context.id];
-      const frame = caller?.frame;
-      const key = frame ? caller : wasm;
-      let group = callers.get(key);
-      if (!group) {
-        group = {
-          ...(frame && { caller: frame }),
-          stack: [],
-          wasm: new Set(),
-          liveBytes: series(),
-          liveBlocks: series(),
-          allocations: series(),
-          estimatedBytes: [],
-          estimatedBlocks: [],
-          keptBytes: series(),
-          keptBlocks: series(),
-          most: -1,
-          made: new Map(),
-        };
-        callers.set(key, group);
-      }
-      group.wasm.add(wasm);
-      grouped[state.row] = group;
-      let allocations = 0;
-      let blocks = 0;
-      let bytes = 0;
-      let most = 0;
-      const length = state.readHistory(history);
-      const kept = gone >= times.length && isKept(history, length);
-      for (let i = 0; i < length; i += 4) {
-        const at = indexOf(history[i]!);
-        if (at >= times.length) break;
-        const nowBlocks = history[i + 1]! - history[i + 2]!;
-        group.allocations[at]! += history[i + 1]! - allocations;
-        group.liveBlocks[at]! += nowBlocks - blocks;
-        group.liveBytes[at]! += history[i + 3]! - bytes;
-        if (kept) {
-          group.keptBlocks[at]! += nowBlocks - blocks;
-          group.keptBytes[at]! += history[i + 3]! - bytes;
-        }
-        allocations = history[i + 1]!;
-        blocks = nowBlocks;
-        bytes = history[i + 3]!;
-        most = Math.max(most, bytes);
-      }
-      if (most > group.most) {
-        group.most = most;
-        group.stack = context.stack;
-      }
-      if (most > (group.made.get(wasm) ?? 0)) group.made.set(wasm, most);
-      if (gone < times.length) {
-        group.liveBlocks[gone]! -= blocks;
-        group.liveBytes[gone]! -= bytes;
-      }
+      const id = ids[state.row] ?? 0;
+      if (id !== 0) groups.add(memory, state, id, stacks.key(state.stack), gone);
     }
   }
   for (const one of [work, liveBytes, memoryBytes]) accumulate(one);
-  for (const group of callers.values()) {
-    const { liveBytes, liveBlocks, allocations, keptBytes, keptBlocks } = group;
-    for (const one of [liveBytes, liveBlocks, allocations, keptBytes, keptBlocks]) accumulate(one);
-  }
-  estimate([...callers.values()]);
   return {
     memories,
     times,
     work,
     liveBytes,
     memoryBytes,
-    callers: [...callers.values()],
-    callerOf: (memory, context) => groups.get(memory)?.[memory.contexts.get(context)?.row ?? 0],
+    callers: groups.finish(),
+    callerOf: (memory, context) => groups.callerOf(memory, context),
   };
+}
+
+interface Collecting extends CallerHistory {
+  /** The most that one of its contexts held, and which. */
+  most: number;
+  mostContext: number;
+  /** By wasm stack: the most that it held through that. */
+  made: Map<number, number>;
+}
+
+/** Contexts added up by the line of JavaScript that called, or by wasm stack where that is not known. */
+class CallerGroups {
+  readonly #module: ModuleReport;
+  readonly #times: readonly number[];
+  /**
+   * By id of the context, which counts from 1: the index of its caller. Numbers, since going to each of 100,000 objects
+   * costs more than all that is done with a context here.
+   */
+  readonly #callerIndex: Int32Array;
+  readonly #isKnown: readonly boolean[];
+  readonly #all: Collecting[] = [];
+  /** By index of the caller. */
+  readonly #known: Collecting[] = [];
+  readonly #unknown = new Map<number, Collecting>();
+  /** By row of the context. */
+  readonly #byMemory = new Map<MemoryState, CallerHistory[]>();
+  readonly #history: number[] = [];
+
+  constructor(module: ModuleReport, times: readonly number[]) {
+    this.#module = module;
+    this.#times = times;
+    this.#callerIndex = new Int32Array(1 + module.contexts.length);
+    this.#isKnown = module.callers.map(({ frame }) => frame !== undefined);
+    module.callers.forEach(({ contexts }, i) => {
+      for (const id of contexts) this.#callerIndex[id] = i;
+    });
+  }
+
+  /**
+   * Takes a context of a memory.
+   * @param id that of the report
+   * @param wasm key of its wasm stack
+   * @param gone moment at which the memory was collected; the number of moments when it never was
+   */
+  add(memory: MemoryState, state: ContextState, id: number, wasm: number, gone: number): void {
+    const group = this.#group(this.#callerIndex[id]!, wasm);
+    let rows = this.#byMemory.get(memory);
+    if (!rows) this.#byMemory.set(memory, (rows = []));
+    rows[state.row] = group;
+    const times = this.#times;
+    const history = this.#history;
+    let allocations = 0;
+    let blocks = 0;
+    let bytes = 0;
+    let most = 0;
+    const length = state.readHistory(history);
+    const kept = gone >= times.length && isKept(history, length);
+    for (let i = 0; i < length; i += 4) {
+      const at = lowerBound(times, history[i]!);
+      if (at >= times.length) break;
+      const nowBlocks = history[i + 1]! - history[i + 2]!;
+      group.allocations[at]! += history[i + 1]! - allocations;
+      group.liveBlocks[at]! += nowBlocks - blocks;
+      group.liveBytes[at]! += history[i + 3]! - bytes;
+      if (kept) {
+        group.keptBlocks[at]! += nowBlocks - blocks;
+        group.keptBytes[at]! += history[i + 3]! - bytes;
+      }
+      allocations = history[i + 1]!;
+      blocks = nowBlocks;
+      bytes = history[i + 3]!;
+      most = Math.max(most, bytes);
+    }
+    if (most > group.most) {
+      group.most = most;
+      group.mostContext = id;
+    }
+    const made = group.made.get(wasm);
+    if (made === undefined || most > made) group.made.set(wasm, most);
+    if (gone < times.length) {
+      group.liveBlocks[gone]! -= blocks;
+      group.liveBytes[gone]! -= bytes;
+    }
+  }
+
+  finish(): CallerHistory[] {
+    const contexts: ContextReport[] = [];
+    for (const context of this.#module.contexts) contexts[context.id] = context;
+    for (const group of this.#all) {
+      const { liveBytes, liveBlocks, allocations, keptBytes, keptBlocks } = group;
+      for (const one of [liveBytes, liveBlocks, allocations, keptBytes, keptBlocks]) accumulate(one);
+      group.stack = contexts[group.mostContext]!.stack;
+      group.wasm = new Set(group.made.keys());
+    }
+    estimate(this.#all);
+    return this.#all;
+  }
+
+  callerOf(memory: MemoryState, context: number): CallerHistory | undefined {
+    return this.#byMemory.get(memory)?.[memory.contexts.get(context)?.row ?? 0];
+  }
+
+  #group(caller: number, wasm: number): Collecting {
+    const known = this.#isKnown[caller];
+    const found = known ? this.#known[caller] : this.#unknown.get(wasm);
+    if (found) return found;
+    const series = () => new Array<number>(this.#times.length).fill(0);
+    const group: Collecting = {
+      ...(known && { caller: this.#module.callers[caller]!.frame! }),
+      stack: [],
+      wasm: new Set(),
+      liveBytes: series(),
+      liveBlocks: series(),
+      allocations: series(),
+      estimatedBytes: [],
+      estimatedBlocks: [],
+      keptBytes: series(),
+      keptBlocks: series(),
+      most: -1,
+      mostContext: 0,
+      made: new Map(),
+    };
+    if (known) this.#known[caller] = group;
+    else this.#unknown.set(wasm, group);
+    this.#all.push(group);
+    return group;
+  }
 }
 
 /** Whether a context has at the end half of what it had at most, from its history in fours. */
@@ -173,12 +230,6 @@ function isKept(history: readonly number[], length: number): boolean {
   let most = 0;
   for (let i = 3; i < length; i += 4) most = Math.max(most, history[i]!);
   return 2 * (history[length - 1] ?? 0) >= most;
-}
-
-interface Collecting extends CallerHistory {
-  most: number;
-  /** The most that it held of each wasm stack. */
-  made: Map<number, number>;
 }
 
 function estimate(groups: readonly Collecting[]): void {
