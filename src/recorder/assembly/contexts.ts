@@ -222,8 +222,9 @@ function link(place: u32): void {
 
 /** Makes room for more records, and for heads to go with them. */
 function enlarge(): bool {
-  // a sixteenth: with the heads a record takes 68 bytes at most, and what is above 64 of all that there may be fits 1 MiB
-  const more: u32 = capacity < 4096 ? capacity : capacity >> 4;
+  // With its heads a record takes 62 to 64 bytes. Room for a sixteenth too many fits the MiB that is beyond those while there
+  // are few, for a thirty-second at any number there may be; each time what lies above has to move.
+  const more: u32 = capacity < 4096 ? capacity : capacity >> (capacity < 1 << 17 ? 4 : 5);
   let bytes = <usize>more * RECORD_SIZE;
   const moreHeads = capacity + more > <u32>2 << headBits;
   if (moreHeads) bytes += 4 << headBits;
