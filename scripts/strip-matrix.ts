@@ -121,8 +121,8 @@ function measure({ file, toolchain, allocator, level }: BuiltModule): void {
   const isNamed = (whole.names.functions?.size ?? 0) > 0;
   const input = withoutDebug(whole);
   if (!values["as-built"] && isNamed && input.length <= largestOptimised) {
-    // two levels each, other ones for each module
-    const first = createHash("sha1").update(file).digest()[1];
+    // two levels each, other ones for each module; the same in every checkout
+    const first = createHash("sha1").update(`${toolchain}, ${allocator}, ${level}`).digest()[1];
     for (const step of [0, 2]) {
       const optimisation = optimisations[(first + step) % optimisations.length];
       const again = cachedOptimised(file, input, optimisation);

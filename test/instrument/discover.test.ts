@@ -197,6 +197,66 @@ describe("what else works on an allocator's state", () => {
   });
 });
 
+describe("beside what allocates and what releases", () => {
+  const roles = (more: string) =>
+    found(heapAtAddresses({ more })).functions.map(({ role, index }) => [role, index]);
+  const pair = [
+    ["malloc", 2],
+    ["free", 3],
+  ];
+
+  test("what stores the address of an aligned block is found, and what gives a wrong one is not", () => {
+    // room for the block wherever the alignment puts it, and a list of that size to release it to
+    const storing = (mask: string) => `
+      (func $aligned (param $out i32) (param $alignment i32) (param $size i32) (result i32) (local $at i32)
+        (if (i32.ne (i32.popcnt (local.get $alignment)) (i32.const 1)) (then (return (i32.const 22))))
+        (local.set $at
+          (call $make
+            (i32.add (i32.add (local.get $alignment) (i32.const 16)) (i32.shl (local.get $size) (i32.const 1)))))
+        (local.set $at
+          (i32.and (i32.add (local.get $at) (i32.sub (local.get $alignment) (i32.const 1))) ${mask}))
+        (i32.store (i32.sub (local.get $at) (i32.const 4)) (call $list (local.get $size)))
+        (i32.store (local.get $out) (local.get $at))
+        (i32.const 0))
+      (func (export "buffer") (param $size i32) (result i32) (local $out i32)
+        (local.set $out (call $make (i32.const 4)))
+        (drop (call $aligned (local.get $out) (i32.const 64) (local.get $size)))
+        (i32.load (local.get $out)))`;
+    assert.deepEqual(roles(storing("(i32.sub (i32.const 0) (local.get $alignment))")), [
+      ...pair,
+      ["posix_memalign", 6],
+    ]);
+    assert.deepEqual(roles(storing("(i32.const -8)")), pair);
+  });
+
+  test("what resizes and is told both sizes is found, unless only the host calls it", () => {
+    const resizing = (exported: string) => `
+      (func $resize ${exported} (param $block i32) (param $old i32) (param $new i32) (result i32) (local $to i32)
+        (local.set $to (call $make (local.get $new)))
+        (memory.copy (local.get $to) (local.get $block)
+          (select (local.get $old) (local.get $new) (i32.lt_u (local.get $old) (local.get $new))))
+        (call $release (local.get $block))
+        (local.get $to))`;
+    const caller = `(func (export "grow") (param $block i32) (param $size i32) (result i32)
+      (call $resize (local.get $block) (i32.const 24) (local.get $size)))`;
+    assert.deepEqual(roles(resizing("") + caller), [...pair, ["sized_realloc", 6]]);
+    assert.deepEqual(roles(resizing('(export "resize")')), pair);
+  });
+
+  test("what only runs at exit may tear the heap down", () => {
+    const exiting = (look: string) => `
+      (table 1 funcref)
+      (elem (i32.const 0) $atExit)
+      (func $tearDown (i32.store (i32.const 5004) (i32.const 0)) (i32.store (i32.const 5100) (i32.const 16384)))
+      (func $atExit (param $object i32) ${look} (call $tearDown))
+      (func (export "exit") (param $which i32)
+        (call_indirect (param i32) (i32.const 0) (local.get $which)))`;
+    assert.deepEqual(roles(exiting("")), pair);
+    // one that looks at its argument may be anything
+    assert.deepEqual(roles(exiting("(drop (i32.load (local.get $object)))")), []);
+  });
+});
+
 describe("whether a function returns", () => {
   const returns: [body: string, never: boolean][] = [
     ["unreachable", true],

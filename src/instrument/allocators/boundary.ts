@@ -7,8 +7,8 @@ import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorFunction, AllocatorRole } from "../roles.js";
 import { passedLocals } from "./body-facts.js";
-import { pointerType } from "./cores.js";
 import { functionLabel, type NamedFunction } from "./named.js";
+import { pointerType } from "./pointer-type.js";
 
 /** Which locals an export passes on, in order, and the role of a callee that takes them so. */
 const passedOn: Partial<Record<AllocatorRole, readonly (readonly [locals: string, role: AllocatorRole])[]>> =

@@ -3,13 +3,13 @@ import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorRole } from "../roles.js";
 import { encodedAddress, encodedConstant, mayHaveConstant } from "./body-facts.js";
-import { pointerType } from "./cores.js";
 import { Kinship } from "./kinship.js";
 import { endsInTrap, neverReturns } from "./never-returns.js";
+import { pointerType } from "./pointer-type.js";
 import { reachedBy } from "./reached.js";
 import { indirectCallees, tabledByType } from "./sandbox.js";
 import { firstArguments, type SelfArgument } from "./self-arguments.js";
-import type { Way } from "./trials.js";
+import type { Way } from "./ways.js";
 
 /** Functions that are tried in each class. */
 const mostCandidates = 64;

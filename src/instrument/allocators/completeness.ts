@@ -7,10 +7,12 @@ import { externalKind } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import { bodyFacts } from "./body-facts.js";
 import type { Candidates } from "./candidates.js";
-import { type CoreFunction, countShared, pointerType, stateAddresses } from "./cores.js";
+import type { CoreFunction } from "./cores.js";
 import { neverReturns } from "./never-returns.js";
+import { pointerType } from "./pointer-type.js";
 import { reachedBy } from "./reached.js";
-import type { Way } from "./trials.js";
+import { countShared, stateAddresses } from "./state-addresses.js";
+import type { Way } from "./ways.js";
 
 /** How far below a function the one that it uses may be. */
 export const depthOfUse = 12;

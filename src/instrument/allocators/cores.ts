@@ -18,6 +18,9 @@ import {
   passedLocals,
   subtractedFrom,
 } from "./body-facts.js";
+import { freeMarks, freesLike, type Library, libraryOfMalloc, mallocMarks } from "./core-constants.js";
+import { pointerType } from "./pointer-type.js";
+import { countShared, stateAddresses } from "./state-addresses.js";
 
 export interface CoreFunction {
   role: AllocatorRole;
@@ -33,8 +36,6 @@ export interface Cores {
   resizedElsewhere: boolean;
 }
 
-type Library = "dlmalloc" | "Rust dlmalloc" | "emmalloc";
-
 interface Candidate {
   index: number;
   facts: BodyFacts;
@@ -46,8 +47,6 @@ interface Candidate {
 const sizes = { malloc: [150, 4500], free: [120, 2500], realloc: [50, 1000], memalign: [90, 800] } as const;
 /** Bytes that so many instructions can take, to leave other bodies alone. */
 const bytesPerInstruction = [1, 8] as const;
-/** State of an allocator: the most static addresses within so many bytes. */
-const stateSize = 640;
 /** Addresses that two functions have to share before that means something. */
 const sharedAddresses = 3;
 /** With so few addresses in `malloc` itself (code at a base that isn't a constant) sharing can't be asked for. */
@@ -173,7 +172,7 @@ class Search {
     for (const index of this.#shaped([1, 2], 1, sizes.malloc)) {
       if (!mayHaveConstant(this.#module, index, marks)) continue;
       const facts = this.#factsOf(index);
-      const library = this.#libraryOfMalloc(facts);
+      const library = libraryOfMalloc(facts, this.#pointer);
       if (!library) continue;
       const candidate = this.#candidate(index, library);
       // two arguments and a static state: not `self` and a size; only in emmalloc it is sure what then
@@ -182,29 +181,6 @@ class Search {
       found.push(candidate);
     }
     return found;
-  }
-
-  #libraryOfMalloc({ instructions: n, constants }: BodyFacts): Library | undefined {
-    const has = (...values: number[]) => values.every((value) => constants.has(value));
-    const any = (...values: number[]) => values.some((value) => constants.has(value));
-    if (this.#pointer === valueType.i64) {
-      const fits = n >= 1200 && has(-129, 240, 65535, 38, 31, 255) && any(34359738352, 1431655768);
-      return fits ? "dlmalloc" : undefined;
-    }
-    if (n >= 1200 && has(16777215, 29, 25, -8, -2, 11, 31, 255) && any(-65, -64, 1431655768)) {
-      return "dlmalloc";
-    }
-    if (
-      n >= 1200 &&
-      has(245, 4095, 31, 256, -2, 29) &&
-      any(2097152, -65586, -65587, -65588, -65544, -65536)
-    ) {
-      return "Rust dlmalloc";
-    }
-    if (n >= 200 && n < 1200 && has(245, -8, 11, 504) && any(-65586, -65587, -65588)) return "Rust dlmalloc";
-    if (n <= 1200 && has(127, 29, 110, 4095, 71, 63, 1073741824, 48) && any(-57, 97, 98, 99, 100))
-      return "emmalloc";
-    return undefined;
   }
 
   /** Functions that release what `malloc` gave; several where the optimiser made clones. */
@@ -413,48 +389,4 @@ class Search {
       if (swapped) member.role = "wbindgen_realloc";
     }
   }
-}
-
-/** One of these constants is in every `malloc` that `#libraryOfMalloc` knows. */
-function mallocMarks(pointer: ValueType): readonly number[] {
-  return pointer === valueType.i64 ? [240] : [16777215, 245, 1073741824];
-}
-
-/** One of these constants is in every function that `freesLike` knows. */
-function freeMarks(library: Library, pointer: ValueType): readonly number[] {
-  if (pointer === valueType.i64) return [255];
-  if (library === "emmalloc") return [71];
-  return library === "dlmalloc" ? [16777215] : [256, 16777215];
-}
-
-function freesLike(library: Library, constants: ReadonlySet<number>, pointer: ValueType): boolean {
-  const has = (...values: number[]) => values.every((value) => constants.has(value));
-  const any = (...values: number[]) => values.some((value) => constants.has(value));
-  if (pointer === valueType.i64) return has(31, 255, -2, 3, -8);
-  if (library === "emmalloc") return has(127, 29, 110, 4095, 71, 63) && !has(1073741824);
-  if (library === "dlmalloc") return has(16777215, -8, 31, 255, -2, 3);
-  return (has(256, -2, 3) && any(4095, 2097152)) || has(16777215, -8, 31, 255, -2, 3);
-}
-
-export function countShared(some: ReadonlySet<number>, others: ReadonlySet<number>): number {
-  let count = 0;
-  for (const member of some) if (others.has(member)) count++;
-  return count;
-}
-
-/** The densest cluster of a function's static addresses. */
-export function stateAddresses(addresses: Iterable<number>): Set<number> {
-  const sorted = [...addresses].sort((a, b) => a - b);
-  let best = [0, 0];
-  for (let from = 0, to = 0; from < sorted.length; from++) {
-    while (to < sorted.length && sorted[to] - sorted[from] < stateSize) to++;
-    if (to - from > best[1] - best[0]) best = [from, to];
-  }
-  return new Set(sorted.slice(...best));
-}
-
-/** Type of addresses in the first memory. */
-export function pointerType(module: Module): ValueType {
-  const imported = module.imports.flatMap((item) => ("memory" in item ? [item.memory] : []));
-  return [...imported, ...module.memories][0]?.index64 ? valueType.i64 : valueType.i32;
 }

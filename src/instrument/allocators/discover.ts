@@ -10,14 +10,8 @@ import { Completeness } from "./completeness.js";
 import type { CoreFunction } from "./cores.js";
 import { type Heap, Heaps } from "./heaps.js";
 import { Fuel } from "./sandbox.js";
-import {
-  changingAddresses,
-  tryAllocation,
-  tryBriefly,
-  tryRelease,
-  type Verdict,
-  type Way,
-} from "./trials.js";
+import { changingAddresses, tryAllocation, tryBriefly, tryRelease, type Verdict } from "./trials.js";
+import type { Way } from "./ways.js";
 import { fuelOfSearch, Workbench } from "./workbench.js";
 
 export interface Discovery {

@@ -12,8 +12,8 @@ import { isGoFunction } from "../hooks-go.js";
 import { allMemories } from "../plan.js";
 import type { AllocatorFunction, AllocatorRole } from "../roles.js";
 import { isGo, isTinyGo } from "../toolchain.js";
-import { pointerType } from "./cores.js";
 import { functionLabel } from "./named.js";
+import { pointerType } from "./pointer-type.js";
 import { proveTinyGoAllocation } from "./tinygo.js";
 
 interface Guest {

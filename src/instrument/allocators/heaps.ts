@@ -10,7 +10,8 @@ import {
 import { depthOfUse } from "./completeness.js";
 import { Levels } from "./levels.js";
 import type { Sandbox } from "./sandbox.js";
-import { tryAllocation, tryRelease, tryResize, trySameHeap, type Way } from "./trials.js";
+import { tryAllocation, tryRelease, tryResize, trySameHeap } from "./trials.js";
+import type { Way } from "./ways.js";
 import type { Workbench } from "./workbench.js";
 
 /** Headers that are handed out with their block: AssemblyScript's, with and without what its older collectors keep there. */

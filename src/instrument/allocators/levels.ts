@@ -6,7 +6,8 @@ import { aligning } from "./candidates.js";
 import { depthOfUse } from "./completeness.js";
 import { reachedBy } from "./reached.js";
 import type { Sandbox } from "./sandbox.js";
-import { tryPages, trySameAddresses, type Verdict, type Way } from "./trials.js";
+import { tryPages, trySameAddresses, type Verdict } from "./trials.js";
+import type { Way } from "./ways.js";
 import type { Workbench } from "./workbench.js";
 
 export class Levels {

@@ -10,7 +10,7 @@ import {
   numberedBindgenExport,
   readableName,
 } from "./conventions.js";
-import { pointerType } from "./cores.js";
+import { pointerType } from "./pointer-type.js";
 
 export interface NamedFunction extends AllocatorFunction {
   family: Family;

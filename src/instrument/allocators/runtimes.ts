@@ -2,9 +2,9 @@
 import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import { bodyFacts } from "./body-facts.js";
-import { stateAddresses } from "./cores.js";
 import { changedAddresses } from "./discover.js";
 import type { NamedFunction } from "./named.js";
+import { stateAddresses } from "./state-addresses.js";
 
 interface Choice {
   functions: NamedFunction[];

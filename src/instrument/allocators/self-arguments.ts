@@ -5,7 +5,7 @@ import type { Module } from "../../wasm/module.js";
 import { countLocals } from "../../wasm/sections/code.js";
 import type { CallGraph } from "../call-graph.js";
 import { lowestAddress, signedAt } from "./body-facts.js";
-import { pointerType } from "./cores.js";
+import { pointerType } from "./pointer-type.js";
 
 /** Callers that are looked at. */
 const mostCallers = 40;

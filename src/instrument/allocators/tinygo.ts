@@ -7,8 +7,8 @@ import type { Module } from "../../wasm/module.js";
 import { externalKind } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorFunction } from "../roles.js";
-import { pointerType } from "./cores.js";
 import { functionLabel } from "./named.js";
+import { pointerType } from "./pointer-type.js";
 import { Fuel, makeSandbox } from "./sandbox.js";
 import { tryAllocation } from "./trials.js";
 

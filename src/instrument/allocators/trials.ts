@@ -3,25 +3,9 @@
  * overlap, keep their bytes, and come again once they were released, but never before, is an allocator, whatever
  * it looks like; what does not isn't, even if it looks like one.
  */
-import type { AllocatorRole } from "../roles.js";
-import type { Sandbox, Trial } from "./sandbox.js";
-import type { SelfArgument } from "./self-arguments.js";
-
-/** A function in a role, and how it is called. */
-export interface Way {
-  role: AllocatorRole;
-  index: number;
-  /** How many parameters it has. */
-  parameters: number;
-  /** Of methods: the address of the state. */
-  self?: SelfArgument;
-  /** Of releases: it takes the alignment before the size, as Rust's `Layout` has them when it is taken apart. */
-  alignmentFirst?: boolean;
-  /** Of those that store the address of a block: what gives them a place for it. */
-  scratch?: Way;
-  /** Bytes at the beginning of each block that stay the allocator's: it hands out its own headers. */
-  header?: number;
-}
+import type { Sandbox } from "./sandbox.js";
+import { type MarkedBlock, overlap, TrialBlocks } from "./trial-blocks.js";
+import { alignsBlocks, allocate, resize, type Way } from "./ways.js";
 
 /**
  * `proved`: it does what the role says. `contradicted`: it gave an answer that no function of this role may give.
@@ -29,20 +13,10 @@ export interface Way {
  */
 export type Verdict = "proved" | "contradicted" | "unknown";
 
-interface Block {
-  address: number;
-  size: number;
-  mark: number;
-  /** Where its own bytes begin. */
-  start: number;
-}
-
 const sizes = [24, 100, 8, 1000, 40, 3000, 1, 64, 300, 24, 24, 5000, 16, 24, 200, 33, 48, 24, 700, 12];
+const twice = [...sizes, ...sizes];
 /** What suffices where other evidence already says what the functions are. */
 const fewSizes = [24, 100, 8, 1000, 40, 3000];
-/** Alignment of blocks where nobody asked for another. The least that any known allocator gives. */
-const leastAlignment = 4;
-const usualAlignment = 8;
 /** Blocks of `sizes` lie within so many bytes: what needs more takes a number of pages, not of bytes. */
 const widestSpan = 8 << 20;
 /** Of these sizes released blocks have to come again within so many more. */
@@ -50,130 +24,13 @@ const patientSizes = [24, 100, 1000] as const;
 const patience = 600;
 /** Pages of operating systems, which is what allocators ask for. */
 const leastPage = 4096;
-/** Below, no heap begins: the address 0 and what lies around it are no blocks. */
-const lowestBlock = 16;
-
-/** Whether blocks are as they must be: on their own, aligned, inside the memory, and with the bytes put there. */
-class Blocks {
-  readonly live: Block[] = [];
-  /** A block was not as it must be. */
-  broken = false;
-  readonly #trial: Trial;
-  #marks = 0;
-
-  readonly #header: number;
-
-  /** @param malloc what gives the blocks */
-  constructor(trial: Trial, { header = 0 }: Way) {
-    this.#trial = trial;
-    this.#header = header;
-  }
-
-  add(address: number, size: number, alignment: number): Block | undefined {
-    const memory = this.#trial.memory();
-    const start = address + this.#header;
-    const inside = address >= lowestBlock && start + size <= memory.length;
-    const overlaps = this.live.some(
-      (other) => start < other.start + other.size && other.start < start + size,
-    );
-    if (!Number.isInteger(address) || !inside || overlaps || address % alignment !== 0) {
-      this.broken = true;
-      return undefined;
-    }
-    const mark = (this.#marks = (this.#marks + 37) & 0xff) | 1;
-    const block = { address, size, mark, start };
-    memory.fill(mark, start, start + size);
-    this.live.push(block);
-    return block;
-  }
-
-  remove(block: Block): void {
-    this.live.splice(this.live.indexOf(block), 1);
-  }
-
-  /** Distance in bytes from the lowest to the highest. */
-  span(): number {
-    const addresses = this.live.map(({ address }) => address);
-    return Math.max(...addresses) - Math.min(...addresses);
-  }
-
-  /** Whether every block still has its bytes. */
-  intact(): boolean {
-    const memory = this.#trial.memory();
-    for (const { start, size, mark } of this.live) {
-      for (let i = 0; i < size; i++) if (memory[start + i] !== mark) this.broken = true;
-    }
-    return !this.broken;
-  }
-}
-
-function selfOf(trial: Trial, { self }: Way): number {
-  if (!self) return 0;
-  if (self.kind === "call") return trial.call(self.value, []) ?? 0;
-  return self.kind === "global" ? trial.global(self.value) : self.value;
-}
-
-/** Calls a function that allocates `size` bytes, which it gives or more. undefined when it can't. */
-function allocate(trial: Trial, way: Way, size: number, alignment: number): number | undefined {
-  const { role, index, parameters } = way;
-  if (way.scratch) return storedBlock(trial, way, way.scratch, size, alignment);
-  const self = () => selfOf(trial, way);
-  const args: Partial<Record<AllocatorRole, () => number[]>> = {
-    malloc: () => [size, 0, 0, 0],
-    calloc: () => (size % 4 === 0 ? [4, size / 4] : [size, 1]),
-    memalign: () => [alignment, size],
-    alloc_aligned: () => [size, alignment, 0],
-    // Zig's take the alignment's logarithm, and where the call came from
-    malloc_method: () => [self(), size, parameters === 4 ? Math.log2(alignment) : alignment, 0],
-    malloc_traced_method: () => [0, self(), size, Math.log2(alignment), 0],
-    memalign_method: () => [self(), alignment, size],
-  };
-  return trial.call(index, args[role]?.().slice(0, parameters) ?? []);
-}
-
-/** The block whose address `way` stores where it is told to. */
-function storedBlock(
-  trial: Trial,
-  { index }: Way,
-  scratch: Way,
-  size: number,
-  alignment: number,
-): number | undefined {
-  const out = allocate(trial, scratch, 16, usualAlignment);
-  if (!out || trial.call(index, [out, alignment, size]) !== 0) return undefined;
-  const { buffer } = trial.memory();
-  return out + 4 <= buffer.byteLength && out % 4 === 0 ? new Uint32Array(buffer, out, 1)[0] : undefined;
-}
-
-function release(trial: Trial, way: Way, { address, size }: Block, alignment: number): boolean {
-  const { role, index, parameters } = way;
-  const fourth = parameters >= 5 ? Math.log2(alignment) : alignment;
-  const layout = way.alignmentFirst ? [fourth, size] : [size, fourth];
-  const method = [selfOf(trial, way), address, ...layout, 0];
-  const args =
-    role === "free_method"
-      ? method
-      : role === "free_traced_method"
-        ? [0, ...method]
-        : [address, size, alignment];
-  return trial.call(index, args.slice(0, parameters)) !== undefined;
-}
-
-function alignsBlocks({ role, parameters }: Way): boolean {
-  // AssemblyScript's methods of three parameters take something else there
-  return /aligned|memalign|traced/.test(role) || (role === "malloc_method" && parameters >= 4);
-}
 
 /** Whether a function gives blocks that don't overlap, twice as many as `sizes` has. */
 export function tryAllocation(sandbox: Sandbox, way: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial, way);
-  for (const size of [...sizes, ...sizes]) {
-    const address = allocate(trial, way, size, usualAlignment);
-    if (!address) return "unknown";
-    if (!blocks.add(address, size, leastAlignment)) return "contradicted";
-  }
+  const blocks = new TrialBlocks(trial, way);
+  if (!blocks.makeAll(twice)) return blocks.broken ? "contradicted" : "unknown";
   if (!blocks.intact() || blocks.span() > widestSpan) return "contradicted";
   if (way.role === "calloc") return clears(sandbox, way) ? "proved" : "contradicted";
   return !alignsBlocks(way) || aligns(sandbox, way) ? "proved" : "contradicted";
@@ -183,7 +40,7 @@ export function tryAllocation(sandbox: Sandbox, way: Way): Verdict {
 export function trySameAddresses(sandbox: Sandbox, one: Way, other: Way): boolean {
   const [first, second] = [one, other].map((way) => {
     const trial = sandbox.open();
-    return trial && sizes.map((size) => allocate(trial, way, size, usualAlignment));
+    return trial && sizes.map((size) => allocate(trial, way, size));
   });
   return first !== undefined && second !== undefined && first.every((address, i) => address === second[i]);
 }
@@ -191,25 +48,21 @@ export function trySameAddresses(sandbox: Sandbox, one: Way, other: Way): boolea
 function aligns(sandbox: Sandbox, way: Way): boolean {
   const trial = sandbox.open();
   if (!trial) return false;
-  const blocks = new Blocks(trial, way);
-  for (const alignment of [64, 8, 256, 32, 16, 128, 512]) {
-    const address = allocate(trial, way, 40, alignment);
-    if (!address || !blocks.add(address, 40, alignment)) return false;
-  }
-  return blocks.intact();
+  const blocks = new TrialBlocks(trial, way);
+  return (
+    [64, 8, 256, 32, 16, 128, 512].every((alignment) => blocks.make(40, way, alignment)) && blocks.intact()
+  );
 }
 
 /** Blocks of cleared memory: each byte is 0. */
 function clears(sandbox: Sandbox, way: Way): boolean {
   const trial = sandbox.open();
   if (!trial) return false;
-  for (const size of sizes) {
-    const address = allocate(trial, way, size, usualAlignment);
-    if (!address) return false;
-    const memory = trial.memory();
-    if (memory.subarray(address, address + size).some((byte) => byte !== 0)) return false;
-  }
-  return true;
+  return sizes.every((size) => {
+    const address = allocate(trial, way, size) ?? 0;
+    const bytes = trial.memory().subarray(address, address + size);
+    return address > 0 && bytes.every((byte) => byte === 0);
+  });
 }
 
 /**
@@ -219,83 +72,51 @@ function clears(sandbox: Sandbox, way: Way): boolean {
 export function tryBriefly(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial, malloc);
-  const fill = () => {
-    for (const size of fewSizes) {
-      const address = allocate(trial, malloc, size, usualAlignment);
-      if (!address || !blocks.add(address, size, leastAlignment)) return false;
-    }
-    return true;
-  };
-  if (!fill()) return "unknown";
-  const released = blocks.live.filter((_, i) => i % 2 === 0);
-  for (const block of released) {
-    if (!release(trial, free, block, usualAlignment)) return "unknown";
-    blocks.remove(block);
-  }
-  const before = blocks.live.length;
-  if (!fill() || !blocks.intact()) return "unknown";
-  const again = blocks.live.slice(before);
-  const comesAgain = ({ address, size }: Block) =>
-    again.some((block) => block.address < address + size && address < block.address + block.size);
-  return released.every(comesAgain) ? "proved" : "unknown";
+  const blocks = new TrialBlocks(trial, malloc);
+  const released = blocks.makeAll(fewSizes)?.filter((_, i) => i % 2 === 0);
+  if (!released?.every((block) => blocks.release(free, block))) return "unknown";
+  const again = blocks.makeAll(fewSizes);
+  if (!again || !blocks.intact()) return "unknown";
+  return released.every((block) => again.some((other) => overlap(block, other))) ? "proved" : "unknown";
 }
 
 /** Whether `free` releases the blocks of `malloc`: they come again afterwards, and those that stay keep their bytes. */
 export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
-  const first = sandbox.open();
-  if (!first) return "unknown";
-  const blocks = new Blocks(first, malloc);
-  const fill = (trial: Trial, into: Blocks): Block[] | undefined => {
-    const made: Block[] = [];
-    for (const size of [...sizes, ...sizes]) {
-      const address = allocate(trial, malloc, size, usualAlignment);
-      const block = address ? into.add(address, size, leastAlignment) : undefined;
-      if (!block) return undefined;
-      made.push(block);
-    }
-    return made;
-  };
-  const made = fill(first, blocks);
-  if (!made) return "unknown";
-  for (const block of made) {
-    if (!release(first, free, block, usualAlignment)) return "unknown";
-    blocks.remove(block);
-  }
-  const again = fill(first, blocks);
-  if (!again) return "contradicted";
-  const old = made.reduce((sum, { size }) => sum + size, 0);
-  const reused = again.filter((block) =>
-    made.some(
-      (other) => block.address < other.address + other.size && other.address < block.address + block.size,
-    ),
-  );
-  const bytes = reused.reduce((sum, { size }) => sum + size, 0);
-  if (!blocks.intact()) return "contradicted";
-  if (bytes < old / 2)
-    return waitsFor(first, blocks, malloc, made) ? comesLater(sandbox, malloc, free) : "contradicted";
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new TrialBlocks(trial, malloc);
+  const made = blocks.makeAll(twice);
+  if (!made?.every((block) => blocks.release(free, block))) return "unknown";
+  const again = blocks.makeAll(twice);
+  if (!again || !blocks.intact()) return "contradicted";
+  const reused = again.filter((block) => made.some((other) => overlap(block, other)));
+  if (bytesOf(reused) < bytesOf(made) / 2)
+    return waitsFor(blocks, made) ? comesLater(sandbox, malloc, free) : "contradicted";
+  return releasesHalf(sandbox, malloc, free);
+}
 
-  // the same with half of them released
-  const second = sandbox.open();
-  if (!second) return "unknown";
-  const others = new Blocks(second, malloc);
-  const all = fill(second, others);
-  for (const [i, block] of (all ?? []).entries()) {
-    if (i % 2 === 0) continue;
-    if (!release(second, free, block, usualAlignment)) return "contradicted";
-    others.remove(block);
-  }
-  return fill(second, others) && others.intact() ? "proved" : "contradicted";
+function bytesOf(blocks: readonly MarkedBlock[]): number {
+  return blocks.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** The same with half of them released, so that others stay. */
+function releasesHalf(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new TrialBlocks(trial, malloc);
+  const released = blocks.makeAll(twice)?.filter((_, i) => i % 2 === 1);
+  if (!released?.every((block) => blocks.release(free, block))) return "contradicted";
+  return blocks.makeAll(twice) && blocks.intact() ? "proved" : "contradicted";
 }
 
 /** Whether one of some released blocks comes again at all: nearly all functions that release nothing end here. */
-function waitsFor(trial: Trial, blocks: Blocks, malloc: Way, released: readonly Block[]): boolean {
+function waitsFor(blocks: TrialBlocks, released: readonly MarkedBlock[]): boolean {
   const [size] = patientSizes;
   const same = released.filter((block) => block.size === size);
   for (let left = patience; left > 0; left--) {
-    const address = allocate(trial, malloc, size, usualAlignment);
-    if (!address || !blocks.add(address, size, leastAlignment)) return false;
-    if (same.some((block) => block.address < address + size && address < block.address + size)) return true;
+    const next = blocks.make(size);
+    if (!next) return false;
+    if (same.some((block) => overlap(block, next))) return true;
   }
   return false;
 }
@@ -307,29 +128,15 @@ function waitsFor(trial: Trial, blocks: Blocks, malloc: Way, released: readonly 
 function comesLater(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial, malloc);
-  const make = (size: number) => {
-    const address = allocate(trial, malloc, size, usualAlignment);
-    return address ? blocks.add(address, size, leastAlignment) : undefined;
-  };
+  const blocks = new TrialBlocks(trial, malloc);
   for (const size of patientSizes) {
-    const released: Block[] = [];
-    for (let i = 0; i < 12; i++) {
-      const block = make(size);
-      if (!block) return "unknown";
-      if (i % 2 === 1) released.push(block);
-    }
-    for (const block of released) {
-      if (!release(trial, free, block, usualAlignment)) return "unknown";
-      blocks.remove(block);
-    }
+    const released = blocks.makeAll(Array(12).fill(size))?.filter((_, i) => i % 2 === 1);
+    if (!released?.every((block) => blocks.release(free, block))) return "unknown";
     let missing = released;
     for (let left = patience; missing.length > 0; left--) {
-      const next = left > 0 ? make(size) : undefined;
+      const next = left > 0 ? blocks.make(size) : undefined;
       if (!next) return "contradicted";
-      missing = missing.filter(
-        ({ address }) => address >= next.address + size || next.address >= address + size,
-      );
+      missing = missing.filter((block) => !overlap(block, next));
     }
   }
   return blocks.intact() ? "proved" : "contradicted";
@@ -339,21 +146,15 @@ function comesLater(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
 export function tryPages(sandbox: Sandbox, way: Way): boolean {
   const trial = sandbox.open();
   if (!trial) return false;
-  const addresses = Array.from({ length: 8 }, () => allocate(trial, way, 24, usualAlignment) ?? 0).sort(
-    (a, b) => a - b,
-  );
+  const addresses = Array.from({ length: 8 }, () => allocate(trial, way, 24) ?? 0).sort((a, b) => a - b);
   return addresses.every((address, i) => i === 0 || address - addresses[i - 1]! >= leastPage);
 }
 
 /** Whether a function moves or resizes the blocks of `malloc`: their bytes come along, others keep theirs. */
-export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, resize: Way): Verdict {
+export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, way: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial, malloc);
-  const make = (size: number) => {
-    const address = allocate(trial, malloc, size, usualAlignment);
-    return address ? blocks.add(address, size, leastAlignment) : undefined;
-  };
+  const blocks = new TrialBlocks(trial, malloc);
   for (const [from, to] of [
     [40, 400],
     [100, 130],
@@ -361,38 +162,19 @@ export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, resize: Way)
     [900, 200],
     [64, 72],
     [16, 5000],
-  ]) {
-    const block = make(from);
-    if (!block || !make(56)) return "unknown";
-    const args = argumentsOfResize(trial, resize, block, to);
-    const moved = trial.call(resize.index, args.slice(0, resize.parameters));
+  ] as const) {
+    const block = blocks.make(from);
+    if (!block || !blocks.make(56)) return "unknown";
+    const moved = resize(trial, way, block, to);
     if (!moved) return "unknown";
-    const memory = trial.memory();
     const start = moved + (malloc.header ?? 0);
-    const kept = memory.subarray(start, start + Math.min(from, to));
+    const kept = trial.memory().subarray(start, start + Math.min(from, to));
     if (kept.length === 0 || kept.some((byte) => byte !== block.mark)) return "contradicted";
     blocks.remove(block);
-    if (!blocks.add(moved, to, leastAlignment)) return "contradicted";
-    if (!make(from) || !make(to) || !blocks.intact()) return "contradicted";
+    if (!blocks.add(moved, to)) return "contradicted";
+    if (!blocks.make(from) || !blocks.make(to) || !blocks.intact()) return "contradicted";
   }
-  for (const block of [...blocks.live])
-    if (!release(trial, free, block, usualAlignment)) return "contradicted";
-  return "proved";
-}
-
-function argumentsOfResize(trial: Trial, way: Way, { address, size }: Block, to: number): number[] {
-  switch (way.role) {
-    case "realloc_method":
-      return [selfOf(trial, way), address, to];
-    case "rust_realloc":
-      return [address, size, usualAlignment, to];
-    case "sized_realloc":
-      return [address, size, to];
-    case "wbindgen_realloc":
-      return [address, size, to, usualAlignment];
-    default:
-      return [address, to];
-  }
+  return [...blocks.live].every((block) => blocks.release(free, block)) ? "proved" : "contradicted";
 }
 
 /**
@@ -409,12 +191,9 @@ export function changingAddresses(
   const trial = sandbox?.open();
   if (!trial) return undefined;
   const before = trial.memory().slice(0, Math.max(0, ...addresses) + reach);
-  const blocks = new Blocks(trial, malloc);
-  for (const size of [...sizes, ...sizes]) {
-    const address = allocate(trial, malloc, size, usualAlignment);
-    if (address) blocks.add(address, size, leastAlignment);
-  }
-  for (const block of blocks.live) release(trial, free, block, usualAlignment);
+  const blocks = new TrialBlocks(trial, malloc);
+  for (const size of twice) blocks.make(size);
+  for (const block of [...blocks.live]) blocks.release(free, block);
   const after = trial.memory();
   const changes = (address: number) => {
     const end = Math.min(address + reach, before.length);
@@ -428,23 +207,14 @@ export function changingAddresses(
 export function trySameHeap(sandbox: Sandbox, malloc: Way, free: Way, other: Way): Verdict {
   const trial = sandbox.open();
   if (!trial) return "unknown";
-  const blocks = new Blocks(trial, malloc);
-  const fromOther: Block[] = [];
-  for (const [i, size] of [...sizes, ...sizes].entries()) {
-    const way = i % 2 === 0 ? malloc : other;
-    const address = allocate(trial, way, size, usualAlignment);
-    if (!address) return "unknown";
-    const block = blocks.add(address, size, leastAlignment);
-    if (!block) return "contradicted";
-    if (way === other) fromOther.push(block);
+  const blocks = new TrialBlocks(trial, malloc);
+  const fromOther: MarkedBlock[] = [];
+  for (const [i, size] of twice.entries()) {
+    const isOther = i % 2 === 1;
+    const block = blocks.make(size, isOther ? other : malloc);
+    if (!block) return blocks.broken ? "contradicted" : "unknown";
+    if (isOther) fromOther.push(block);
   }
-  for (const block of fromOther) {
-    if (!release(trial, free, block, usualAlignment)) return "contradicted";
-    blocks.remove(block);
-  }
-  for (const size of [...sizes, ...sizes]) {
-    const address = allocate(trial, malloc, size, usualAlignment);
-    if (!address || !blocks.add(address, size, leastAlignment)) return "contradicted";
-  }
-  return blocks.intact() ? "proved" : "contradicted";
+  if (!fromOther.every((block) => blocks.release(free, block))) return "contradicted";
+  return blocks.makeAll(twice) && blocks.intact() ? "proved" : "contradicted";
 }

@@ -5,7 +5,7 @@ import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import { Candidates } from "./candidates.js";
 import { Fuel, makeSandbox, type Sandbox } from "./sandbox.js";
-import type { Way } from "./trials.js";
+import type { Way } from "./ways.js";
 
 /** Fuel for a search, and for each of its three stages: 100 ms or so where it is used up. */
 export const fuelOfSearch = 24_000_000;
