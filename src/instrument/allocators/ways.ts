@@ -26,7 +26,7 @@ export interface TriedBlock {
 }
 
 /** Alignment that is asked for where it doesn't matter. */
-export const usualAlignment = 8;
+const usualAlignment = 8;
 
 function selfOf(trial: Trial, { self }: Way): number {
   if (!self) return 0;
