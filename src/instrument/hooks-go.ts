@@ -58,7 +58,8 @@ export function goAllocationHook(targets: HookTargets, relations: HookRelations)
         code
           .localGet(first + size)
           .localGet(first + saved)
-          .call(targets.counted);
+          .call(targets.counted)
+          .globalSet(targets.pending);
       });
       code.end();
       leaveAllocator(code, first + saved, targets, relations);

@@ -166,7 +166,8 @@ function countingHook(
         code
           .localGet(first + size)
           .localGet(first + saved)
-          .call(targets.counted);
+          .call(targets.counted)
+          .globalSet(targets.pending);
       });
       leaveAllocator(code, first + saved, targets, relations);
       code.localGet(first + result);

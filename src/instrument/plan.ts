@@ -33,8 +33,8 @@ const recorderFunctions = {
   allocSlowly: { params: [i32, i32, i64], results: [i32] },
   freeSlowly: { params: [i32], results: [i32] },
   reallocSlowly: { params: [i32, i32, i32, i64], results: [i32] },
-  /** (size in bytes, context): a block of a collected heap */
-  counted: { params: [i32, i64], results: [] },
+  /** (size in bytes, context) → pending: a block of a collected heap */
+  counted: { params: [i32, i64], results: [i32] },
   collected: { params: [], results: [] },
   leave: { params: [], results: [] },
   abandon: { params: [], results: [] },

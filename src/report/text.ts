@@ -3,26 +3,24 @@
 import { isCountedOnly } from "../analyze/collected-heaps.js";
 import { isGuess } from "../analyze/contradictions.js";
 import { callerFrame } from "../analyze/frames.js";
-import type { ContextReport, MemoryReport, ModuleReport, Report } from "../analyze/report.js";
+import type { MemoryReport, ModuleReport, Report } from "../analyze/report.js";
+import { allocatedCallers } from "./allocated-callers.js";
 import { diagnosisSection, timelineSection } from "./diagnosis.js";
 import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
-import { commandLine, functionName, lineLocation, location, moduleName, stackLines } from "./frames.js";
+import { commandLine, lineLocation, moduleName } from "./frames.js";
 import { growthSection } from "./growth.js";
 import { memoryErrorList } from "./memory-errors.js";
 import { nextStep } from "./next.js";
 import { Page, type TextOptions } from "./page.js";
 import { withoutProbes } from "./probes.js";
+import { alwaysShown, defaultTop, stackList } from "./stack-list.js";
 import { treeSection } from "./tree.js";
 
 export interface TextReportOptions extends TextOptions {
   /** How many callers, stacks, growths and memories to show of each; default 8. */
   top?: number;
 }
-
-const defaultTop = 8;
-/** So many stacks are shown even if each is below one in a hundred. */
-const alwaysShown = 3;
 
 /** The report as text. */
 export function textReport(all: Report, { top = defaultTop, ...options }: TextReportOptions = {}): string {
@@ -131,7 +129,10 @@ function moduleSection(page: Page, report: Report, module: ModuleReport, top: nu
     stackList(page, module, atPeak, "Live at the high-water mark", "peakLiveBytes", heap.peakLiveBytes, few);
   }
   if (countedOnly) {
-    const all = [...module.contexts].sort((a, b) => b.allocatedBytes - a.allocatedBytes);
+    allocatedCallers(page, module, top);
+    const all = module.contexts
+      .filter(({ allocations }) => allocations > 0)
+      .sort((a, b) => b.allocatedBytes - a.allocatedBytes);
     stackList(
       page,
       module,
@@ -203,79 +204,6 @@ function doubts({ heap }: ModuleReport): string[] {
     );
   }
   return found;
-}
-
-type StackFigure = "liveBytes" | "peakLiveBytes" | "allocatedBytes";
-
-function stackList(
-  page: Page,
-  module: ModuleReport,
-  contexts: readonly ContextReport[],
-  title: string,
-  figure: StackFigure,
-  whole: number,
-  top: number,
-): void {
-  if (contexts.length === 0) return;
-  page.heading(title, 2);
-  // The smallest say little and would hide the others, unless more than usual is asked for.
-  const all = top > defaultTop;
-  const shown = contexts
-    .slice(0, top)
-    .filter((context, i) => all || i < alwaysShown || context[figure] * 100 >= whole);
-  shown.forEach((context, i) => {
-    if (i > 0) page.line();
-    stackEntry(page, module, context, figure, whole);
-  });
-  const rest = contexts.slice(shown.length);
-  if (rest.length > 0) {
-    const bytes = rest.reduce((sum, context) => sum + context[figure], 0);
-    const stacks = countOf(rest.length, "other stack");
-    page.line();
-    page.line(
-      `  ${page.colors.dim(`${formatBytes(bytes)} at ${stacks} (--top N, or --format json for all)`)}`,
-    );
-  }
-}
-
-function stackEntry(
-  page: Page,
-  module: ModuleReport,
-  context: ContextReport,
-  figure: StackFigure,
-  whole: number,
-): void {
-  const { bold, cyan, dim } = page.colors;
-  const share = formatShare(context[figure], whole);
-  const blocks =
-    figure === "liveBytes"
-      ? ` in ${countOf(context.liveBlocks, "block")}, of ${formatCount(context.allocations)} made here`
-      : figure === "allocatedBytes"
-        ? ` in ${countOf(context.allocations, "block")}`
-        : `, of ${countOf(context.allocations, "block")} made here in all`;
-  page.line(`  ${bold(formatBytes(context[figure]))} (${share})${blocks}`);
-  const caller = module.callers.find(({ contexts }) => contexts.includes(context.id))?.frame;
-  const rows = stackLines(context.stack, module, caller).map((line) => {
-    if ("frame" in line) {
-      const name = functionName(line.frame) + (line.frame.inlined ? " (inlined)" : "");
-      return [line.caller ? `> ${name}` : `  ${name}`, location(line.frame, page.directory)];
-    }
-    return line.of === "allocator"
-      ? [`  (${countOf(line.left, "frame")} of the allocator)`]
-      : [`  (${countOf(line.left, "more frame")})`];
-  });
-  if (context.stack.length === 0) rows.push(["  (stack not known)"]);
-  if (context.sampled) rows.push(["  (caller not captured)"]);
-  const nameStyle = (text: string) =>
-    text.startsWith("> ") ? bold(text) : text.startsWith("  (") ? dim(text) : text;
-  page.table(
-    [
-      { cut: "end", style: nameStyle },
-      { cut: "start", style: cyan },
-    ],
-    rows,
-    { indent: 4 },
-  );
 }
 
 /** Objects that are not released, by class and by the call that made them. */

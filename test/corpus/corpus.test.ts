@@ -2,6 +2,7 @@
 // function that leaks it. `npm run corpus` measures more. Runs dist/, so build first.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { after, describe, test } from "node:test";
 import { corpusDirectory } from "../support/shared.js";
 import { Corpus, growth, leakingMode, workloadNames } from "./workloads.js";
@@ -65,6 +66,23 @@ describe("real packages", { skip }, () => {
       for (const [object, count] of live) assert.equal(count % n, 0, `${count} of ${object}`);
     });
   }
+
+  test("what gofmt, whose heap is collected, allocates has the lines that called it", async () => {
+    const callers = await corpus.callers("gofmt", "free", 300);
+    const blocks = Object.fromEntries(
+      // what went on under callers leaves a context without any
+      callers
+        .filter(({ allocations }) => allocations > 0)
+        .map(({ frame, allocations }) => [
+          frame ? `${basename(frame.file)} ${frame.function}` : "not known",
+          allocations,
+        ]),
+    );
+    assert.deepEqual(Object.keys(blocks).sort(), ["gofmt.mjs free", "gofmt.mjs once"]);
+    // the same work each time; the first time the package has to begin as well
+    assert.equal(blocks["gofmt.mjs free"] % 300, 0);
+    assert.ok(blocks["gofmt.mjs free"] / 300 <= blocks["gofmt.mjs once"]);
+  });
 
   test("what a guest with a collector keeps is no leak: anan's objects wait for a FinalizationRegistry", async () => {
     const found = await corpus.findings("anan", "free", 2000);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { isCountedOnly } from "../../src/analyze/collected-heaps.js";
-import type { Finding, Report } from "../../src/analyze/report.js";
+import type { CallerReport, Finding, Report } from "../../src/analyze/report.js";
 import { linmem } from "../attach/run-program.js";
 
 /**
@@ -107,28 +107,31 @@ export class Corpus {
 
   /** What the diagnosis says of a workload. */
   async findings(name: string, mode: "leak" | "free", n: number): Promise<Finding[]> {
-    const { profile, ...run } = await this.profiled(name, mode, String(n));
-    if (run.code !== 0) throw new Error(`${name} ${mode} ${n} ended with ${run.code}: ${run.stderr}`);
-    const { stdout } = await node([linmem, "report", "--format", "json", profile]);
-    rmSync(profile);
-    return (JSON.parse(stdout) as Report).findings;
+    return (await this.#report(this.#program(name), name, mode, n)).findings;
+  }
+
+  /** Who called when the modules of a workload allocated. */
+  async callers(name: string, mode: "leak" | "free", n: number): Promise<CallerReport[]> {
+    return (await this.#report(this.#program(name), name, mode, n)).modules.flatMap(({ callers }) => callers);
   }
 
   /** The objects by class of a workload, none released late: `class call line`, with how many are live at most. */
   async objects(name: string, n: number): Promise<[string, number][]> {
-    const { profile, ...run } = await this.#profiled(
-      [noFinalizers, ...this.#program(name)],
-      ["leak", String(n)],
-    );
-    if (run.code !== 0) throw new Error(`${name} leak ${n} ended with ${run.code}: ${run.stderr}`);
-    const { stdout } = await node([linmem, "report", "--format", "json", profile]);
-    rmSync(profile);
-    return (JSON.parse(stdout) as Report).modules.flatMap(({ objects }) =>
+    const { modules } = await this.#report([noFinalizers, ...this.#program(name)], name, "leak", n);
+    return modules.flatMap(({ objects }) =>
       objects.map(({ call, class: made, frame, liveAtMost }): [string, number] => [
         `${made} ${call} ${basename(frame?.file ?? "")}:${frame?.function}`,
         liveAtMost,
       ]),
     );
+  }
+
+  async #report(program: string[], name: string, mode: "leak" | "free", n: number): Promise<Report> {
+    const { profile, ...run } = await this.#profiled(program, [mode, String(n)]);
+    if (run.code !== 0) throw new Error(`${name} ${mode} ${n} ended with ${run.code}: ${run.stderr}`);
+    const { stdout } = await node([linmem, "report", "--format", "json", profile]);
+    rmSync(profile);
+    return JSON.parse(stdout) as Report;
   }
 
   /** Removes the profiles. */

@@ -3,7 +3,7 @@
  * context and JavaScript caller. JavaScript reads it at snapshots and is called only when something is new.
  *
  * What hooks call returns how many blocks of the running entry are live, plus `HAS_CALLER` once the entry's caller is
- * known: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0. Or it
+ * known and `ASKED` once it was asked for: the instrumented module keeps that number and calls `leave` at the end of an entry only when it isn't 0. Or it
  * returns `SLOWLY`, see `alloc`.
  */
 import { missed, missedFrees, toTable } from "./blocks";
@@ -66,6 +66,7 @@ import {
 import {
   born,
   captured,
+  countedUnder,
   died,
   endEntry,
   makeRoom,
@@ -250,14 +251,15 @@ export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32
 }
 
 /** A block of a heap whose collector releases blocks: counted, as nobody hears when it dies. */
-export function counted(bytes: u32, context: u64): void {
+export function counted(bytes: u32, context: u64): i32 {
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
   const place = load<u64>(cached, CACHE) == hash ? load<u32>(cached, CACHE + 8) : contextRecord(hash);
-  addDead(recordAt(place), bytes);
+  addDead(recordAt(countedUnder(place)), bytes);
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   collectable++;
+  return pending;
 }
 
 /** The guest's collector ran. */

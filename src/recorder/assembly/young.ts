@@ -32,6 +32,11 @@ import {
 import { findBlock } from "./table";
 
 const HAS_CALLER: i32 = 1 << 30;
+/** The entry's caller was asked for when it made its first block of a collected heap. */
+const ASKED: i32 = 1 << 29;
+const COUNT: i32 = ASKED - 1;
+/** Of the entries that make blocks of a collected heap so many are captured when the host has no time to spare: 1 in 2^5. */
+const COUNTED_SHIFT: u32 = 5;
 const CARD_BYTES: usize = 1 << CARD_SHIFT;
 /** So many live young blocks get their caller before the entry ends: it may be one that never does. */
 const MANY: i32 = 8192;
@@ -42,7 +47,7 @@ const LOOK: u32 = 64;
 let dirty: u32 = 1;
 let givenWay: u32 = 0;
 
-/** What hooks return: live young blocks, and `HAS_CALLER` once the entry's caller is known. */
+/** What hooks return: live young blocks, `HAS_CALLER` once the entry's caller is known, and `ASKED`. */
 export let pending: i32 = 0;
 /** Caller of the running entry, once `HAS_CALLER` is set; 0 not captured. */
 let entryCaller: u32 = 0;
@@ -91,7 +96,7 @@ export function markMoved(place: usize): void {
 /** Makes the card dirty after the look that was due: young blocks get their caller when there are many. */
 export function markCardSlowly(place: usize): void {
   if (markCard(place)) return;
-  if ((pending & ~HAS_CALLER) > MANY) promoteAll();
+  if ((pending & COUNT) > MANY) promoteAll();
   else if (dirty == MOST_DIRTY) cleanCards();
   addDirty(place >> CARD_SHIFT);
 }
@@ -180,7 +185,7 @@ export function promoteAll(): void {
 
 /** Young blocks become old: they go on under the entry's caller, where it is known. */
 function promote(caller: u32): void {
-  let left = pending & ~HAS_CALLER;
+  let left = pending & COUNT;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
@@ -201,7 +206,7 @@ function promote(caller: u32): void {
     }
   }
   dirty = 1;
-  pending &= HAS_CALLER;
+  pending &= ~COUNT;
 }
 
 let lastPlace: u32 = ~0;
@@ -211,7 +216,11 @@ let lastPair: u32 = 0;
 /** Place of the record that a block goes on under. */
 @inline
 function pairOf(slot: usize, caller: u32): u32 {
-  const place = load<u32>(slot, SLOT_OWNER) & ~STATE_MASK;
+  return pairOfPlace(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK, caller);
+}
+
+@inline
+function pairOfPlace(place: u32, caller: u32): u32 {
   if (!caller) return place;
   if (place != lastPlace || caller != lastCaller) {
     lastPair = pairRecord(place, caller);
@@ -242,7 +251,7 @@ function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
 
 /** Caller of the running entry, captured if it was not and is worth it. */
 function callerOfEntry(): u32 {
-  if (!pending) return 0;
+  if (!(pending & COUNT)) return 0;
   if (!(pending & HAS_CALLER)) {
     entryCaller = eager || worthCapturing() ? <u32>max(captureCaller(), 0) : 0;
     pending |= HAS_CALLER;
@@ -259,7 +268,7 @@ function callerOfEntry(): u32 {
 function worthCapturing(): bool {
   let survival: u32 = 0;
   let bytes: u64 = 0;
-  let left = pending & ~HAS_CALLER;
+  let left = pending & COUNT;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
@@ -287,12 +296,36 @@ function worthCapturing(): bool {
   dirty = kept;
   const weight = min(<f64>bytes / typicalBytes, 1);
   typicalBytes += (<f64>bytes - typicalBytes) / 64;
-  // xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003)
+  const surviving = survival > 128 ? 2 - 255 / <f64>survival : 1.0 / 128;
+  return <f64>nextRandom() < surviving * weight * 4294967296.0;
+}
+
+/** xorshift32 (Marsaglia, Journal of Statistical Software 8, 2003). */
+function nextRandom(): u32 {
   random ^= random << 13;
   random ^= random >> 17;
   random ^= random << 5;
-  const surviving = survival > 128 ? 2 - 255 / <f64>survival : 1.0 / 128;
-  return <f64>random < surviving * weight * 4294967296.0;
+  return random;
+}
+
+/**
+ * Place of the record under which a block of a collected heap is counted. Nobody hears which of those outlive their entry,
+ * so its caller is asked for at the first of them, and not again.
+ */
+@inline
+export function countedUnder(place: u32): u32 {
+  if (!(pending & (HAS_CALLER | ASKED))) askForCounted();
+  return pending & HAS_CALLER ? pairOfPlace(place, entryCaller) : place;
+}
+
+function askForCounted(): void {
+  pending |= ASKED;
+  if (!eager && nextRandom() >> (32 - COUNTED_SHIFT)) return;
+  const caller = max(captureCaller(), 0);
+  // without one, what is live at the end of the entry may ask again
+  if (!caller) return;
+  entryCaller = <u32>caller;
+  pending |= HAS_CALLER;
 }
 
 @inline
