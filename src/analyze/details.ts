@@ -1,9 +1,10 @@
 // What a report has no room for, but a picture has: how figures went over time, and what lies where in a memory.
-import type { Blocks } from "../profile/blocks.js";
+import { type Blocks, decodeBlocks } from "../profile/blocks.js";
 import type { LayoutRecord } from "../profile/records.js";
 import type { MemoryState, Profile, TimelinePoint } from "../profile/state.js";
 import { type AnalyzeOptions, analyzeContexts, believed } from "./analyze.js";
 import { liveBlocksOf } from "./blocks.js";
+import { isCountedOnly } from "./collected-heaps.js";
 import type { Report } from "./report.js";
 
 export interface Details {
@@ -61,7 +62,7 @@ export function analyzeInDetail(recorded: Profile, options: AnalyzeOptions = {})
   return {
     report,
     history: history(all, contexts),
-    memories: new Map(all.map((one) => [one.memory.id, memoryDetails(one)])),
+    memories: new Map(all.map((one) => [one.memory.id, memoryDetails(one, profile.end?.time)])),
   };
 }
 
@@ -119,9 +120,14 @@ function history(memories: readonly Placed[], contexts: number): History {
   return { times, contexts: changes.map((one) => [...one.values()].sort((a, b) => a.index - b.index)) };
 }
 
-function memoryDetails({ memory, placeOf }: Placed): MemoryDetails {
-  const { timeline, layouts, blocks, contexts } = memory;
-  if (blocks.length === 0) return { timeline, layouts };
+/** @param end when the run ended; undefined where that was not recorded */
+function memoryDetails({ memory, placeOf }: Placed, end: number | undefined): MemoryDetails {
+  const { timeline, layouts, blocks, contexts, heap } = memory;
+  if (blocks.length === 0) {
+    // no block is written where none is left, and none where the run was killed
+    const noneLeft = end !== undefined && heap?.liveBlocks === 0 && !isCountedOnly(heap);
+    return { timeline, layouts, ...(noneLeft && { blocks: { ...decodeBlocks([]), time: end } }) };
+  }
   const decoded = liveBlocksOf(memory);
   const numbered = decoded.contexts.map((id) => (placeOf(contexts.get(id)?.row ?? 0) ?? -1) + 1);
   return { timeline, layouts, blocks: { ...decoded, contexts: numbered, time: blocks[0]!.time } };

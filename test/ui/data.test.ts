@@ -1,5 +1,6 @@
 // The data of a page, from a profile to what the page reads: nothing gets lost or changed between the two.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { analyzeInDetail } from "../../src/analyze/details.js";
@@ -88,6 +89,18 @@ describe("the data of a profile", () => {
       byContext[context[i]! - 1]! += size[i]!;
     }
     assert.deepEqual([...byContext], [...profile.contexts.liveBytes]);
+  });
+
+  test("says that no block is live where a run ended without any, and nothing where it was killed", () => {
+    const released = readFileSync(
+      new URL("../fixtures/profiles/all-released.linmem", import.meta.url),
+      "utf8",
+    );
+    const map = (lines: string) => dataOf([lines]).profiles[0]!.memories[0]!.map;
+    const ended = map(released)!;
+    assert.deepEqual([ended.blocks.size.length, typeof ended.time], [0, "number"]);
+    const killed = released.split("\n").filter((line) => !line.startsWith('{"type":"end"'));
+    assert.equal(map(killed.join("\n"))?.time ?? null, null);
   });
 
   test("knows the figures of any part of the run", () => {

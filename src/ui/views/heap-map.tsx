@@ -184,6 +184,7 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
     else if (event.key === "Escape") setRange(whole);
     else if (event.key === "ArrowUp" || event.key === "PageUp") shift(-1 / rows);
     else if (event.key === "ArrowDown" || event.key === "PageDown") shift(1 / rows);
+    else if (map.count === 0) return;
     else if (event.key === "ArrowRight")
       select(
         selected < 0
@@ -199,7 +200,7 @@ function HeapMap({ memory }: { memory: Memory & { map: object } }) {
     <>
       <p class="quiet">
         {map.hasBlocks
-          ? `${countOf(map.count, "live block")}, ${formatBytes(map.liveBytes)}, at ${formatDuration(memory.map!.time!)}; the memory has ${formatBytes(map.size)}.`
+          ? `${map.count === 0 ? "No block is live" : `${countOf(map.count, "live block")}, ${formatBytes(map.liveBytes)}`}, at ${formatDuration(memory.map!.time!)}; the memory has ${formatBytes(map.size)}.`
           : `The live blocks of this memory are not known; it has ${formatBytes(map.size)}.`}
       </p>
       <div class="toolbar">
