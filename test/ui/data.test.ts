@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { analyzeInDetail } from "../../src/analyze/details.js";
+import { callerFrame } from "../../src/analyze/frames.js";
 import { readProfile } from "../../src/profile/reader.js";
 import { Columns } from "../../src/report/html/columns.js";
 import { packReport } from "../../src/report/html/pack.js";
@@ -101,6 +102,20 @@ describe("the data of a profile", () => {
     assert.deepEqual([ended.blocks.size.length, typeof ended.time], [0, "number"]);
     const killed = released.split("\n").filter((line) => !line.startsWith('{"type":"end"'));
     assert.equal(map(killed.join("\n"))?.time ?? null, null);
+  });
+
+  test("says of growth which line of JavaScript asked for it", () => {
+    const photon = readFileSync(new URL("../fixtures/profiles/photon.linmem", import.meta.url), "utf8");
+    const packed = dataOf([photon]);
+    const pages = new Session(packed);
+    const asked = packed.profiles[0]!.grows.map(({ caller }) =>
+      caller === 0 ? "" : pages.frameName(pages.sites.frame[caller]!),
+    );
+    const said = analyzeInDetail(readProfile(photon)).report.modules.flatMap(({ memory }) =>
+      memory.grows.map(({ stack }) => callerFrame(stack)?.function ?? ""),
+    );
+    assert.ok(said.some((name) => name !== ""));
+    assert.deepEqual(asked.sort(), said.sort());
   });
 
   test("knows the figures of any part of the run", () => {

@@ -160,8 +160,9 @@ export interface GrowData {
   fromBytes: number;
   toBytes: number;
   granted: boolean;
-  /** Node of the innermost frame of who asked; 0 when unknown. */
+  /** Node of the innermost frame of the stack that asked, and of its JavaScript caller; 0 when unknown. */
   node: number;
+  caller: number;
 }
 
 /** A finding of the diagnosis, in words. */

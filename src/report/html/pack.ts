@@ -179,12 +179,9 @@ function grows(report: Report, tree: StackTree): GrowData[] {
     all.length <= mostGrows ? all : [...all].sort((a, b) => size(b) - size(a)).slice(0, mostGrows);
   return [...shown]
     .sort((a, b) => a.time - b.time)
-    .map(({ memory, time, fromBytes, toBytes, granted, stack }) => ({
-      memory,
-      time,
-      fromBytes,
-      toBytes,
-      granted,
-      node: tree.add(stack as FrameReport[]).innermost,
-    }));
+    .map(({ memory, time, fromBytes, toBytes, granted, stack }) => {
+      const place = tree.add(stack);
+      const caller = place.nodeOf(callerFrame(stack));
+      return { memory, time, fromBytes, toBytes, granted, node: place.innermost, caller };
+    });
 }

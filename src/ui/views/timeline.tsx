@@ -58,7 +58,7 @@ export function TimelineView() {
                   <span class="owner">
                     to {formatBytes(grow.toBytes)}
                     {grow.node > 0 &&
-                      `, asked by ${session.frameName(session.sites.frame[grow.node]!)} (${session.framePlace(session.sites.frame[grow.node]!)})`}
+                      `, asked by ${session.frameText(session.sites.frame[grow.caller || grow.node]!)}`}
                   </span>
                 </summary>
                 <Stack frames={session.stack(grow.node)} />
