@@ -79,9 +79,9 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
   checkFreedOnly(value: number): void;
   setQuarantine(most: number): void;
   setMost(bytes: number): void;
-  nextHeld(block: number): number;
-  heldWords(block: number): number;
-  compareHeld(block: number, sum: number): void;
+  nextHeld(place: number): number;
+  heldWords(place: number): number;
+  compareHeld(place: number, sum: number): void;
 }
 
 /** Names under which modules import the checker's functions; the recorder's have others. */
@@ -93,6 +93,7 @@ const checkFunctions = {
   checkStack: "stack",
   checkAllocated: "allocated",
   checkRelease: "release",
+  checkSummed: "summed",
   checkReleaseNow: "releaseNow",
   checkEvict: "evict",
   checkEvictAll: "evictAll",
@@ -106,7 +107,9 @@ const checkFunctions = {
 
 type CheckFunction = (typeof checkFunctions)[keyof typeof checkFunctions];
 
-const blockFields = { address: 0, size: 4, state: 12, allocatedIn: 24, freedIn: 32 } as const;
+/** See assembly/layout.ts. */
+const blockFields = { address: 0, size: 4, state: 12, allocatedIn: 16, queuedAt: 24 } as const;
+const queueFields = { block: 0, freedIn: 8 } as const;
 const live = 1;
 
 // taken before anything puts itself between the program and WebAssembly
@@ -169,22 +172,24 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
     countOf: (place) => new DataView(wasm.memory.buffer).getUint32(place, true),
     compareHeld(memory) {
       const view = new DataView(memory);
-      for (let block = wasm.nextHeld(0); block !== 0; block = wasm.nextHeld(block)) {
-        const address = new DataView(wasm.memory.buffer).getUint32((block >>> 0) + blockFields.address, true);
-        wasm.compareHeld(block, sumOfWords(view, address, wasm.heldWords(block)));
+      const own = new DataView(wasm.memory.buffer);
+      for (let place = wasm.nextHeld(0); place !== 0; place = wasm.nextHeld(place)) {
+        const block = own.getUint32((place >>> 0) + queueFields.block, true);
+        const address = own.getUint32(block + blockFields.address, true);
+        wasm.compareHeld(place, sumOfWords(view, address, wasm.heldWords(place)));
       }
     },
   };
 }
 
 function blockAt(view: DataView, at: number): CheckedBlock {
+  const isLive = view.getUint8(at + blockFields.state) === live;
+  const place = view.getUint32(at + blockFields.queuedAt, true);
   return {
     address: view.getUint32(at + blockFields.address, true),
     size: view.getUint32(at + blockFields.size, true),
     allocatedIn: view.getBigUint64(at + blockFields.allocatedIn, true),
-    ...(view.getUint32(at + blockFields.state, true) !== live && {
-      freedIn: view.getBigUint64(at + blockFields.freedIn, true),
-    }),
+    ...(!isLive && { freedIn: view.getBigUint64(place + queueFields.freedIn, true) }),
   };
 }
 

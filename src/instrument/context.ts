@@ -15,6 +15,9 @@ import { CodeWriter, noResult } from "./emit.js";
 /** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
 const contextFactor = 0x29e3779b1;
 
+/** Times the factor it is 1, modulo 2^64: the factor is odd. */
+const inverseFactor = 0x423af6290e8b2f51n;
+
 /** What is added to the context for a site or an entry. Numbers begin at 0. */
 export function siteValue(number: number): number {
   return 2 * number + 2;
@@ -24,12 +27,23 @@ export function siteValue(number: number): number {
  * What the walker inserts, for the context in this global: at the beginning of a function that makes calls, up to
  * the index of the local that keeps the base; and before a call, when the new context is on the stack.
  */
-export function contextInstructions(context: number): { prologue: Uint8Array; setContext: Uint8Array } {
+export function contextInstructions(context: number): {
+  prologue: Uint8Array;
+  setContext: Uint8Array;
+  keepContext: Uint8Array;
+} {
   const prologue = new CodeWriter(32);
   prologue.globalGet(context).i64Const(contextFactor).op(op.i64Mul, op.localSet);
   const setContext = new CodeWriter(8);
   setContext.globalSet(context);
-  return { prologue: prologue.finish(), setContext: setContext.finish() };
+  const keepContext = new CodeWriter(16);
+  keepContext.op(op.i64Const).s64(inverseFactor);
+  keepContext.op(op.i64Mul);
+  return {
+    prologue: prologue.finish(),
+    setContext: setContext.finish(),
+    keepContext: keepContext.finish(),
+  };
 }
 
 /** Indices, in the instrumented module, of what entries use. */

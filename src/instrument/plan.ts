@@ -225,7 +225,9 @@ function findContextSites(
       const callee = called[site];
       if (callee === noNode) continue;
       const throughOpenTable = tableIsOpen && callee >= module.functionCount;
-      if (all || throughOpenTable || mayAllocate[callee] === 1) contextSites[site] = kind;
+      if (!all && !throughOpenTable && mayAllocate[callee] === 0) continue;
+      const isRecursion = releasesToo && kind === contextKind.chained && callee === imported + body;
+      contextSites[site] = isRecursion ? contextKind.kept : kind;
     }
   }
 

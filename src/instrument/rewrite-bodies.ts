@@ -27,6 +27,8 @@ export const contextKind = {
   chained: 1,
   /** To that of the call alone: nobody sets one for the function, because no allocation is reached through it. */
   root: 2,
+  /** To that in which the function was called: a recursion into itself makes no new one. */
+  kept: 3,
 } as const;
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */

@@ -42,6 +42,8 @@ export interface CodeChanges {
   prologue: Uint8Array;
   /** Instructions that set the context to what is on the stack. */
   setContext: Uint8Array;
+  /** Instructions that make the context again of what the prologue made of it. */
+  keepContext: Uint8Array;
 }
 
 /** In `CodeChanges.growHelpers`: growth of that memory is left as it is. */
@@ -90,6 +92,7 @@ const at = {
   interest: 0x500,
   prologue: 0x600,
   setContext: 0x640,
+  keepContext: 0x680,
 };
 
 /** Opcodes of sites: 1. Opcodes with which exception handling begins: 2. */
@@ -184,9 +187,10 @@ class Program {
     return address;
   }
 
-  setInstructions({ prologue, setContext }: CodeChanges): void {
+  setInstructions({ prologue, setContext, keepContext }: CodeChanges): void {
     this.put(at.prologue, Uint8Array.of(prologue.length, ...prologue));
     this.put(at.setContext, Uint8Array.of(setContext.length, ...setContext));
+    this.put(at.keepContext, Uint8Array.of(keepContext.length, ...keepContext));
   }
 }
 

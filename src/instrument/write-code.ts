@@ -92,7 +92,8 @@ export function codeChanges(module: Module, plan: Plan): CodeChanges {
 /** By body. */
 export function hooksOf(module: Module, plan: Plan, checks?: ChecksPlan): Map<number, Hook> {
   const targets = recorderTargets(plan);
-  const checked = checks?.blocks && checkHookOptions(checks.blocks, module, plan, targets);
+  const checked =
+    checks?.blocks && checkHookOptions({ ...checks, blocks: checks.blocks }, module, plan, targets);
   return new Map(
     plan.hooked.map(({ role, index }, i) => {
       const type = module.functionType(index);

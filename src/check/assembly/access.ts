@@ -1,11 +1,10 @@
 /** Accesses, and what the stack pointer is set to: what checks call when what they read in the shadow does not suffice. */
-import { blockAround, findBlock, nearestBlock } from "./blocks";
+import { blockAround, extraOf, findBlock, nearestBlock, setState, stateOf } from "./blocks";
 import { pages } from "./host";
 import {
   ADDRESS,
   BEYOND,
   CHANGED,
-  EXTRA,
   FREED,
   GRANULE,
   HEAP_OVERFLOW,
@@ -18,7 +17,6 @@ import {
   READ,
   SIZE,
   STACK_OVERFLOW,
-  STATE,
   STRICT_READ,
   USE_AFTER_FREE,
   WRITE,
@@ -90,7 +88,8 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
     return;
   }
   if (how == READ && !headerReads) {
-    const after = findBlock((bad & ~7) + GRANULE);
+    const start = (bad & ~7) + GRANULE;
+    const after = start ? findBlock(start) : 0;
     if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
       useWhole(after);
       return;
@@ -98,11 +97,11 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
   }
   if (value == FREED) {
     const block = blockAround(bad);
-    if (block && how == WRITE && load<u32>(block, STATE) == HELD) store<u32>(block, CHANGED, STATE);
+    if (block && how == WRITE && stateOf(block) == HELD) setState(block, CHANGED);
     report(USE_AFTER_FREE, block ? bad : address, size, how, placeOf(site), block);
     return;
   }
-  const block = nearestBlock(bad);
+  const block = nearestBlock(bad, bytes);
   if (!block) return;
   const under = bad < load<u32>(block, ADDRESS);
   report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
@@ -110,9 +109,8 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
 
 /** Somebody asked the header of a block how large it is, and may use all of it. */
 function useWhole(block: usize): void {
-  if (load<u32>(block, STATE) != LIVE) return;
-  const extra = load<u32>(block, EXTRA);
-  markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extra, 0);
+  if (stateOf(block) != LIVE) return;
+    markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extraOf(block), 0);
 }
 
 /** The stack pointer was set to what lies outside of the stack. */

@@ -5,24 +5,33 @@
  * Shadow memory, redzones and quarantine are those of AddressSanitizer (Serebryany, Bruening, Potapenko and Vyukov,
  * AddressSanitizer: A Fast Address Sanity Checker, USENIX ATC 2012).
  */
-import { addBlock, blockAround, blocksEnd as endOfBlocks, findBlock, forget, recycle } from "./blocks";
+import {
+  blockAround,
+  extraOf,
+  findBlock,
+  forget,
+  newBlock,
+  noteSize,
+  placeOf as placeOfBlock,
+  stateOf,
+} from "./blocks";
 import { freedIn, pressed } from "./host";
 import {
   ADDRESS,
+  ALLOCATED_IN,
   ARGUMENTS,
-  BLOCK_SIZE,
-  BLOCKS,
+  BLOCK,
   DOUBLE_FREE,
-  EXTRA,
+  EXTRA_SHIFT,
   FREE,
   FREE_CONTEXT_BITS,
   FREE_CONTEXTS,
   FREED_IN,
-  HELD,
   HOST_WRITE,
   INVALID_FREE,
   LIVE,
   MISMATCHED_FREE,
+  NEXT,
   REALLOC,
   RELEASE,
   SIZE,
@@ -33,21 +42,24 @@ import {
 } from "./layout";
 import {
   argumentOf,
-  enqueue,
+  changedUnseen,
+  comparedWords,
   evictTo,
-  goneBlock,
-  isOverfull,
+  gone,
+  hold,
+  isFull,
   limit,
+  nextHeld as nextHeldPlace,
+  remember,
   replace,
   setLimit,
-  setSum,
   summedWords,
 } from "./quarantine";
 import { placeOfContext, report } from "./report";
 import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
-export { upcoming } from "./quarantine";
 export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack, usable } from "./access";
+export { upcoming } from "./quarantine";
 
 /** Of an address that nobody knows it is looked up this often which block it lies in. */
 const MOST_LOOKUPS: u32 = 1000;
@@ -83,10 +95,20 @@ export function setMost(bytes: f64): void {
 export function allocated(address: u32, size: u32, extra: u32, context: u64): void {
   // one of no bytes may be at an address that stands for all of them
   if (!address || !(size + extra)) return;
-  const known = findBlock(address);
-  if (known) drop(known);
+  const place = placeOfBlock(address);
+  // nothing is known of a block here
+  if (load<u32>(place, ADDRESS) | load<u32>(place, NEXT)) {
+    const known = findBlock(address);
+    if (known) drop(known);
+  }
   if (<u64>address + size > nearlyFull) pressure();
-  if (!addBlock(address, size, extra, context)) return;
+  const block = newBlock(address);
+  if (!block) return;
+  store<u32>(block, address, ADDRESS);
+  store<u32>(block, size, SIZE);
+  store<u32>(block, LIVE | (extra << EXTRA_SHIFT), STATE);
+  store<u64>(block, context, ALLOCATED_IN);
+  noteSize(size);
   if (freedOnly) {
     markLive(address, (size + 7) & ~7, 0);
     return;
@@ -98,20 +120,22 @@ export function allocated(address: u32, size: u32, extra: u32, context: u64): vo
 
 /** A block whose release was not seen. */
 function drop(block: usize): void {
-  if (load<u32>(block, STATE) == LIVE) {
-    markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), load<u32>(block, EXTRA));
+  if (stateOf(block) == LIVE) {
+    markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), extraOf(block));
     forget(block);
-    recycle(block);
   } else {
     replace(block);
   }
 }
 
+/** What `release` says of a block that is held. */
+const MUST_EVICT: u64 = 1 << 63;
+
 /**
  * The program frees a block.
  * @param release number of the function that it calls, for `evict`; the arguments are what it calls it with
- * @returns 0: the function may do it; 1: there is nothing to do; else 2 and the number of words that `evict` wants the
- *   sum of
+ * @returns 0: the function may do it; 1: there is nothing to do; else the block is held: the lowest 32 bits are where its sum
+ *   is to be stored, those above how many of its words are to be summed up, and the highest bit says that `evict` is due
  */
 export function release(
   address: u32,
@@ -121,20 +145,29 @@ export function release(
   argument2: u32,
   argument3: u32,
   context: u64,
-): i32 {
+): u64 {
   if (!address) return 0;
   const block = freeableBlock(address, context);
-  if (block <= REFUSED) return <i32>block;
-  store<u32>(block, HELD, STATE);
-  setFreed(block, context);
+  if (block <= REFUSED) return <u64>block;
+  const place = hold(block, context);
+  if (!place) {
+    forget(block);
+    return 0;
+  }
+  noteFreeContext(context);
   store<u32>(block, release, RELEASE);
-  store<u32>(block, argument0, ARGUMENTS);
-  store<u32>(block, argument1, ARGUMENTS + 4);
-  store<u32>(block, argument2, ARGUMENTS + 8);
-  store<u32>(block, argument3, ARGUMENTS + 12);
+  store<u32>(place, argument0, ARGUMENTS);
+  store<u32>(place, argument1, ARGUMENTS + 4);
+  store<u32>(place, argument2, ARGUMENTS + 8);
+  store<u32>(place, argument3, ARGUMENTS + 12);
   markFreed(address, load<u32>(block, SIZE));
-  enqueue(block);
-  return 2 + summedWords(block);
+  const held = (<u64>summedWords(block) << 32) | (place + SUM);
+  return isFull() ? held | MUST_EVICT : held;
+}
+
+/** For engines without a second memory: stores the sum of a block that is held. */
+export function summed(place: usize, sum: u32): void {
+  store<u32>(place, sum);
 }
 
 /** The program frees a block with a function that can't be put off: returns whether it must not be called at all. */
@@ -153,34 +186,37 @@ const REFUSED: usize = 1;
 function freeableBlock(address: u32, context: u64): usize {
   const block = findBlock(address);
   if (!block) return isInvalid(address, FREE, context) ? REFUSED : UNKNOWN;
-  if (load<u32>(block, STATE) == LIVE) return block;
+  if (stateOf(block) == LIVE) return block;
   report(DOUBLE_FREE, address, 0, FREE, placeOfContext(context), block);
   return REFUSED;
 }
 
-function setFreed(block: usize, context: u64): void {
-  store<u64>(block, context, FREED_IN);
+/** Tells the host of contexts in which blocks are freed, each time that one was not seen lately. */
+@inline
+function noteFreeContext(context: u64): void {
   const hash = <u32>(context ^ (context >> 32)) * 0x9e37_79b1;
-  const known = FREE_CONTEXTS + (<usize>(hash >> (32 - FREE_CONTEXT_BITS)) << 4);
-  const first = load<u64>(known);
-  if (first == context || load<u64>(known, 8) == context) return;
-  store<u64>(known, first, 8);
-  store<u64>(known, context);
+  const known = FREE_CONTEXTS + (<usize>(hash >> (32 - FREE_CONTEXT_BITS)) << 3);
+  // its lowest bit is always clear here
+  const own = <u32>context | 1;
+  if (load<u32>(known) != own && load<u32>(known, 4) != own) newFreeContext(known, own, context);
+}
+
+function newFreeContext(known: usize, own: u32, context: u64): void {
+  store<u32>(known, load<u32>(known), 4);
+  store<u32>(known, own);
   freedIn(context);
 }
 
 /** A block that the allocator has back is remembered for a while. */
 function outlived(block: usize, context: u64): void {
-  if (freedOnly) {
+  if (freedOnly || !remember(block, context)) {
+    if (!freedOnly) markReleased(load<u32>(block, ADDRESS), load<u32>(block, SIZE), extraOf(block));
     forget(block);
-    recycle(block);
     return;
   }
-  store<u32>(block, STALE, STATE);
-  setFreed(block, context);
+  noteFreeContext(context);
   unmarkHeader(load<u32>(block, ADDRESS));
-  markFreed(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + load<u32>(block, EXTRA));
-  enqueue(block);
+  markFreed(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extraOf(block));
 }
 
 /** Whether an address that no block begins at can be none: it is in the middle of one, or outside of the heap. */
@@ -196,43 +232,47 @@ function isInvalid(address: u32, how: u32, context: u64): bool {
 }
 
 /**
- * A block of the quarantine that is to be released now.
- * @param sum of the words of the block that was freed last
+ * A block of the quarantine that is to be released now. More than one are let go when there are too many, so that this is
+ * seldom due.
  * @returns 0 when there is none; else the number of the function, plus 1, above 48 bits: in the 16 below them the
  *   words that `evicted` wants the sum of, and in the lowest 32 the block's address
  */
-export function evict(sum: u32): u64 {
-  setSum(sum);
-  target = limit;
+export function evict(): u64 {
+  target = limit - (limit >> 4);
   return evictOne();
 }
 
 /** The same, until nothing is held back any more. */
-export function evictAll(sum: u32): u64 {
+export function evictAll(): u64 {
   target = 0;
   return evictOne();
 }
 
 function evictOne(): u64 {
-  const block = evictTo(target);
-  if (!block) return 0;
+  const place = evictTo(target);
+  if (!place) return 0;
+  const block = load<u32>(place, BLOCK);
   const number = <u64>load<u32>(block, RELEASE) + 1;
-  return (number << 48) | (<u64>summedWords(block) << 32) | load<u32>(block, ADDRESS);
+  return (number << 48) | (<u64>comparedWords() << 32) | load<u32>(block, ADDRESS);
 }
 
-/** It is released: returns whether there are more. */
-export function evicted(sum: u32): i32 {
-  const block = goneBlock();
-  compare(block, sum);
-  recycle(block);
-  return isOverfull(target) ? 1 : 0;
+/**
+ * The block of `evict` is released next.
+ * @param sum of its words
+ * @returns another block to release then, as `evict` does
+ */
+export function evicted(sum: u32): u64 {
+  const changed = changedUnseen(sum);
+  if (changed) reportChange(changed);
+  gone();
+  return evictOne();
 }
 
-/** Compares what is in a block with what was there when it was freed. Wasm that writes to it is found out at once. */
-function compare(block: usize, sum: u32): void {
-  if (load<u32>(block, STATE) != HELD || load<u32>(block, SUM) == sum) return;
-  const address = load<u32>(block, ADDRESS);
-  report(HOST_WRITE, address, 0, WRITE, placeOfContext(load<u64>(block, FREED_IN) + 1), block);
+/** Somebody wrote to a block that was freed, and not wasm, which is found out at once. */
+function reportChange(place: usize): void {
+  const block = load<u32>(place, BLOCK);
+  const at = placeOfContext(load<u64>(place, FREED_IN) + 1);
+  report(HOST_WRITE, load<u32>(block, ADDRESS), 0, WRITE, at, block);
 }
 
 /** What to call the function with that `evict` named. */
@@ -247,21 +287,20 @@ export function pressure(): void {
   pressed(limit);
 }
 
-/** For a look at all that is held: the first block behind another one, from 0 on; 0 when there are no more. */
-export function nextHeld(block: usize): usize {
-  let next = block ? block + BLOCK_SIZE : BLOCKS;
-  while (next < endOfBlocks() && load<u32>(next, STATE) != HELD) next += BLOCK_SIZE;
-  return next < endOfBlocks() ? next : 0;
+/** For a look at all that is held: the place of the first block behind another one, from 0 on; 0 when there are no more. */
+export function nextHeld(place: usize): usize {
+  return nextHeldPlace(place);
 }
 
 /** Words of a held block that `compareHeld` wants the sum of. */
-export function heldWords(block: usize): u32 {
-  return summedWords(block);
+export function heldWords(place: usize): u32 {
+  return summedWords(load<u32>(place, BLOCK));
 }
 
-export function compareHeld(block: usize, sum: u32): void {
-  compare(block, sum);
-  store<u32>(block, sum, SUM);
+export function compareHeld(place: usize, sum: u32): void {
+  if (load<u32>(place, SUM) == sum) return;
+  reportChange(place);
+  store<u32>(place, sum, SUM);
 }
 
 /**
@@ -270,13 +309,13 @@ export function compareHeld(block: usize, sum: u32): void {
  */
 export function sized(address: u32, size: u32, how: u32, strict: i32, context: u64): u32 {
   const block = address ? findBlock(address) : 0;
-  if (!block || load<u32>(block, STATE) != LIVE) return size;
+  if (!block || stateOf(block) != LIVE) return size;
   const asked = load<u32>(block, SIZE);
   if (asked != size) {
     if (!strict) return size;
     report(MISMATCHED_FREE, address, size, how, placeOfContext(context), block);
   }
-  return asked + load<u32>(block, EXTRA);
+  return asked + extraOf(block);
 }
 
 /** The program is about to resize a block. */
@@ -284,7 +323,7 @@ export function resize(address: u32, context: u64): void {
   if (!address) return;
   const block = findBlock(address);
   if (!block) isInvalid(address, REALLOC, context);
-  else if (load<u32>(block, STATE) != LIVE) {
+  else if (stateOf(block) != LIVE) {
     report(DOUBLE_FREE, address, 0, REALLOC, placeOfContext(context), block);
   }
 }
@@ -294,8 +333,8 @@ export function resized(from: u32, to: u32, size: u32, extra: u32, context: u64)
   if (!to && size) return;
   const block = from && from != to ? findBlock(from) : 0;
   if (block) {
-    if (load<u32>(block, STATE) == LIVE) outlived(block, context);
-    else if (load<u32>(block, STATE) != STALE) replace(block); // an error, but the allocator has it back
+    if (stateOf(block) == LIVE) outlived(block, context);
+    else if (stateOf(block) != STALE) replace(block); // an error, but the allocator has it back
   }
   allocated(to, size, extra, context);
 }

@@ -3,9 +3,10 @@
  * blocks. Most of it is never touched, and so takes no room: an engine gets such pages from the system at first use.
  *
  * ```
- *  0                     0x2000_0000      0x2040_0000      0x2080_0000        0x2088_0000
- *  | shadow, a byte for  | heads of the   | how often each | contexts in which  | blocks, 64 bytes each,
- *  | 8 of the program's  | block index    | place reported | blocks were freed  | up to the end
+ *  0                    0x2000_0000        0x2800_0000      0x2840_0000       0x2850_0000        0x2a50_0000
+ *  | shadow, a byte for | blocks, by their | how often each | contexts in     | blocks that were | blocks that found
+ *  | 8 of the program's | address          | place reported | which blocks    | freed, in that   | their place taken,
+ *  |                    |                  |                | were freed      | order            | up to the end
  * ```
  *
  * A byte of shadow says how many of its 8 bytes, from the first on, the program may use. What lies beyond the end of the
@@ -20,52 +21,73 @@ export const REDZONE: u8 = 0xf2;
 export const FREED: u8 = 0xf3;
 export const NULL_PAGE: u8 = 0xf4;
 
-export const HEADS: usize = 0x2000_0000;
-export const HEAD_BITS: u32 = 20;
-export const PLACES: usize = 0x2040_0000;
+export const BLOCKS: usize = 0x2000_0000;
+/** Every unit of so many bytes of the program's memory has a place for a block that begins in it … */
+export const UNIT_BITS: u32 = 5;
+/** … of so many places: a larger memory uses them again. */
+export const PLACE_COUNT_BITS: u32 = 22;
+export const PLACES: usize = 0x2800_0000;
 export const PLACE_BITS: u32 = 20;
-/** A cache: 2^15 pairs of hashes. */
-export const FREE_CONTEXTS: usize = 0x2080_0000;
+/** A cache: 2^15 sets of two hashes of 32 bits. */
+export const FREE_CONTEXTS: usize = 0x2840_0000;
 export const FREE_CONTEXT_BITS: u32 = 15;
-export const BLOCKS: usize = 0x2088_0000;
+export const QUEUE: usize = 0x2850_0000;
+export const MOST_QUEUED: u32 = 1 << 20;
+export const FURTHER: usize = 0x2a50_0000;
 
 /**
  * A block:
  *
  * ```
- *  0         4      8      12      16      20        24          32       40 … 52          56           60
- *  | address | size | next | state | extra | release | allocated | freed  | its arguments  | later held | sum |
+ *  0         4      8      12      13          16             24         28        32
+ *  | address | size | next | state | extra: 24 | allocated in | freed at | release |
  * ```
  */
-export const BLOCK_SIZE: usize = 64;
+export const BLOCK_SIZE: usize = 32;
+/** 0: none is here. */
 export const ADDRESS: usize = 0;
 /** As the program asked for it. */
 export const SIZE: usize = 4;
-/** The next one of the same head, or of those that are not in use. */
+/** The next one of the same unit, or of those that are not in use. */
 export const NEXT: usize = 8;
+/** State, and bytes by which the request was enlarged. */
 export const STATE: usize = 12;
-/** Bytes by which the request was enlarged. */
-export const EXTRA: usize = 16;
-/** Number of the function that was to release it, and with which arguments. */
-export const RELEASE: usize = 20;
-export const ARGUMENTS: usize = 40;
-/** Contexts in which it was allocated and freed. */
-export const ALLOCATED_IN: usize = 24;
-export const FREED_IN: usize = 32;
-/** The block that was freed next. */
-export const LATER: usize = 56;
+export const STATE_MASK: u32 = 0xff;
+export const EXTRA_SHIFT: u32 = 8;
+/** Context in which it was allocated. */
+export const ALLOCATED_IN: usize = 16;
+/** Where in the queue it is once it was freed. */
+export const QUEUED_AT: usize = 24;
+/** Number of the function that is to release it. */
+export const RELEASE: usize = 28;
+
+/**
+ * A place in the queue:
+ *
+ * ```
+ *  0       4     8          16               32
+ *  | block | sum | freed in | four arguments |
+ * ```
+ */
+export const QUEUED_SIZE: usize = 32;
+/** 0: something else is at its address now. */
+export const BLOCK: usize = 0;
 /** Of what was in it when it was freed. */
-export const SUM: usize = 60;
+export const SUM: usize = 4;
+/** Context in which it was freed. */
+export const FREED_IN: usize = 8;
+/** What the function is to be called with that releases it. */
+export const ARGUMENTS: usize = 16;
 
 export const LIVE: u32 = 1;
 /** Freed by the program, and kept from the allocator for a while. */
 export const HELD: u32 = 2;
 /** Released already: `realloc` moved what was in it. */
 export const STALE: u32 = 3;
-/** Something else is at its address now. */
-export const REPLACED: u32 = 4;
 /** As `HELD`, but it is known already that something wrote to it. */
-export const CHANGED: u32 = 5;
+export const CHANGED: u32 = 4;
+/** It has left the quarantine, and is being released. */
+export const LEAVING: u32 = 5;
 
 /** Numbers of the kinds of findings: mirror of `memoryErrorKinds` in src/profile/records.ts. */
 export const HEAP_OVERFLOW: u32 = 1;

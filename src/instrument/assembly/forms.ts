@@ -18,6 +18,8 @@ export const INTEREST: usize = 0x500;
 export const PROLOGUE: usize = 0x600;
 /** What sets the context to what is on the stack: length, then bytes. */
 export const SET_CONTEXT: usize = 0x640;
+/** What makes the context again of what is in that local: length, then bytes. */
+export const KEEP: usize = 0x680;
 export const INPUT: usize = 0x1000;
 
 export const NONE: u8 = 0;

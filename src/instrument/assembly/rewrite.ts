@@ -1,5 +1,5 @@
 /** The rewriting: copies what lies between sites, and writes sites anew. */
-import { PROLOGUE, SET_CONTEXT } from "./forms";
+import { KEEP, PROLOGUE, SET_CONTEXT } from "./forms";
 import { changed, locals } from "./host";
 import { bytes, end, first, free, reach, start } from "./memory";
 import { afterLocals, localCount, looseU32, skip } from "./skip";
@@ -19,7 +19,9 @@ const MOST_AT_SITE: usize = 32;
 const MOST_AT_BODY: usize = 96;
 
 const NO_HELPER: u32 = ~0;
+/** Mirror of `contextKind` in ../rewrite-bodies.ts. */
 const CHAINED: u8 = 1;
+const KEPT: u8 = 3;
 
 // What the rewriting changes: addresses of columns, which the host takes and fills.
 
@@ -160,14 +162,17 @@ export function rewriteBody(body: u32): void {
     copy(from, at);
     const kind = load<u8>(contextSites + site);
     if (kind) {
-      const chain = chained && kind == CHAINED;
+      const chain = chained && (kind == CHAINED || kind == KEPT);
       if (chain) {
         put(LOCAL_GET);
         putU32(base);
       }
-      put(I64_CONST);
-      putPositive(2 * site + 2);
-      if (chain) put(I64_ADD);
+      if (chain && kind == KEPT) insert(KEEP);
+      else {
+        put(I64_CONST);
+        putPositive(2 * site + 2);
+        if (chain) put(I64_ADD);
+      }
       insert(SET_CONTEXT);
     }
     tell(at);

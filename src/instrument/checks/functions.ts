@@ -16,15 +16,20 @@ export const checkerFunctions = {
   checkStack: { params: [i32, i32, i64], results: [] },
   /** (address, size, bytes added, context) */
   checkAllocated: { params: [i32, i32, i32, i64], results: [] },
-  /** (address, number of the function, its first four arguments, context) → 0: go on; 1: done; else 2 + words to sum up */
-  checkRelease: { params: [i32, i32, i32, i32, i32, i32, i64], results: [i32] },
+  /**
+   * (address, number of the function, its first four arguments, context) → 0: go on; 1: done; else where to store the sum of how
+   * many words, and whether `checkEvict` is due, as src/check/assembly/index.ts packs it
+   */
+  checkRelease: { params: [i32, i32, i32, i32, i32, i32, i64], results: [i64] },
+  /** (where, sum), for engines that have one memory only */
+  checkSummed: { params: [i32, i32], results: [] },
   /** (address, context) → whether it must not be released at all */
   checkReleaseNow: { params: [i32, i64], results: [i32] },
-  /** (sum of the words) → a block whose time has come, as src/check/assembly/index.ts packs it; or 0 */
-  checkEvict: { params: [i32], results: [i64] },
-  checkEvictAll: { params: [i32], results: [i64] },
-  /** (sum of its words) → whether there are more */
-  checkEvicted: { params: [i32], results: [i32] },
+  /** () → a block whose time has come, as src/check/assembly/index.ts packs it; or 0 */
+  checkEvict: { params: [], results: [i64] },
+  checkEvictAll: { params: [], results: [i64] },
+  /** (sum of its words) → the block after it */
+  checkEvicted: { params: [i32], results: [i64] },
   /** (): the memory is full */
   checkPressure: { params: [], results: [] },
   /** (index) → what to call it with */
@@ -52,6 +57,7 @@ export const accessFunctions: readonly CheckerFunction[] = [
 export const blockFunctions: readonly CheckerFunction[] = [
   "checkAllocated",
   "checkRelease",
+  "checkSummed",
   "checkReleaseNow",
   "checkEvict",
   "checkEvictAll",

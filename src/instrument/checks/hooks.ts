@@ -28,7 +28,16 @@ export interface CheckHookOptions {
   /** Bytes to which the allocator rounds blocks, and those of them that are its own; the program uses the rest. */
   rounding?: { unit: number; header: number };
   /** Functions that release blocks which may be kept for a while, by their number; indices of the new module. */
-  releases: readonly { index: number; type: FunctionType }[];
+  releases: readonly Release[];
+  /** Whether the module has the checker's memory as its second one. */
+  inline: boolean;
+}
+
+interface Release {
+  index: number;
+  type: FunctionType;
+  /** Which of its arguments is the block. */
+  block: number;
 }
 
 /** Blocks of more than this are left as large as they are. */
@@ -91,10 +100,9 @@ function allocationHook(
   ];
   const alignmentAt = keepsMultiples ? argument("alignment") : -1;
   const resizes = blockAt >= 0 && !returnsError;
-  const [size, block, result, extra, saved, work] = [0, 1, 2, 3, 4, 5];
-  const answer = work;
+  const [size, block, result, extra, saved, answer, work] = [0, 1, 2, 3, 4, 5, 6];
   const asked = work + workLocals.length;
-  const locals: ValueType[] = [i32, i32, i32, i32, i64, ...workLocals, ...type.params.map(() => i32)];
+  const locals: ValueType[] = [i32, i32, i32, i32, i64, i32, ...workLocals, ...type.params.map(() => i32)];
 
   /** What holds back memory gives way, and the allocator is asked for no more than the program wants. */
   const tryAgain = (code: CodeWriter, first: number) => {
@@ -216,37 +224,75 @@ function allocationHook(
   };
 }
 
-function releaseHook(
-  type: FunctionType,
-  blockAt: number,
-  index: number,
-  { targets, checker, releases, sizesUnknown = false }: CheckHookOptions,
-): Hook {
-  const [saved, work] = [0, 1];
-  const answer = work;
+function releaseHook(type: FunctionType, blockAt: number, index: number, options: CheckHookOptions): Hook {
+  const { targets, checker, releases, sizesUnknown = false } = options;
+  const [saved, answer, held, work] = [0, 1, 2, 3];
   const params = type.params.length;
   const sizeAt = params > blockAt + 1 && !(sizesUnknown && params > blockAt + 2) ? blockAt + 1 : -1;
   // (block, size, alignment); in two arguments the second may be an alignment
   const strict = params > blockAt + 2;
   const number = releases.findIndex((release) => release.index === index);
 
-  /** The answer of `checkRelease`, or one of the same meaning. */
-  const release = (code: CodeWriter, first: number) => {
-    code.localGet(blockAt);
-    if (number < 0) {
-      code.localGet(first + saved).call(checker("checkReleaseNow"));
-      return;
-    }
-    code.i32Const(number);
+  const finish = (code: CodeWriter) => {
+    for (const result of type.results) if (result === i32) code.i32Const(0);
+    code.op(op.return);
+  };
+
+  const releaseNow = (code: CodeWriter, first: number) => {
+    code
+      .localGet(blockAt)
+      .localGet(first + saved)
+      .call(checker("checkReleaseNow"))
+      .if();
+    finish(code);
+    code.end();
+  };
+
+  /** Has the checker keep the block; what is too much then is released in its place. */
+  const hold = (code: CodeWriter, first: number) => {
+    code.localGet(blockAt).i32Const(number);
     for (let i = 0; i < mostHeldArguments; i++) {
       if (i < params) code.localGet(i);
       else code.i32Const(0);
     }
     code.localGet(first + saved).call(checker("checkRelease"));
+    code
+      .localTee(first + held)
+      .i64Const(0)
+      .op(op.i64Ne)
+      .if();
+    code
+      .localGet(first + held)
+      .i64Const(1)
+      .op(op.i64Ne)
+      .if();
+    const { words, pointer, sum } = localsOf(first + work);
+    code
+      .localGet(first + held)
+      .i64Const(32)
+      .op(op.i64ShrU, op.i32WrapI64);
+    code.i32Const(mostWords).op(op.i32And).localSet(words);
+    code.localGet(blockAt).localSet(pointer);
+    sumWords(code, { words, pointer, sum });
+    code
+      .localGet(first + held)
+      .op(op.i32WrapI64)
+      .localGet(sum);
+    if (options.inline) storeInSecondMemory(code);
+    else code.call(checker("checkSummed"));
+    code
+      .localGet(first + held)
+      .i64Const(0)
+      .op(op.i64LtS)
+      .if();
+    releaseHeld(code, "checkEvict", first + work, first + saved, options);
+    code.end().end();
+    finish(code);
+    code.end();
   };
 
   return {
-    locals: [i64, ...workLocals],
+    locals: [i64, i32, i64, ...workLocals],
     before(code, first) {
       code.globalGet(targets.context).localSet(first + saved);
       ifOutermost(code, first + saved, () => {
@@ -266,28 +312,8 @@ function releaseHook(
         record(code, targets.free, first + answer, targets.pending, () =>
           address(code, { index: blockAt, wide: false }),
         );
-        release(code, first);
-        code.localTee(first + answer).if();
-        if (number >= 0) {
-          const { words, pointer, sum, held } = localsOf(first + work);
-          code
-            .localGet(first + answer)
-            .i32Const(1)
-            .op(op.i32GtU)
-            .if();
-          code
-            .localGet(first + answer)
-            .i32Const(2)
-            .op(op.i32Sub)
-            .localSet(words);
-          code.localGet(blockAt).localSet(pointer);
-          sumWords(code, { words, pointer, sum });
-          code.localGet(sum).localSet(held);
-          releaseHeld(code, "checkEvict", first + work, first + saved, { targets, checker, releases });
-          code.end();
-        }
-        for (const result of type.results) if (result === i32) code.i32Const(0);
-        code.op(op.return).end();
+        if (number < 0) releaseNow(code, first);
+        else hold(code, first);
         if (sizeAt >= 0) code.end();
       });
       enterAllocator(code, first + saved, targets.context);
@@ -296,32 +322,40 @@ function releaseHook(
   };
 }
 
-/** Locals that summing up and releasing need: five numbers, and what `checkEvict` packs into one. */
-const workLocals: readonly ValueType[] = [i32, i32, i32, i32, i32, i64];
+/** Locals that summing up and releasing need: four numbers, what `checkEvict` packs into one, and further arguments. */
+const workLocals: readonly ValueType[] = [i32, i32, i32, i32, i64, ...Array(mostHeldArguments).fill(i32)];
 
 const localsOf = (first: number) => ({
-  more: first,
+  number: first,
   words: first + 1,
   pointer: first + 2,
   sum: first + 3,
-  /** The sum of the block that was freed last. */
-  held: first + 4,
-  evicted: first + 5,
+  evicted: first + 4,
+  arguments: first + 5,
 });
+
+/** Of the words that a sum is of there are no more. */
+const mostWords = 0xffff;
 
 type Summing = Record<"words" | "pointer" | "sum", number>;
 
 /** The sum of so many words: each is added to what came before, turned by 7 bits. src/check/index.ts does the same. */
 function sumWords(code: CodeWriter, { words, pointer, sum }: Summing): void {
   code.i32Const(0).localSet(sum);
+  code.localGet(words).if();
   // from now on the end
   code.localGet(pointer).localGet(words).i32Const(2).op(op.i32Shl, op.i32Add).localSet(words);
-  code.op(op.block, noResult, op.loop, noResult);
-  code.localGet(pointer).localGet(words).op(op.i32GeU, op.brIf, 1);
+  code.op(op.loop, noResult);
   code.localGet(sum).i32Const(7).op(op.i32Rotl);
   code.localGet(pointer).load(op.i32Load).op(op.i32Add).localSet(sum);
-  code.localGet(pointer).i32Const(4).op(op.i32Add).localSet(pointer);
-  code.op(op.br, 0).end().end();
+  code.localGet(pointer).i32Const(4).op(op.i32Add).localTee(pointer);
+  code.localGet(words).op(op.i32LtU, op.brIf, 0).end().end();
+}
+
+/** Stores the number on the stack in the checker's memory, at the address below it. */
+function storeInSecondMemory(code: CodeWriter): void {
+  // alignment of 4 bytes, another memory than the first, which one, offset
+  code.op(op.i32Store, 0x42, 1, 0);
 }
 
 /**
@@ -334,26 +368,39 @@ function releaseHeld(
   saved: number,
   { targets, checker, releases }: Pick<CheckHookOptions, "targets" | "checker" | "releases">,
 ): void {
-  const { more, words, pointer, sum, held, evicted } = localsOf(work);
+  const { number, words, pointer, sum, evicted, arguments: first } = localsOf(work);
+  const address = sum;
+  const more = Math.max(...releases.map(({ type }) => type.params.length));
+  enterAllocator(code, saved, targets.context);
+  code.call(checker(evict)).localSet(evicted);
   code.op(op.block, noResult, op.loop, noResult);
-  code.localGet(held).call(checker(evict)).localTee(evicted).op(op.i64Eqz, op.brIf, 1);
+  code.localGet(evicted).op(op.i64Eqz, op.brIf, 1);
   code.localGet(evicted).op(op.i32WrapI64).localSet(pointer);
   code.localGet(evicted).i64Const(32).op(op.i64ShrU, op.i32WrapI64);
-  code.localTee(more).i32Const(0xffff).op(op.i32And).localSet(words);
-  code.localGet(more).i32Const(16).op(op.i32ShrU).localSet(more);
+  code.localTee(number).i32Const(mostWords).op(op.i32And).localSet(words);
+  code.localGet(number).i32Const(16).op(op.i32ShrU).localSet(number);
   sumWords(code, { words, pointer, sum });
-  // the number of the function is needed once more, whether there are further blocks only then
-  code.localGet(sum).call(checker("checkEvicted")).localSet(words);
-  enterAllocator(code, saved, targets.context);
-  releases.forEach(({ index, type }, i) => {
-    code
-      .localGet(more)
-      .i32Const(i + 1)
-      .op(op.i32Eq)
-      .if();
-    for (let k = 0; k < type.params.length; k++) code.i32Const(k).call(checker("checkArgument"));
-    code.call(index).end();
+  if (more > 1) {
+    for (let k = 0; k < more; k++)
+      code
+        .i32Const(k)
+        .call(checker("checkArgument"))
+        .localSet(first + k);
+  }
+  code.localGet(sum);
+  code.localGet(evicted).op(op.i32WrapI64).localSet(address);
+  code.call(checker("checkEvicted")).localSet(evicted);
+  releases.forEach(({ index, type, block }, i) => {
+    if (releases.length > 1)
+      code
+        .localGet(number)
+        .i32Const(i + 1)
+        .op(op.i32Eq)
+        .if();
+    for (let k = 0; k < type.params.length; k++) code.localGet(k === block ? address : first + k);
+    code.call(index);
+    if (releases.length > 1) code.end();
   });
-  code.localGet(words).op(op.brIf, 0).end().end();
+  code.op(op.br, 0).end().end();
   code.localGet(saved).globalSet(targets.context);
 }

@@ -270,16 +270,21 @@ function isCall(opcode: number): boolean {
 
 /** How the hooks of a module are to be written. */
 export function checkHookOptions(
-  blocks: NonNullable<ChecksPlan["blocks"]>,
+  { blocks, module: { inline } }: ChecksPlan & Required<Pick<ChecksPlan, "blocks">>,
   module: Module,
   plan: Plan,
   targets: HookTargets,
 ): CheckHookOptions {
   const releases = plan.hooked
     .filter(({ role, index }) => role.startsWith("free") && canHold(module.functionType(index)))
-    .map(({ index }) => ({ index: plan.moved(index), type: module.functionType(index) }));
+    .map(({ role, index }) => ({
+      index: plan.moved(index),
+      type: module.functionType(index),
+      block: (allocatorRoles[role].params as readonly string[]).indexOf("block"),
+    }));
   const sizesUnknown = plan.hooked.some((it) => mayTakeAlignmentFirst(module, it));
-  return { ...blocks, targets, checker: (name) => plan.importIndex(name), releases, sizesUnknown };
+  const checker = (name: CheckerFunction) => plan.importIndex(name);
+  return { ...blocks, targets, checker, releases, sizesUnknown, inline };
 }
 
 /** What to insert into the module once it has its hooks. */
