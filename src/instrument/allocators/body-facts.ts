@@ -19,9 +19,16 @@ export interface BodyFacts {
   /** Those of them that it writes. */
   written: ReadonlySet<number>;
   multiplies: boolean;
+  /** Whether it looks at memory: loads, bulk and atomic operations. */
+  readsMemory: boolean;
   /** Whether it contains a call through a table or a reference. */
   callsIndirectly: boolean;
 }
+
+/** `i32.store`, behind which the other stores follow. */
+const firstStore = 0x36;
+/** Prefixes of bulk memory, vector and atomic instructions. */
+const prefixes: ReadonlySet<number> = new Set([0xfc, 0xfd, 0xfe]);
 
 /** Below lies the null page: what is smaller is a number. So is what lies next to a power of two. */
 export const lowestAddress = 1024;
@@ -48,6 +55,7 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
     globals,
     written,
     multiplies: false,
+    readsMemory: false,
     callsIndirectly: false,
   };
   let pos = decodeLocals(bytes, bodies.start[body], end).end;
@@ -61,6 +69,7 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
     } else if (opcode >= op.i32Load && opcode < op.memorySize) {
       const offset = u32At(bytes, memargOffset(bytes, pos + 1));
       if (offset >= lowestAddress) addresses.add(offset);
+      if (opcode < firstStore) facts.readsMemory = true;
     } else if (opcode === op.call || opcode === op.returnCall) {
       callees.add(u32At(bytes, pos + 1));
     } else if (opcode === op.globalGet || opcode === op.globalSet) {
@@ -69,6 +78,8 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
       if (opcode === op.globalSet) written.add(global);
     } else if (opcode === op.i32Mul || opcode === op.i64Mul) {
       facts.multiplies = true;
+    } else if (prefixes.has(opcode)) {
+      facts.readsMemory = true;
     } else if (opcode === op.callIndirect || opcode === op.returnCallIndirect) {
       facts.callsIndirectly = true;
     }

@@ -13,6 +13,8 @@ import type { Way } from "./ways.js";
 
 /** Functions that are tried in each class. */
 const mostCandidates = 64;
+/** Functions below one that does more than a step of something. */
+const fewestOfDeep = 16;
 /** Addresses of states that are tried for one method. */
 const mostSelves = 3;
 
@@ -96,10 +98,23 @@ export class Candidates {
     const byUse = this.shaped(parametersOf(allocationRoles), 1).filter(
       (index) => growers?.has(index) ?? true,
     );
-    if (!growers) return byUse.slice(0, mostCandidates);
-    const byDistance = [...byUse].sort((a, b) => growers.get(a)! - growers.get(b)!);
-    const mixed = new Set(byUse.flatMap((index, i) => [index, byDistance[i]!]));
+    // where the memory never grows and nothing was optimised, hundreds are used more that do next to nothing
+    const others = growers
+      ? [...byUse].sort((a, b) => growers.get(a)! - growers.get(b)!)
+      : byUse.filter((index) => this.#isDeep(index));
+    const mixed = new Set(byUse.flatMap((index, i) => (others[i] === undefined ? [index] : [index, others[i]])));
     return [...mixed].slice(0, mostCandidates);
+  }
+
+  /** Whether a function calls many others, which call others in their turn: what an allocator is without optimisation. */
+  #isDeep(root: number): boolean {
+    const reached = new Set([root]);
+    for (const index of reached) {
+      if (reached.size >= fewestOfDeep) return true;
+      for (const callee of this.#graph.callees(index))
+        if (callee >= this.#module.importedFunctionCount && !this.#isPanic(callee)) reached.add(callee);
+    }
+    return false;
   }
 
   /** Functions that can make the memory grow, with the number of calls in between; undefined in a module that never does. */
@@ -145,15 +160,13 @@ export class Candidates {
   ways(index: number, roles: Partial<Record<number, readonly AllocatorRole[]>>): Way[] {
     const parameters = this.count(index);
     return (roles[parameters] ?? []).flatMap((role): Way[] => {
-      if (!role.endsWith("_method")) return [{ role, index, parameters }];
+      if (!role.endsWith("_method")) return inBothOrders({ role, index, parameters });
       const selves: (SelfArgument | undefined)[] = role.endsWith("_traced_method")
         ? []
         : firstArguments(this.#module, this.#graph, index).slice(0, mostSelves);
       // methods of two arguments have a state; with more, Zig's pass one that nobody uses
       const all = parameters > 2 ? [...selves, undefined] : selves;
-      const ways = all.map((self): Way => ({ role, index, parameters, ...(self && { self }) }));
-      if (role !== "free_method" || parameters !== 4) return ways;
-      return ways.flatMap((way) => [way, { ...way, alignmentFirst: true }]);
+      return all.flatMap((self) => inBothOrders({ role, index, parameters, ...(self && { self }) }));
     });
   }
 
@@ -196,6 +209,16 @@ export class Candidates {
       .slice(0, mostCandidates)
       .map(({ other }) => other);
   }
+}
+
+/** What takes a size and an alignment may take them the other way round. */
+function inBothOrders(way: Way): Way[] {
+  const { role, parameters } = way;
+  const takesBoth =
+    role === "rust_realloc" ||
+    (role === "free" && parameters === 3) ||
+    (role === "free_method" && parameters === 4);
+  return takesBoth ? [way, { ...way, alignmentFirst: true }] : [way];
 }
 
 /** Numbers of parameters for which there are roles. */

@@ -101,10 +101,14 @@ export class Completeness {
     return [...shared];
   }
 
-  /** Not a panic, and not a setter that the whole program shares: those have nothing to do with an allocator. */
+  /**
+   * Not a panic, and not a setter that the whole program shares, which puts what it is given where it is told to: those
+   * have nothing to do with an allocator.
+   */
   #isPartOfState(index: number): boolean {
-    const { instructions, callees } = bodyFacts(this.#module, index);
-    return (instructions > mostOfSetter || callees.size > 0) && !neverReturns(this.#module, index);
+    const { instructions, callees, globals, readsMemory } = bodyFacts(this.#module, index);
+    const onlySets = instructions <= mostOfSetter || (!readsMemory && globals.size === 0);
+    return (callees.size > 0 || !onlySets) && !neverReturns(this.#module, index);
   }
 
   /** Functions outside that use parts of an allocator, without what only sets its state up. */

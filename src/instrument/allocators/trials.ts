@@ -92,6 +92,9 @@ export function tryRelease(sandbox: Sandbox, malloc: Way, free: Way): Verdict {
   const reused = again.filter((block) => made.some((other) => overlap(block, other)));
   if (bytesOf(reused) < bytesOf(made) / 2)
     return waitsFor(blocks, made) ? comesLater(sandbox, malloc, free) : "contradicted";
+  // what only makes blocks smaller keeps their beginnings
+  const begun = made.filter(({ address }) => again.some((block) => overlap(block, { address, size: 1 })));
+  if (begun.length < made.length / 2) return "contradicted";
   return releasesHalf(sandbox, malloc, free);
 }
 

@@ -11,7 +11,7 @@ export interface Way {
   parameters: number;
   /** Of methods: the address of the state. */
   self?: SelfArgument;
-  /** Of releases: it takes the alignment before the size, as Rust's `Layout` has them when it is taken apart. */
+  /** It takes the alignment before the size, as Rust's `Layout` has them when it is taken apart. */
   alignmentFirst?: boolean;
   /** Of those that store the address of a block: what gives them a place for it. */
   scratch?: Way;
@@ -76,13 +76,9 @@ export function release(trial: Trial, way: Way, { address, size }: TriedBlock): 
   const { role, index, parameters } = way;
   const fourth = parameters >= 5 ? Math.log2(usualAlignment) : usualAlignment;
   const layout = way.alignmentFirst ? [fourth, size] : [size, fourth];
-  const method = [selfOf(trial, way), address, ...layout, 0];
-  const args =
-    role === "free_method"
-      ? method
-      : role === "free_traced_method"
-        ? [0, ...method]
-        : [address, size, usualAlignment];
+  const free = [address, ...layout, 0];
+  const method = [selfOf(trial, way), ...free];
+  const args = role === "free_method" ? method : role === "free_traced_method" ? [0, ...method] : free;
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
@@ -102,7 +98,7 @@ function argumentsOfResize(trial: Trial, way: Way, { address, size }: TriedBlock
     case "realloc_method":
       return [selfOf(trial, way), address, to];
     case "rust_realloc":
-      return [address, size, usualAlignment, to];
+      return way.alignmentFirst ? [address, usualAlignment, size, to] : [address, size, usualAlignment, to];
     case "sized_realloc":
       return [address, size, to];
     case "wbindgen_realloc":
