@@ -77,6 +77,7 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
   const tried = known.length === 0 ? judge(module, graph, cores.functions) : cores.functions;
   if (tried.length < cores.functions.length) notes.push(rejected(cores.functions));
   const inner = tried.map((core) => describe(module, graph, core, named.boundary));
+  let { resizedElsewhere } = cores;
   let all = merge(functions, inner);
   all = merge(all, behindWrappers(module, graph, all));
   if (!isWhole(all)) all = merge(all, followBoundary(module, graph, named.boundary));
@@ -84,6 +85,7 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
   if (!isWhole(all) && !hasNames(module) && !isGo(module)) {
     const tried = discoverAllocator(module, graph);
     notes.push(...tried.notes);
+    resizedElsewhere ||= tried.resizedElsewhere;
     all = merge(
       all,
       tried.functions.map((core) => describe(module, graph, core, named.boundary)),
@@ -101,8 +103,8 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
     notes.push(`the functions behind ${names} could not be told apart`);
   }
   // with names, a function that isn't there isn't there
-  const explained = cores.resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
-  return { functions: all, notes, explained, resizedElsewhere: cores.resizedElsewhere };
+  const explained = resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
+  return { functions: all, notes, explained, resizedElsewhere };
 }
 
 /** By the names of the module, and where those are minified, of the scripts around it, as far as trials prove them. */

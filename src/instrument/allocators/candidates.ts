@@ -81,6 +81,14 @@ export class Candidates {
     return found.sort((a, b) => this.weight(b) - this.weight(a));
   }
 
+  /** Where a function takes only addresses and sizes: how many, and whether it returns one; undefined where it takes others. */
+  inPlaceParameters(index: number): { count: number; tells: boolean } | undefined {
+    const { params, results } = this.#module.functionType(index);
+    const pointer = pointerType(this.#module);
+    if (results.length > 1 || ![...params, ...results].every((type) => type === pointer)) return undefined;
+    return { count: params.length, tells: results.length === 1 };
+  }
+
   /** How much a function is used. */
   weight(index: number): number {
     return this.#graph.callCount[index] + (this.tabled.has(index) ? 2 : 0);
@@ -102,7 +110,9 @@ export class Candidates {
     const others = growers
       ? [...byUse].sort((a, b) => growers.get(a)! - growers.get(b)!)
       : byUse.filter((index) => this.#isDeep(index));
-    const mixed = new Set(byUse.flatMap((index, i) => (others[i] === undefined ? [index] : [index, others[i]])));
+    const mixed = new Set(
+      byUse.flatMap((index, i) => (others[i] === undefined ? [index] : [index, others[i]])),
+    );
     return [...mixed].slice(0, mostCandidates);
   }
 

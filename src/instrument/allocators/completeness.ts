@@ -33,6 +33,14 @@ interface Pair {
   frees: readonly Way[];
 }
 
+/** What works on an allocator's state besides what was found. */
+interface Elsewhere {
+  /** Functions that resize blocks where they are. */
+  inPlace: number[];
+  /** One that does something else to it: then not all blocks can be seen to come and go. */
+  part?: number;
+}
+
 export class Completeness {
   readonly #module: Module;
   readonly #graph: CallGraph;
@@ -164,7 +172,9 @@ export class Completeness {
   }
 
   /**
-   * A function outside of the allocator that works on its state, since the optimiser put a part of it there.
+   * Functions outside of the allocator that work on its state, since the optimiser put a part of it there: some that only
+   * resize blocks where they are, or one that is no such.
+   * @param onlyResizes whether a function does that
    * @param changing those of some static addresses near which the allocator changes something, the others being those of
    *   messages and tables; undefined where that can't be tried
    */
@@ -172,7 +182,8 @@ export class Completeness {
     functions: readonly CoreFunction[],
     { mallocs, frees }: Pair,
     changing: (addresses: ReadonlySet<number>) => ReadonlySet<number> | undefined,
-  ): number | undefined {
+    onlyResizes: (index: number) => boolean,
+  ): Elsewhere {
     const module = this.#module;
     const own = new Set(functions.map(({ index }) => index));
     const core = functions.filter(({ role }) => /^(?:malloc|alloc_aligned|free)/.test(role));
@@ -192,8 +203,9 @@ export class Completeness {
     // a copy that nothing calls tells that the optimiser puts parts of it into others
     const releasing = functions.filter(({ role }) => role.startsWith("free"));
     const uncalled = releasing.find(({ index }) => this.#candidates.weight(index) === 0);
-    if (releasing.length > 1 && uncalled) return uncalled.index;
-    if (state.size < (changed ? 1 : fewestAddresses)) return undefined;
+    const inPlace: number[] = [];
+    if (releasing.length > 1 && uncalled) return { inPlace, part: uncalled.index };
+    if (state.size < (changed ? 1 : fewestAddresses)) return { inPlace };
     const inside = this.#inside(own);
     const ways = [...mallocs, ...frees];
     // static addresses tell least of a state that is handed on
@@ -205,9 +217,11 @@ export class Completeness {
       if (this.#setsUp(index, ways) || (isKept && this.#mayResize(index, mallocs, frees))) continue;
       const isPart = isKept && this.#graph.callers(index).some((caller) => inside.has(caller));
       const users = isPart ? [...this.#usersOutside([index], inside, ways)] : [];
-      if (!isPart || !users.every((user) => this.#mayResize(user, mallocs, frees))) return index;
+      if (isPart && users.every((user) => this.#mayResize(user, mallocs, frees))) continue;
+      if (!onlyResizes(index)) return { inPlace, part: index };
+      inPlace.push(index);
     }
-    return undefined;
+    return { inPlace };
   }
 
   /** The functions and what is called only by way of them. */

@@ -10,13 +10,22 @@ import { Completeness } from "./completeness.js";
 import type { CoreFunction } from "./cores.js";
 import { type Heap, Heaps } from "./heaps.js";
 import { Fuel } from "./sandbox.js";
-import { changingAddresses, tryAllocation, tryBriefly, tryRelease, type Verdict } from "./trials.js";
-import type { Way } from "./ways.js";
+import {
+  changingAddresses,
+  tryAllocation,
+  tryBriefly,
+  tryInPlace,
+  tryRelease,
+  type Verdict,
+} from "./trials.js";
+import { type Way, waysInPlace } from "./ways.js";
 import { fuelOfSearch, Workbench } from "./workbench.js";
 
 export interface Discovery {
   functions: CoreFunction[];
   notes: string[];
+  /** Whether blocks are resized by functions that are not hooked; the notes name them. */
+  resizedElsewhere: boolean;
 }
 
 const evidence = {
@@ -90,6 +99,7 @@ class Search {
   run(): Discovery {
     const functions: CoreFunction[] = [];
     const notes: string[] = [];
+    let resizedElsewhere = false;
     for (const heap of this.#heaps.find()) {
       const levels = this.#heaps.resizers(heap);
       const resizers = levels.find((level) => !this.#completeness.isBypassed(heap, level));
@@ -100,18 +110,41 @@ class Search {
       for (const way of heap.mallocs) if (!resizing.has(way.index)) own.push(coreOf(way, evidence.malloc));
       for (const way of heap.frees) own.push(coreOf(way, evidence.free));
       for (const way of resizers) own.push(coreOf(way, evidence.realloc));
-      const elsewhere = this.#completeness.partElsewhere(own, heap, (addresses) =>
-        this.#changing(heap, addresses),
+      const { inPlace, part } = this.#completeness.partElsewhere(
+        own,
+        heap,
+        (addresses) => this.#changing(heap, addresses),
+        (index) => this.#onlyResizes(heap, index),
       );
-      if (elsewhere === undefined) functions.push(...own);
-      else {
+      if (part !== undefined) {
         notes.push(
           `function ${heap.malloc.index} allocates and function ${heap.free.index} releases, but a part of that ` +
-            `allocator is in function ${elsewhere} too, so its blocks are not tracked: not hooked`,
+            `allocator is in function ${part} too, so its blocks are not tracked: not hooked`,
         );
+        continue;
       }
+      functions.push(...own);
+      for (const index of inPlace)
+        notes.push(
+          `function ${index} resizes blocks where they are: it is not hooked, and they keep their first size`,
+        );
+      resizedElsewhere ||= inPlace.length > 0;
     }
-    return { functions: [...new Map(functions.map((member) => [member.index, member])).values()], notes };
+    const once = new Map(functions.map((member) => [member.index, member]));
+    return { functions: [...once.values()], notes, resizedElsewhere };
+  }
+
+  /** Whether trials prove that a function resizes blocks of a heap where they are, and does nothing else. */
+  #onlyResizes({ malloc, free }: Heap, index: number): boolean {
+    const { candidates } = this.#bench;
+    const parameters = candidates.inPlaceParameters(index);
+    if (!parameters) return false;
+    this.#bench.lastLook();
+    const sandbox = this.#bench.sandbox([malloc, free], { others: [index] });
+    if (!sandbox) return false;
+    return waysInPlace(index, parameters.count, malloc).some(
+      (way) => tryInPlace(sandbox, malloc, free, way, parameters.tells) === "proved",
+    );
   }
 
   /** Those of some static addresses at which functions that were found otherwise change something. */

@@ -5,7 +5,7 @@
  */
 import type { Sandbox } from "./sandbox.js";
 import { type MarkedBlock, overlap, TrialBlocks } from "./trial-blocks.js";
-import { alignsBlocks, allocate, resize, type Way } from "./ways.js";
+import { alignsBlocks, allocate, resize, type Way, type WayInPlace } from "./ways.js";
 
 /**
  * `proved`: it does what the role says. `contradicted`: it gave an answer that no function of this role may give.
@@ -178,6 +178,48 @@ export function tryResize(sandbox: Sandbox, malloc: Way, free: Way, way: Way): V
     if (!blocks.make(from) || !blocks.make(to) || !blocks.intact()) return "contradicted";
   }
   return [...blocks.live].every((block) => blocks.release(free, block)) ? "proved" : "contradicted";
+}
+
+/**
+ * Whether a function does no more than resize blocks where they are, and says by what it returns whether it could: the
+ * rest of a block that became smaller is given out again, what one grew into is not, and all can be released.
+ */
+export function tryInPlace(
+  sandbox: Sandbox,
+  malloc: Way,
+  free: Way,
+  way: WayInPlace,
+  tells: boolean,
+): Verdict {
+  const trial = sandbox.open();
+  if (!trial) return "unknown";
+  const blocks = new TrialBlocks(trial, malloc);
+  const changes = [
+    [40, 90],
+    [100, 900],
+    [1000, 1500],
+    [1000, 200],
+    [3000, 64],
+  ].filter(([from, to]) => !tells || to! > from!);
+  let resized = 0;
+  for (const [from, to] of changes as [number, number][]) {
+    const block = blocks.make(from);
+    const beside = blocks.makeAll([to, from]);
+    // room to grow into
+    if (!block || !beside?.[0] || !blocks.release(free, beside[0])) return "unknown";
+    const place = way.call(trial, block, to);
+    if (place === undefined) return "unknown";
+    if (tells && place !== 0 && place !== block.address) return "contradicted";
+    if (tells && place === 0) continue;
+    blocks.remove(block);
+    if (!blocks.add(block.address, to)) return "contradicted";
+    const more = blocks.makeAll([24, to, from, 100, 8]);
+    if (!more || !blocks.intact()) return "contradicted";
+    if (to > from || more.some((other) => overlap(other, block))) resized++;
+  }
+  if (resized === 0) return "unknown";
+  if (![...blocks.live].every((block) => blocks.release(free, block))) return "contradicted";
+  return blocks.makeAll(twice) && blocks.intact() ? "proved" : "contradicted";
 }
 
 /**

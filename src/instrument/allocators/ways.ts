@@ -82,6 +82,41 @@ export function release(trial: Trial, way: Way, { address, size }: TriedBlock): 
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
+/** How a function that resizes a block where it is may take its arguments. */
+const ordersInPlace: Partial<Record<number, readonly (readonly ArgumentInPlace[])[]>> = {
+  3: [["address", "size", "to"]],
+  4: [
+    ["address", "alignment", "size", "to"],
+    ["self", "address", "size", "to"],
+    ["address", "size", "alignment", "to"],
+  ],
+  5: [
+    ["self", "address", "alignment", "size", "to"],
+    ["self", "address", "size", "alignment", "to"],
+  ],
+};
+type ArgumentInPlace = "self" | "address" | "alignment" | "size" | "to";
+
+/** A function that may resize a block where it is, as it would be called. */
+export interface WayInPlace {
+  index: number;
+  call(trial: Trial, block: TriedBlock, to: number): number | undefined;
+}
+
+/** @param malloc what gives the blocks: a method that resizes them takes the same state */
+export function waysInPlace(index: number, parameters: number, malloc: Way): WayInPlace[] {
+  return (ordersInPlace[parameters] ?? []).map((order) => ({
+    index,
+    call(trial, { address, size }, to) {
+      const values = { self: () => selfOf(trial, malloc), address, alignment: usualAlignment, size, to };
+      return trial.call(
+        index,
+        order.map((what) => (what === "self" ? values.self() : values[what])),
+      );
+    },
+  }));
+}
+
 /** Whether a function is asked for an alignment. */
 export function alignsBlocks({ role, parameters }: Way): boolean {
   // AssemblyScript's methods of three parameters take something else there

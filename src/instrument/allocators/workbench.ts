@@ -59,12 +59,16 @@ export class Workbench {
     this.#tank = new Fuel(fuelOfLastLook);
   }
 
+  /** @param others functions that are called besides */
   sandbox(
     ways: readonly Way[],
-    more: { blocked?: ReadonlySet<number>; near?: boolean } = {},
+    {
+      others = [],
+      ...more
+    }: { blocked?: ReadonlySet<number>; near?: boolean; others?: readonly number[] } = {},
   ): Sandbox | undefined {
     const makers = ways.flatMap(({ self }) => (self?.kind === "call" ? [self.value] : []));
-    const roots = [...new Set([...ways.map(({ index }) => index), ...makers])];
+    const roots = [...new Set([...ways.map(({ index }) => index), ...makers, ...others])];
     const globals = [...new Set(ways.flatMap(({ self }) => (self?.kind === "global" ? [self.value] : [])))];
     const options = { roots, globals, prepare: this.#prepare, ...more };
     return makeSandbox(this.module, this.graph, this.#tank, options);
