@@ -54,6 +54,11 @@ const patterns: readonly (readonly [Kind, RegExp])[] = [
   ["malloc", /^__rust_alloc$|___?(?:rust|rdl|rg)_alloc(?:::h[0-9a-f]+)?$/],
   ["realloc", /___?(?:rust|rdl|rg)_realloc/],
   ["free", /___?(?:rust|rdl|rg)_dealloc/],
+  // `std::alloc::alloc` and so on: take a layout as `__rust_alloc` does, which is often inlined in them
+  ["malloc", /^_(?:RNvNtC\w+_|ZN)5alloc5alloc5alloc(?:17h|[BC]|$)/],
+  ["calloc", /^_(?:RNvNtC\w+_|ZN)5alloc5alloc12alloc_zeroed(?:17h|[BC]|$)/],
+  ["realloc", /^_(?:RNvNtC\w+_|ZN)5alloc5alloc(?:7realloc|15realloc_nonnull)(?:17h|[BC]|$)/],
+  ["free", /^_(?:RNvNtC\w+_|ZN)5alloc5alloc(?:7dealloc|15dealloc_nonnull)(?:17h|[BC]|$)/],
   ["memalign", /dlmalloc.*(?:8|::)memalign/],
   [
     "realloc",

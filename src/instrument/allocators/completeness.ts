@@ -69,11 +69,34 @@ export class Completeness {
       1,
       (index) => this.#candidates.growing?.has(index) ?? false,
     );
-    if (sources.length > 0) return true;
+    const ways = [...mallocs, ...frees];
+    if (sources.some((source) => !this.#isCalledBackOnly(source, inside, ways))) return true;
     // what releases may be called by others as well, by one that resizes and was not found for example
     const parts = this.#shared(frees, inside, 0, (index) => this.#isPartOfState(index));
-    const users = this.#usersOutside(parts, inside, [...mallocs, ...frees]);
+    const users = this.#usersOutside(parts, inside, ways);
     return users.size > mostResizers || [...users].some((index) => !this.#mayResize(index, mallocs, frees));
+  }
+
+  /**
+   * Whether those outside that call a function are such as only a table holds, and the allocator calls functions of their
+   * type through a table: one of its own that it was given, for more memory for example.
+   */
+  #isCalledBackOnly(index: number, inside: ReadonlySet<number>, ways: readonly Way[]): boolean {
+    const own = new Set(ways.map((way) => way.index));
+    const types = new Set<number>();
+    for (const member of own) {
+      for (const type of this.#graph.indirectTypes(member)) types.add(type);
+      for (const callee of this.#graph.callees(member))
+        if (inside.has(callee) || callee === index) own.add(callee);
+    }
+    return this.#graph.callers(index).every((caller) => {
+      if (inside.has(caller) || !this.#candidates.alive.has(caller)) return true;
+      const isOnlyTabled =
+        this.#candidates.tabled.has(caller) &&
+        !this.#exported.has(caller) &&
+        this.#graph.callCount[caller] === 0;
+      return isOnlyTabled && types.has(this.#module.functionTypeIndex(caller));
+    });
   }
 
   /**

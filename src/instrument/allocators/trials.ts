@@ -223,8 +223,8 @@ export function tryInPlace(
 }
 
 /**
- * Those of some static addresses at which, or within `reach` bytes behind which, allocating and releasing changes
- * something; undefined where that can't be tried.
+ * Those of some static addresses at which, or within `reach` bytes behind which and before the next, allocating and
+ * releasing changes something; undefined where that can't be tried.
  */
 export function changingAddresses(
   sandbox: Sandbox | undefined,
@@ -240,12 +240,14 @@ export function changingAddresses(
   for (const size of twice) blocks.make(size);
   for (const block of [...blocks.live]) blocks.release(free, block);
   const after = trial.memory();
-  const changes = (address: number) => {
-    const end = Math.min(address + reach, before.length);
+  const sorted = [...addresses].sort((a, b) => a - b);
+  const changes = (address: number, i: number) => {
+    // what lies behind the next address is that one's: in front of a state there may be messages
+    const end = Math.min(address + reach, sorted[i + 1] ?? Number.POSITIVE_INFINITY, before.length);
     for (let at = address; at < end; at++) if (before[at] !== after[at]) return true;
     return false;
   };
-  return new Set([...addresses].filter(changes));
+  return new Set(sorted.filter(changes));
 }
 
 /** Whether blocks of `other` and of `malloc` come from one heap: they never overlap, and `free` releases both. */
