@@ -274,6 +274,20 @@ describe("whether a function returns", () => {
     ["(call 0 (i32.const 1))", false],
     ["", false],
   ];
+  test("what calls such a one on every way never does, what may go round it does", () => {
+    const module = decodeModule(
+      assemble(`(module (func $panic (param i32) (loop $stop unreachable))
+        (func $message (param i32) (call $panic (i32.const 8)))
+        (func (param i32) (if (local.get 0) (then (call $panic (i32.const 1))) (else (call $message (i32.const 2)))))
+        (func (param i32) (if (local.get 0) (then (call $message (i32.const 1)))))
+        (func $around (param i32) (call $around (local.get 0))))`),
+    );
+    assert.deepEqual(
+      [1, 2, 3, 4].map((index) => neverReturns(module, index)),
+      [true, true, false, false],
+    );
+  });
+
   for (const [body, never] of returns) {
     test(`${body || "an empty one"}: ${never ? "never" : "it may"}`, () => {
       const module = decodeModule(assemble(`(module (func (param i32) ${body}))`));

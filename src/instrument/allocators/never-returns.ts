@@ -21,18 +21,17 @@ const brTable = 0x0e;
 const [throwTag, throwRef] = [0x08, 0x0a];
 /** Where control goes on behind these takes more than a look: handlers, and branches of references. */
 const unclear: ReadonlySet<number> = new Set([op.try, op.tryTable, 0xd5, 0xd6, 0xfb]);
-const returns: ReadonlySet<number> = new Set([
-  op.return,
-  op.returnCall,
-  op.returnCallIndirect,
-  op.returnCallRef,
-]);
+const returns: ReadonlySet<number> = new Set([op.return, op.returnCallIndirect, op.returnCallRef]);
+
+/** How far below a function others are looked at, and how many bytes such a one has that doesn't end in a trap. */
+const deepest = 3;
+const smallBody = 64;
 
 /**
- * Whether a function can't be left but by a trap or an exception: a panic. What it calls may not return either; that is
- * not looked at.
+ * Whether a function can't be left but by a trap or an exception: a panic, or what calls one on every way through it.
+ * @param depth how far below it others are looked at
  */
-export function neverReturns(module: Module, index: number): boolean {
+export function neverReturns(module: Module, index: number, depth = deepest): boolean {
   const { bytes, bodies } = module;
   const body = index - module.importedFunctionCount;
   const end = bodies.end[body]!;
@@ -42,6 +41,8 @@ export function neverReturns(module: Module, index: number): boolean {
     const target = open.at(-1 - label);
     if (reached && target && !target.isLoop) target.isLeft = true;
   };
+  const stops = (callee: number) =>
+    depth > 0 && mayPanic(module, callee) && neverReturns(module, callee, depth - 1);
   for (let pos = decodeLocals(bytes, bodies.start[body]!, end).end; pos < end; ) {
     const opcode = bytes[pos]!;
     if (unclear.has(opcode)) return false;
@@ -61,6 +62,9 @@ export function neverReturns(module: Module, index: number): boolean {
     } else if (opcode === brTable) {
       for (const label of labelsOf(bytes, pos + 1)) branch(label);
       reached = false;
+    } else if (opcode === op.call || opcode === op.returnCall) {
+      if (reached && stops(u32At(bytes, pos + 1))) reached = false;
+      else if (reached && opcode === op.returnCall) return false;
     } else if (returns.has(opcode)) {
       if (reached) return false;
     } else if (opcode === op.unreachable || opcode === throwTag || opcode === throwRef) {
@@ -69,6 +73,13 @@ export function neverReturns(module: Module, index: number): boolean {
     pos = instructionEnd(bytes, pos);
   }
   return !reached;
+}
+
+/** Whether a function is worth a second look: it gives nothing, and ends in a trap or is short. */
+function mayPanic(module: Module, index: number): boolean {
+  const body = index - module.importedFunctionCount;
+  if (body < 0 || module.functionType(index).results.length > 0) return false;
+  return endsInTrap(module, index) || module.bodies.end[body]! - module.bodies.start[body]! <= smallBody;
 }
 
 /** Labels of a `br_table`, the default one among them. */
