@@ -6,7 +6,7 @@ import { aligning } from "./candidates.js";
 import { depthOfUse } from "./completeness.js";
 import { reachedBy } from "./reached.js";
 import type { Sandbox } from "./sandbox.js";
-import { tryPages, trySameAddresses, type Verdict } from "./trials.js";
+import { triedAddresses, tryPages, type Verdict } from "./trials.js";
 import type { Way } from "./ways.js";
 import type { Workbench } from "./workbench.js";
 
@@ -26,18 +26,24 @@ export class Levels {
     if (!sandbox) return makers;
     const used = this.#usedWithout(new Set(makers.map(({ index }) => index)));
     const dropped = new Set<number>();
+    const givesPages = remembered((way) => tryPages(sandbox, way));
+    const addresses = remembered((way) => triedAddresses(sandbox, way));
+    const giveTheSame = (one: Way, other: Way) => {
+      const its = addresses(other);
+      return its !== undefined && (addresses(one)?.every((address, i) => address === its[i]) ?? false);
+    };
     for (const upper of makers) {
       for (const lower of makers) {
         if (upper.index === lower.index || aligning(upper.role) !== aligning(lower.role)) continue;
         if (!this.#bench.graph.reaches(upper.index, new Set([lower.index]), depthOfUse)) continue;
         if (this.#bench.graph.reaches(lower.index, new Set([upper.index]), depthOfUse)) continue;
         // what asks for pages is no level of the program's
-        if (tryPages(sandbox, lower) && !tryPages(sandbox, upper)) {
+        if (givesPages(lower) && !givesPages(upper)) {
           dropped.add(lower.index);
           continue;
         }
         // what has an inlined copy of the one below stays: `standing` tells
-        if (trySameAddresses(sandbox, upper, lower)) continue;
+        if (giveTheSame(upper, lower)) continue;
         const belongs =
           !used.has(lower.index) ||
           this.#bench.candidates.weight(lower.index) * 4 < this.#bench.candidates.weight(upper.index);
@@ -88,4 +94,13 @@ export class Levels {
     const depth = (way: Way) => this.below(way, ways).size;
     return ways.length > 0 ? [ways.reduce((a, b) => (depth(a) <= depth(b) ? a : b))] : [];
   }
+}
+
+/** Asks once for each function: a trial takes an instance, and there are many pairs. */
+function remembered<T>(ask: (way: Way) => T): (way: Way) => T {
+  const answers = new Map<Way, T>();
+  return (way) => {
+    if (!answers.has(way)) answers.set(way, ask(way));
+    return answers.get(way) as T;
+  };
 }

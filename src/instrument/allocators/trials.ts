@@ -36,13 +36,10 @@ export function tryAllocation(sandbox: Sandbox, way: Way): Verdict {
   return !alignsBlocks(way) || aligns(sandbox, way) ? "proved" : "contradicted";
 }
 
-/** Whether two functions give the same addresses for the same sizes: one passes on to the other. */
-export function trySameAddresses(sandbox: Sandbox, one: Way, other: Way): boolean {
-  const [first, second] = [one, other].map((way) => {
-    const trial = sandbox.open();
-    return trial && sizes.map((size) => allocate(trial, way, size));
-  });
-  return first !== undefined && second !== undefined && first.every((address, i) => address === second[i]);
+/** The addresses that a function gives for some sizes: those of one that passes on to another are the same. */
+export function triedAddresses(sandbox: Sandbox, way: Way): (number | undefined)[] | undefined {
+  const trial = sandbox.open();
+  return trial && sizes.map((size) => allocate(trial, way, size));
 }
 
 function aligns(sandbox: Sandbox, way: Way): boolean {
