@@ -11,8 +11,8 @@ import { countLocals } from "../../src/wasm/sections/code.js";
 import { sectionId } from "../../src/wasm/types.js";
 import { changesMemory, type Kind, kindOfName, mimallocs, type Truth } from "./truth.js";
 
-/** `<Global as Allocator>::deallocate` and its like: they pass the block on to `__rust_dealloc`. */
-const wrappers = /6Global/;
+/** `<Global as Allocator>::deallocate`, `std::alloc::alloc` and their like: they pass on to `__rust_dealloc`, `__rust_alloc`. */
+const wrappers = /6Global|^_(?:RNvNtC\w+_|ZN)5alloc5alloc\d/;
 
 /**
  * Functions with copies of what allocates or releases in them; none where there is no DWARF. A copy of a function that

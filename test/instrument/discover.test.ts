@@ -13,7 +13,7 @@ import { buildCallGraph } from "../../src/instrument/call-graph.js";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
 import { findSites } from "../../src/instrument/walker.js";
 import { decodeModule } from "../../src/wasm/module.js";
-import { heapOfListsText, type Lists, release } from "../support/heap-of-lists.js";
+import { heapAtAddressesText, heapOfListsText, type Lists, release } from "../support/heap-of-lists.js";
 import { assemble } from "./support.js";
 
 function heapOfLists(lists: Lists): Uint8Array<ArrayBuffer> {
@@ -124,51 +124,8 @@ describe("by trying functions out", () => {
   });
 });
 
-/**
- * A heap of lists whose state lies at static addresses: the lists from 5000 on, the top at 5100. Both functions have the
- * address of a message for a panic, as others do.
- */
-function heapAtAddresses({ more = "", panics = "unreachable" }): Uint8Array<ArrayBuffer> {
-  return assemble(`(module
-    (memory (export "memory") 1)
-    (data (i32.const 5000) "\\00")
-    (data (i32.const 5100) "\\00\\40\\00\\00")
-    (data (i32.const 5300) "too large")
-    (func $panic (param $message i32) (local $at i32)
-      (local.set $at (local.get $message))
-      (loop $stop ${panics}))
-    (func $list (param $size i32) (result i32)
-      (i32.shl (i32.sub (i32.const 28) (i32.clz (i32.or (i32.add (local.get $size) (i32.const 7)) (i32.const 15)))) (i32.const 2)))
-    (func $make (param $size i32) (result i32) (local $list i32) (local $block i32)
-      (if (i32.gt_u (local.get $size) (i32.const 1000000)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
-      (local.set $list (call $list (local.get $size)))
-      (local.set $block (i32.load offset=5000 (local.get $list)))
-      (if (local.get $block)
-        (then
-          (i32.store offset=5000 (local.get $list) (i32.load (local.get $block)))
-          (return (i32.add (local.get $block) (i32.const 8)))))
-      (local.set $block (i32.load (i32.const 5100)))
-      (i32.store (i32.const 5100)
-        (i32.add (local.get $block) (i32.shl (i32.const 16) (i32.shr_u (local.get $list) (i32.const 2)))))
-      (block $room
-        (br_if $room (i32.le_u (i32.load (i32.const 5100)) (i32.shl (memory.size) (i32.const 16))))
-        (drop (memory.grow (i32.const 4))))
-      (i32.store offset=4 (local.get $block) (local.get $list))
-      (i32.add (local.get $block) (i32.const 8)))
-    (func $release (param $address i32) (local $block i32)
-      (if (i32.gt_u (local.get $address) (i32.const 1073741823)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
-      (local.set $block (i32.sub (local.get $address) (i32.const 8)))
-      (i32.store (local.get $block) (i32.load offset=5000 (i32.load offset=4 (local.get $block))))
-      (i32.store offset=5000 (i32.load offset=4 (local.get $block)) (local.get $block)))
-    (func $node (export "node") (param $size i32) (result i32) (local $node i32)
-      (if (i32.gt_u (local.get $size) (i32.const 99)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
-      (local.set $node (call $make (i32.const 24)))
-      (i32.store (local.get $node) (call $make (local.get $size)))
-      (local.get $node))
-    (func (export "drop") (param $node i32)
-      (call $release (i32.load (local.get $node)))
-      (call $release (local.get $node)))
-    ${more})`);
+function heapAtAddresses(options: Parameters<typeof heapAtAddressesText>[0]): Uint8Array<ArrayBuffer> {
+  return assemble(heapAtAddressesText(options));
 }
 
 describe("what else works on an allocator's state", () => {
@@ -194,66 +151,6 @@ describe("what else works on an allocator's state", () => {
       notes.join(),
       /^function 2 allocates and function 3 releases, but a part of that .* in function 6 too/,
     );
-  });
-});
-
-describe("beside what allocates and what releases", () => {
-  const roles = (more: string) =>
-    found(heapAtAddresses({ more })).functions.map(({ role, index }) => [role, index]);
-  const pair = [
-    ["malloc", 2],
-    ["free", 3],
-  ];
-
-  test("what stores the address of an aligned block is found, and what gives a wrong one is not", () => {
-    // room for the block wherever the alignment puts it, and a list of that size to release it to
-    const storing = (mask: string) => `
-      (func $aligned (param $out i32) (param $alignment i32) (param $size i32) (result i32) (local $at i32)
-        (if (i32.ne (i32.popcnt (local.get $alignment)) (i32.const 1)) (then (return (i32.const 22))))
-        (local.set $at
-          (call $make
-            (i32.add (i32.add (local.get $alignment) (i32.const 16)) (i32.shl (local.get $size) (i32.const 1)))))
-        (local.set $at
-          (i32.and (i32.add (local.get $at) (i32.sub (local.get $alignment) (i32.const 1))) ${mask}))
-        (i32.store (i32.sub (local.get $at) (i32.const 4)) (call $list (local.get $size)))
-        (i32.store (local.get $out) (local.get $at))
-        (i32.const 0))
-      (func (export "buffer") (param $size i32) (result i32) (local $out i32)
-        (local.set $out (call $make (i32.const 4)))
-        (drop (call $aligned (local.get $out) (i32.const 64) (local.get $size)))
-        (i32.load (local.get $out)))`;
-    assert.deepEqual(roles(storing("(i32.sub (i32.const 0) (local.get $alignment))")), [
-      ...pair,
-      ["posix_memalign", 6],
-    ]);
-    assert.deepEqual(roles(storing("(i32.const -8)")), pair);
-  });
-
-  test("what resizes and is told both sizes is found, unless only the host calls it", () => {
-    const resizing = (exported: string) => `
-      (func $resize ${exported} (param $block i32) (param $old i32) (param $new i32) (result i32) (local $to i32)
-        (local.set $to (call $make (local.get $new)))
-        (memory.copy (local.get $to) (local.get $block)
-          (select (local.get $old) (local.get $new) (i32.lt_u (local.get $old) (local.get $new))))
-        (call $release (local.get $block))
-        (local.get $to))`;
-    const caller = `(func (export "grow") (param $block i32) (param $size i32) (result i32)
-      (call $resize (local.get $block) (i32.const 24) (local.get $size)))`;
-    assert.deepEqual(roles(resizing("") + caller), [...pair, ["sized_realloc", 6]]);
-    assert.deepEqual(roles(resizing('(export "resize")')), pair);
-  });
-
-  test("what only runs at exit may tear the heap down", () => {
-    const exiting = (look: string) => `
-      (table 1 funcref)
-      (elem (i32.const 0) $atExit)
-      (func $tearDown (i32.store (i32.const 5004) (i32.const 0)) (i32.store (i32.const 5100) (i32.const 16384)))
-      (func $atExit (param $object i32) ${look} (call $tearDown))
-      (func (export "exit") (param $which i32)
-        (call_indirect (param i32) (i32.const 0) (local.get $which)))`;
-    assert.deepEqual(roles(exiting("")), pair);
-    // one that looks at its argument may be anything
-    assert.deepEqual(roles(exiting("(drop (i32.load (local.get $object)))")), []);
   });
 });
 

@@ -192,12 +192,14 @@ export function tryInPlace(
   if (!trial) return "unknown";
   const blocks = new TrialBlocks(trial, malloc);
   const changes = [
+    [34, 40],
     [40, 90],
     [100, 900],
     [1000, 1500],
     [1000, 200],
     [3000, 64],
-  ].filter(([from, to]) => !tells || to! > from!);
+    // what returns nothing can't say that there was no room
+  ].filter(([from, to]) => (tells ? to! > from! : to! < from!));
   let resized = 0;
   for (const [from, to] of changes as [number, number][]) {
     const block = blocks.make(from);
