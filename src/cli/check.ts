@@ -169,7 +169,7 @@ async function conclude(launched: Launched, options: ConcludeOptions): Promise<b
     const profile = await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols });
     const report = analyze(profile, { demangle });
     const all = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak" || options.leaks !== "no");
-    report.memoryErrors = all.filter((error) => !isSuppressed(error, known));
+    report.memoryErrors = all.filter((error) => !isSuppressed(error, report.modules, known));
     suppressed.push(all.length - report.memoryErrors.length);
     reports.push(report);
   }
@@ -182,7 +182,9 @@ async function conclude(launched: Launched, options: ConcludeOptions): Promise<b
   }
   await print(reports, suppressed, options);
   if (options.genSuppressions !== undefined) {
-    const entries = reports.flatMap(({ memoryErrors = [] }) => memoryErrors.map(suppressionOf));
+    const entries = reports.flatMap(({ memoryErrors = [], modules }) =>
+      memoryErrors.map((error) => suppressionOf(error, modules)),
+    );
     const different = [...new Set(entries)].filter((entry) => entry !== undefined);
     const { genSuppressions: out, force } = options;
     await writeReport([different.join("\n")], { out, ...(force && { force }) });

@@ -11,12 +11,12 @@
  * ```
  *
  * A line at the margin is a kind of finding, or `*` for any. The indented ones below it are functions, the innermost first, as
- * the finding shows them: those that did it, or for a leak those that allocated the block. Further ones may follow
- * on the stack. In a name `*` stands for any text, and a line `...` for any number of functions.
+ * the finding shows them: those that did it, or for a leak those that allocated the block, without the allocator's own. Who
+ * names those as well is understood too. Further ones may follow on the stack. In a name `*` stands for any text, and a line `...` for any number of functions.
  */
-import { type FrameReport, findingKinds, type MemoryErrorReport } from "../analyze/report.js";
+import { type FrameReport, findingKinds, type MemoryErrorReport, type ModuleReport } from "../analyze/report.js";
 import { UsageError } from "../errors.js";
-import { functionName } from "./frames.js";
+import { functionName, isAllocatorFrame } from "./frames.js";
 
 export interface Suppression {
   kind: string;
@@ -57,22 +57,37 @@ export function parseSuppressions(text: string, name: string): Suppression[] {
   return suppressions;
 }
 
-export function isSuppressed(error: MemoryErrorReport, suppressions: readonly Suppression[]): boolean {
-  const names = stackOf(error).map(functionName);
+type Modules = readonly Pick<ModuleReport, "id" | "name" | "allocator">[];
+
+/** @param modules of the report that the finding is from */
+export function isSuppressed(
+  error: MemoryErrorReport,
+  modules: Modules,
+  suppressions: readonly Suppression[],
+): boolean {
+  const stacks = [shownStack(error, modules), stackOf(error)].map((stack) => stack.map(functionName));
   return suppressions.some(
-    ({ kind, functions }) => (kind === "*" || kind === error.kind) && matches(names, functions),
+    ({ kind, functions }) =>
+      (kind === "*" || kind === error.kind) && stacks.some((names) => matches(names, functions)),
   );
 }
 
 /** The entry that suppresses a finding; undefined for one of which no stack is known. */
-export function suppressionOf(error: MemoryErrorReport): string | undefined {
-  const names = stackOf(error).slice(0, mostFunctions).map(functionName);
+export function suppressionOf(error: MemoryErrorReport, modules: Modules): string | undefined {
+  const names = shownStack(error, modules).slice(0, mostFunctions).map(functionName);
   return names.length === 0 ? undefined : [error.kind, ...names.map((name) => `  ${name}`), ""].join("\n");
 }
 
 /** Who did it; where that is not known, who allocated the block. */
 function stackOf({ stack, allocatedAt = [] }: MemoryErrorReport): readonly FrameReport[] {
   return stack.length > 0 ? stack : allocatedAt;
+}
+
+/** The same from the first function on that is not the allocator's; all of it where there is no other. */
+function shownStack(error: MemoryErrorReport, modules: Modules): readonly FrameReport[] {
+  const stack = stackOf(error);
+  const module = modules.find(({ id }) => id === error.module) ?? { name: "", allocator: [] };
+  return stack.slice(Math.max(0, stack.findIndex((frame) => !isAllocatorFrame(frame, module))));
 }
 
 function matches(names: readonly string[], patterns: readonly string[]): boolean {
