@@ -14,7 +14,12 @@
  * the finding shows them: those that did it, or for a leak those that allocated the block, without the allocator's own. Who
  * names those as well is understood too. Further ones may follow on the stack. In a name `*` stands for any text, and a line `...` for any number of functions.
  */
-import { type FrameReport, findingKinds, type MemoryErrorReport, type ModuleReport } from "../analyze/report.js";
+import {
+  type FrameReport,
+  findingKinds,
+  type MemoryErrorReport,
+  type ModuleReport,
+} from "../analyze/report.js";
 import { UsageError } from "../errors.js";
 import { functionName, isAllocatorFrame } from "./frames.js";
 
@@ -87,7 +92,12 @@ function stackOf({ stack, allocatedAt = [] }: MemoryErrorReport): readonly Frame
 function shownStack(error: MemoryErrorReport, modules: Modules): readonly FrameReport[] {
   const stack = stackOf(error);
   const module = modules.find(({ id }) => id === error.module) ?? { name: "", allocator: [] };
-  return stack.slice(Math.max(0, stack.findIndex((frame) => !isAllocatorFrame(frame, module))));
+  return stack.slice(
+    Math.max(
+      0,
+      stack.findIndex((frame) => !isAllocatorFrame(frame, module)),
+    ),
+  );
 }
 
 function matches(names: readonly string[], patterns: readonly string[]): boolean {
