@@ -17,6 +17,8 @@ export default {
     // Bundled by scripts/build-ui.mjs.
     "src/ui/main.tsx",
     "src/testing/realm.ts",
+    // Compiled by scripts/build-wasm.mjs, twice.
+    "src/memory/heap/core/core.ts",
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
     "bench/heap/main.ts",

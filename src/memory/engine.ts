@@ -1,6 +1,7 @@
 // What engines tell about a memory only in roundabout ways: its address type, its maximum, and, for shared memories,
 // its present size at the price of one call. All through modules of a few bytes that import the memory.
-import { MAX_PAGES } from "./pages.js";
+import { bufferOf } from "./intrinsics.js";
+import { MAX_PAGES, PAGE_SIZE } from "./pages.js";
 
 /** The size of addresses of a memory. */
 export type AddressType = "i32" | "i64";
@@ -63,21 +64,32 @@ function link(module: WebAssembly.Module, memory: WebAssembly.Memory): () => num
   return new WebAssembly.Instance(module, { "": { "": memory } }).exports[""] as () => number;
 }
 
-const compiled = new Map<AddressType, WebAssembly.Module>();
+/** Undefined where that is forbidden, by a policy of the page, or where the engine knows no such memory. */
+function compile(declared: MemoryImport): WebAssembly.Module | undefined {
+  try {
+    return new WebAssembly.Module(sizeModule(declared));
+  } catch {
+    return undefined;
+  }
+}
+
+const compiled = new Map<AddressType, WebAssembly.Module | undefined>();
 
 /** A function that returns the size of a shared memory in pages, as the engine knows it now. It keeps the memory. */
 export function sizeReader(memory: WebAssembly.Memory, address: AddressType): () => number {
-  let module = compiled.get(address);
-  if (module === undefined) {
-    module = new WebAssembly.Module(sizeModule({ address, shared: true, maximum: largestMaximum(address) }));
-    compiled.set(address, module);
-  }
+  if (!compiled.has(address))
+    compiled.set(address, compile({ address, shared: true, maximum: largestMaximum(address) }));
+  const module = compiled.get(address);
+  // slower, and right as well
+  if (module === undefined) return () => bufferOf(memory).byteLength / PAGE_SIZE;
   return link(module, memory);
 }
 
 function fits(memory: WebAssembly.Memory, declared: MemoryImport): boolean {
+  const module = compile(declared);
+  if (module === undefined) return false;
   try {
-    link(new WebAssembly.Module(sizeModule(declared)), memory);
+    link(module, memory);
     return true;
   } catch {
     return false;
@@ -89,7 +101,8 @@ export function addressType(memory: WebAssembly.Memory, shared: boolean): Addres
   const type = describe(memory);
   if (type?.address !== undefined) return type.address;
   const narrow = { address: "i32", shared, maximum: shared ? MAX_PAGES : undefined } as const;
-  return fits(memory, narrow) ? "i32" : "i64";
+  // nothing tells where modules are forbidden: most memories are of 32 bits
+  return fits(memory, narrow) || compile(narrow) === undefined ? "i32" : "i64";
 }
 
 /**

@@ -1,4 +1,4 @@
-// What heap/access.ts is in JavaScript: `this` is the address of the heap's header.
+// What heap/core/access.ts declares: `this` is the address of the heap's header.
 
 @external("heap", "grow")
 declare function growTo(end: u32): u32;

@@ -1,7 +1,7 @@
 // Checks of what a heap knows of its pages of small blocks.
 import { LinmemError } from "../../errors.js";
+import type { HeapCore } from "../generated/heap-core.js";
 import { hex } from "../views.js";
-import type { HeapCore } from "./core.js";
 import {
   BLOCK_HEADER,
   blockSize,

@@ -1,7 +1,7 @@
 // Looks at a heap without changing it: a walk over its blocks, and the check of all that has to be true.
 
+import type { HeapCore } from "../generated/heap-core.js";
 import { checkMap, checkPage, checkRecords, damaged, isPage, readRecord, recordAt } from "./check-pages.js";
-import type { HeapCore } from "./core.js";
 import { entryOf } from "./handles.js";
 import {
   BINS,

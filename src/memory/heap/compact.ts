@@ -17,7 +17,7 @@
  * Another way, not taken: moving the highest blocks into holes copies less, but blocks can't be walked downwards without
  * a size at the end of each.
  */
-import type { HeapCore } from "./core.js";
+import type { HeapCore } from "../generated/heap-core.js";
 import { entryOf } from "./handles.js";
 import { Holes } from "./holes.js";
 import {

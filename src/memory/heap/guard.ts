@@ -15,9 +15,9 @@
  */
 import { LinmemError, LinmemRangeError } from "../../errors.js";
 import { callers } from "../development.js";
+import type { HeapCore } from "../generated/heap-core.js";
 import { hex } from "../views.js";
 import { blocksOf, type HeapBlock } from "./check.js";
-import type { HeapCore } from "./core.js";
 import { GRANULE, GUARD_FRONT, LARGEST } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
 

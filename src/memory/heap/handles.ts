@@ -5,7 +5,7 @@
  * An entry never moves within its chunk, but a chunk may: whoever looks one up asks the header where it is. A block becomes
  * movable by `bind` and ordinary again by `unbind`; in between, no other operation of the core takes it for a block.
  */
-import type { HeapCore } from "./core.js";
+import type { HeapCore } from "../generated/heap-core.js";
 import {
   BLOCK_HEADER,
   CHUNK,

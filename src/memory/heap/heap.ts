@@ -1,6 +1,7 @@
 // A heap in any memory, with an allocator of its own: see layout.ts for how it lies there, core.ts for how it works.
 import { AllocationError, LinmemError, LinmemRangeError, LinmemTypeError } from "../../errors.js";
 import type { BufferMemory } from "../buffer-memory.js";
+import { HeapCore } from "../generated/heap-core.js";
 import { LinearMemory } from "../linear-memory.js";
 import { OwningHeap, type StringOptions } from "../owning-heap.js";
 import { PAGE_SIZE, show } from "../pages.js";
@@ -15,7 +16,6 @@ import {
 } from "./arguments.js";
 import { blocksOf, checkHeap, type HeapBlock } from "./check.js";
 import type { CompactionStep } from "./compact.js";
-import { HeapCore } from "./core.js";
 import { GuardedCore } from "./guard.js";
 import {
   BLOCK_HEADER,
@@ -58,7 +58,7 @@ export class Heap extends OwningHeap {
   private constructor(memory: LinearMemory | BufferMemory, start: number, grows: boolean, debug: boolean) {
     super(memory);
     this.grows = grows;
-    this.core = new HeapCore(memory, start, (end) => this.grow(end));
+    this.core = new HeapCore(memory, start, (end) => this.grow(end), grows && memory.shared);
     this.guard = debug ? new GuardedCore(this.core) : undefined;
     this.front = this.guard ?? this.core;
   }
@@ -197,7 +197,7 @@ export class Heap extends OwningHeap {
    */
   reallocate(ptr: number, _oldByteLength: number, byteLength: number, alignment = GRANULE): number {
     if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
-    if (!this.front.isBlock(ptr)) throw this.noBlock(ptr);
+    if (!this.holds(ptr)) throw this.noBlock(ptr);
     if (alignment > GRANULE) return this.reallocateAligned(ptr, byteLength, alignment);
     const moved = this.front.reallocate(ptr, byteLength);
     if (moved === 0) throw this.exhausted(byteLength);
@@ -222,7 +222,11 @@ export class Heap extends OwningHeap {
    *   this heap (`ERR_LINMEM_FOREIGN_BLOCK`). An address that was given out again meanwhile can't be told from a block.
    */
   free(ptr: number): void {
-    if (!this.front.free(ptr) && ptr !== 0) throw this.noBlock(ptr);
+    if ((ptr >>> 0 !== ptr || !this.front.free(ptr)) && ptr !== 0) throw this.noBlock(ptr);
+  }
+
+  private holds(ptr: number): boolean {
+    return ptr >>> 0 === ptr && this.front.isBlock(ptr);
   }
 
   /**
@@ -272,7 +276,7 @@ export class Heap extends OwningHeap {
 
   /** What was asked for a block, in bytes. */
   byteLengthOf(ptr: number): number {
-    if (!this.front.isBlock(ptr)) throw this.noBlock(ptr);
+    if (!this.holds(ptr)) throw this.noBlock(ptr);
     return this.front.requestedOf(ptr);
   }
 

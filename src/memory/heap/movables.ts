@@ -1,8 +1,8 @@
 // Joins what is needed for movable blocks: the heap's operations, which may be guarded, and the table of handles.
 import type { LiveBlocks } from "../allocator.js";
+import type { HeapCore } from "../generated/heap-core.js";
 import type { MemoryBytes } from "../memory-bytes.js";
 import { type CompactionStep, compactStep } from "./compact.js";
-import type { HeapCore } from "./core.js";
 import type { GuardedCore } from "./guard.js";
 import { HandleTable } from "./handles.js";
 import { GRANULE, GUARD_FRONT } from "./layout.js";

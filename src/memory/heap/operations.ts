@@ -1,6 +1,6 @@
 // What `Heap` asks of the layers below it, which lie on each other: core, guard (debug mode), report (profiler).
 
-/** Addresses are those of payloads, sizes what was asked for, in bytes. No checks of arguments. */
+/** Addresses are those of payloads, sizes what was asked for, in bytes. No checks of arguments: all are whole numbers below 2^32. */
 export interface HeapOperations {
   /** Address of a new block, or 0. */
   allocate(byteLength: number): number;

@@ -1,6 +1,7 @@
 // What a heap tells of itself in numbers.
+
+import type { HeapCore } from "../generated/heap-core.js";
 import { usedIn } from "./check.js";
-import type { HeapCore } from "./core.js";
 import type { GuardedCore } from "./guard.js";
 
 /** How a heap stands. Bytes, but for `blocks` and the two shares. */

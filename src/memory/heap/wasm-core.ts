@@ -1,10 +1,10 @@
 /**
- * The allocator as a module in WebAssembly that imports the memory of the heap: the same sources as core.ts, compiled by
- * AssemblyScript, see access.ts. Both work on the same bytes, and may take turns: what is rare is done by core.ts.
+ * The allocator as a module in WebAssembly that imports the memory of the heap: compiled from the same sources as the one in
+ * JavaScript, see core/access.ts. Both work on the same bytes, and may take turns: what is rare is done in JavaScript.
  *
- * For a buffer that is no linear memory, and where no module can be compiled at once, there is core.ts alone.
+ * For a buffer that is no linear memory, and where no module can be compiled at once, there is that in JavaScript alone.
  */
-import { heapWasmBase64 } from "../generated/heap-wasm.js";
+import { heapWasmBase64, heapWasmLimits } from "../generated/heap-wasm.js";
 import type { LinearMemory } from "../linear-memory.js";
 import { GRANULE } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
@@ -25,15 +25,25 @@ interface Fast {
   free(ptr: number): void;
 }
 
-let compiled: WebAssembly.Module | null | undefined;
+/** The module for memories of one thread, and the one for memories of several. */
+const compiled = new Map<boolean, WebAssembly.Module | null>();
 
-/** Null where that is forbidden: by a policy of the page, or in a thread that must not compile synchronously. */
-function compile(): WebAssembly.Module | null {
+/** Limits of the imported memory: a minimum of 0 and a maximum of 65,536 pages, for several threads. */
+const SHARED_LIMITS = [0x03, 0x80, 0x00, 0x80, 0x80, 0x04];
+
+/** Null where that is forbidden: by a policy of the page, or in a thread that must not compile synchronously. Tried once. */
+function compile(shared: boolean): WebAssembly.Module | null {
+  let module = compiled.get(shared);
+  if (module !== undefined) return module;
+  const bytes = Uint8Array.from(atob(heapWasmBase64), (c) => c.charCodeAt(0));
+  if (shared) bytes.set(SHARED_LIMITS, heapWasmLimits);
   try {
-    return new WebAssembly.Module(Uint8Array.from(atob(heapWasmBase64), (c) => c.charCodeAt(0)));
+    module = new WebAssembly.Module(bytes);
   } catch {
-    return null;
+    module = null;
   }
+  compiled.set(shared, module);
+  return module;
 }
 
 /** @param grow as of `HeapCore` */
@@ -42,12 +52,11 @@ export function wasmCore(
   start: number,
   grow: (end: number) => boolean,
 ): WasmCore | undefined {
-  if (memory.shared || memory.address !== "i32") return undefined;
-  compiled ??= compile();
-  if (compiled === null) return undefined;
+  const module = memory.address === "i32" ? compile(memory.shared) : null;
+  if (module === null) return undefined;
   const imports = { env: { memory: memory.wasm }, heap: { grow: (end: number) => Number(grow(end >>> 0)) } };
   try {
-    const instance = new WebAssembly.Instance(compiled, imports);
+    const instance = new WebAssembly.Instance(module, imports);
     return new WasmCore(instance.exports as unknown as HeapExports, start);
   } catch {
     // no room for its code, or a kind of memory that it doesn't know
@@ -73,7 +82,7 @@ export class WasmCore implements HeapOperations {
   }
 
   isBlock(ptr: number): boolean {
-    return ptr >>> 0 === ptr && this.exports.isBlock(this.start, ptr) !== 0;
+    return this.exports.isBlock(this.start, ptr) !== 0;
   }
 
   requestedOf(ptr: number): number {
@@ -85,7 +94,7 @@ export class WasmCore implements HeapOperations {
   }
 
   free(ptr: number): boolean {
-    return ptr >>> 0 === ptr && this.exports.free(this.start, ptr) !== 0;
+    return this.exports.free(this.start, ptr) !== 0;
   }
 
   /**

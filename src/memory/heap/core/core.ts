@@ -23,7 +23,7 @@ import {
   slotSize,
   USED,
   VERSION,
-} from "./layout.js";
+} from "../layout.js";
 import { Pages } from "./pages.js";
 
 /** Bytes in use from which on there are pages of any size: below, all of a heap is in the caches anyway, and half-empty pages count. */
@@ -78,7 +78,9 @@ export class HeapCore extends Pages {
       // a piece that could be a page is to be one
       const whole = paged && this.sizeAt(block) >= pageBytes(size);
       if (whole && this.addUsedPage(size)) return this.takeNew(size, requested);
-      block = this.takeFrom(bytes);
+      // that may have changed the lists
+      if (whole) block = this.takeFrom(bytes);
+      else this.take(block, bytes);
     } else if (this.lendSome(bytes)) {
       block = this.takeFrom(bytes);
     }

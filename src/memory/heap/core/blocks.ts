@@ -3,8 +3,9 @@
  * fits, or nearly, by a two-level bitmap over segregated lists (TLSF: Masmano, Ripoll, Crespo and Real, ECRTS 2004), and
  * space that was never used where there is none. All in constant time. Compiled twice, see access.ts.
  */
+
+import { BLOCK_HEADER, FLAGS, field, GRANULE, PREV_FREE, USED } from "../layout.js";
 import { FreeLists } from "./free-lists.js";
-import { BLOCK_HEADER, FLAGS, field, GRANULE, PREV_FREE, USED } from "./layout.js";
 
 /** The first payload at a multiple of `alignment` that a block from `block` on can have. */
 function alignedPayload(block: number, alignment: number): number {

@@ -3,7 +3,7 @@
  * at random places. Of a slot nothing is touched; records of all pages together stay in the caches. Compiled twice, see
  * access.ts.
  */
-import { Blocks } from "./blocks.js";
+
 import {
   BLOCK_HEADER,
   CELL_BITS,
@@ -13,7 +13,8 @@ import {
   NO_SLOT,
   pageBytes,
   record,
-} from "./layout.js";
+} from "../layout.js";
+import { Blocks } from "./blocks.js";
 
 /** No slot that is used begins there. */
 const NOWHERE = 0xffff_ffff;

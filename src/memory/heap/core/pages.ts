@@ -19,7 +19,7 @@ import {
   RECORD_UNIT,
   record,
   USED,
-} from "./layout.js";
+} from "../layout.js";
 import { recordKind, Slots } from "./slots.js";
 
 /** Blocks of the list of a page's size that are looked at for one that lies right. */

@@ -1,7 +1,8 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
+
+import { highestBit, lowestBit } from "../bits.js";
+import { binOf, EXACT_BYTES, FLAGS, field, SMALL_SHARE } from "../layout.js";
 import { Access } from "./access.js";
-import { highestBit, lowestBit } from "./bits.js";
-import { binOf, EXACT_BYTES, FLAGS, field, SMALL_SHARE } from "./layout.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
