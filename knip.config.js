@@ -19,6 +19,7 @@ export default {
     "src/testing/realm.ts",
     // Compiled by scripts/build-wasm.mjs, twice.
     "src/memory/heap/core/core.ts",
+    "src/memory/heap/words.ts",
     "test/**/*.test.ts",
     "bench/*.{ts,mjs}",
     "bench/heap/main.ts",
