@@ -16,9 +16,9 @@ export function heapToJavaScript(sources) {
   );
   for (const { statements } of files) for (const statement of statements) program.declare(statement);
   const methods = program.methods.map((method) => program.method(method));
-  const functions = [...program.functions.values()]
-    .filter((each) => each.used)
-    .map((each) => program.function(each));
+  const functions = [];
+  // those of them that call others say so while they are compiled
+  for (const each of program.called) functions.push(program.function(each));
   return [...functions, `export class HeapCore extends Words {\n${methods.join("\n\n")}\n}\n`].join("\n\n");
 }
 
@@ -26,6 +26,8 @@ class Program {
   /** Values of constants, and of the members of tables. */
   constants = new Map();
   functions = new Map();
+  /** Those that are not written in place. */
+  called = new Set();
   methods = [];
   /** Methods that others call, and get and return words without a sign. */
   open = new Set();
@@ -43,7 +45,7 @@ class Program {
             this.constants.set(`${name.text}.${member.name.text}`, this.#evaluate(member.initializer));
       }
     } else if (ts.isFunctionDeclaration(node)) {
-      this.functions.set(node.name.text, { node, used: false });
+      this.functions.set(node.name.text, node);
     } else if (ts.isClassDeclaration(node)) {
       for (const member of node.members) {
         this.methods.push(member);
@@ -61,7 +63,7 @@ class Program {
     return `  ${access}${node.name.text}(${list(parameters)}): ${type.getText()} {\n${numbers}${this.#block(body, returned)}  }`;
   }
 
-  function({ node }) {
+  function(node) {
     return `function ${node.name.text}(${list(node.parameters)}): ${node.type.getText()} {\n${this.#block(node.body, (value) => value)}}`;
   }
 
@@ -122,8 +124,6 @@ class Program {
           return `${this.#header(first, rest[0])} = ${this.#value(rest[1])}`;
         case "store":
           return `${this.#word(first, rest[1])} = ${value}`;
-        case "storeBoth":
-          return `${this.#word(first)} = ${value};\n${this.#word(first, 4)} = ${this.#value(rest[1])}`;
         case "storeByte":
           return `${this.#byte(first, rest[1])} = ${value}`;
         case "add":
@@ -206,6 +206,7 @@ class Program {
       case "|":
       case "<<":
       case "===":
+      case "^":
       case "!==":
         return `(${both().join(` ${operator} `)})`;
       case "=":
@@ -234,18 +235,18 @@ class Program {
     const called = this.functions.get(expression.text);
     if (called === undefined) throw unknown(node);
     const values = given.map((each) => this.#value(each));
-    const [statement, ...more] = called.node.body.statements;
+    const [statement, ...more] = called.body.statements;
     // what is one expression is written in place, unless that would compute something twice
     const simple = values.every((value) => /^(\w+|-?\d+)$/.test(value));
-    const once = called.node.parameters.every(
-      ({ name }) => called.node.body.getText().match(new RegExp(`\\b${name.text}\\b`, "g")).length < 2,
+    const once = called.parameters.every(
+      ({ name }) => called.body.getText().match(new RegExp(`\\b${name.text}\\b`, "g")).length < 2,
     );
     if (more.length > 0 || !ts.isReturnStatement(statement) || !(simple || once)) {
-      called.used = true;
+      this.called.add(called);
       return `${expression.text}(${values.join(", ")})`;
     }
     const outer = this.#bound;
-    this.#bound = new Map(called.node.parameters.map(({ name }, i) => [name.text, values[i]]));
+    this.#bound = new Map(called.parameters.map(({ name }, i) => [name.text, values[i]]));
     const value = this.#value(statement.expression);
     this.#bound = outer;
     return value;

@@ -39,11 +39,6 @@ export class Access {
   }
 
   @inline
-  storeBoth(address: u32, first: u32, second: u32): void {
-    store<u64>(address, <u64>first | ((<u64>second) << 32));
-  }
-
-  @inline
   loadByte(address: u32, offset: u32): u32 {
     return load<u8>(address + offset);
   }

@@ -15,6 +15,10 @@ export function allocateAligned(header: u32, requested: u32, alignment: u32): u3
   return at(header).allocateAligned(requested, alignment);
 }
 
+export function allocateWide(header: u32, requested: u32, alignment: u32): u32 {
+  return at(header).allocateWide(requested, alignment);
+}
+
 export function isBlock(header: u32, payload: u32): bool {
   return at(header).isBlock(payload);
 }

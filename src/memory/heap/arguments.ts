@@ -4,7 +4,7 @@ import { BufferMemory } from "../buffer-memory.js";
 import { isShared } from "../engine.js";
 import { LinearMemory } from "../linear-memory.js";
 import { PAGE_SIZE, show } from "../pages.js";
-import { GRANULE } from "./layout.js";
+import { ALIGNED, GRANULE } from "./layout.js";
 
 /** What a heap can lie in. Threads may share it, but use the heap one at a time. */
 export type HeapTarget = LinearMemory | WebAssembly.Memory | ArrayBuffer | SharedArrayBuffer;
@@ -50,6 +50,11 @@ function wholeWords(buffer: ArrayBufferLike): ArrayBufferLike {
     `a heap needs a buffer whose length is a multiple of 8, not of ${buffer.byteLength} bytes`,
     { byteLength: buffer.byteLength },
   );
+}
+
+/** Where a heap can begin, from `start` on. */
+export function aligned(start: number): number {
+  return Math.ceil(start / ALIGNED) * ALIGNED;
 }
 
 export function checkBytes(bytes: unknown, what: string): number {

@@ -3,11 +3,9 @@ import { LinmemError } from "../../errors.js";
 import type { HeapCore } from "../generated/heap-core.js";
 import { hex } from "../views.js";
 import {
-  BLOCK_HEADER,
-  blockSize,
+  ALIGNED,
   CELL,
   CELL_BITS,
-  FLAGS,
   FREE_SLOT,
   field,
   GRANULE,
@@ -19,6 +17,9 @@ import {
   POOL_BYTES,
   pageBytes,
   record,
+  sizeOf,
+  WIDE_HEADER,
+  wideSize,
 } from "./layout.js";
 
 /** What a record says of its page. */
@@ -66,9 +67,10 @@ export function checkMap(core: HeapCore): void {
   const words = core.memory.u32;
   const [map, cells] = [core.get("map"), core.get("cells")];
   if (map === 0 && cells === 0) return;
-  const at = (map - BLOCK_HEADER) >>> 2;
+  const at = (map - WIDE_HEADER) >>> 2;
+  const more = sizeOf(words[at]!) - wideSize(cells * 4);
   const inside = map % GRANULE === 0 && map > core.get("first") && map < core.get("top");
-  if (!inside || words[at + 1] !== PAGES_OWN || (words[at]! & ~FLAGS) >>> 0 !== blockSize(cells * 4))
+  if (!inside || words[at + 1] !== PAGES_OWN || (more !== 0 && more !== GRANULE))
     throw damaged(map, "is no map of pages");
 }
 
@@ -86,32 +88,32 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
   let cells = 0;
   for (const [rec, blocks] of found) {
     const { page, size, slots, used, free, lent } = readRecord(core, rec);
-    if (used !== blocks) throw damaged(page - BLOCK_HEADER, "is a page that counts its slots wrongly");
+    if (used !== blocks) throw damaged(page - WIDE_HEADER, "is a page that counts its slots wrongly");
     there += size * (lent ? used : slots);
     if (free !== NO_SLOT) open.add(rec);
     const [from, to] = [page >>> CELL_BITS, (page + pageBytes(size)) >>> CELL_BITS];
     for (let cell = from; cell < to; cell++)
       if (words[start + cell] !== rec)
-        throw damaged(page - BLOCK_HEADER, "is a page that the map doesn't have");
+        throw damaged(page - WIDE_HEADER, "is a page that the map doesn't have");
     cells += to - from;
   }
   for (let cell = 0; cell < core.get("cells"); cell++) if (words[start + cell] !== 0) cells--;
   if (cells !== 0) throw wrong("has a map of other pages than it has");
   if (found.size !== core.get("records") || there !== core.get("slotsThere"))
     throw wrong("counts its pages wrongly");
-  for (let granules = 0; granules <= LARGEST_SLOT / GRANULE; granules++) {
+  for (let granules = 0; granules <= LARGEST_SLOT / ALIGNED; granules++) {
     let previous = 0;
     for (let rec = words[core.header + field.partial + granules]!; rec !== 0; ) {
       const each = open.delete(rec) ? readRecord(core, rec) : undefined;
-      if (each?.size !== granules * GRANULE || each.previous !== previous)
-        throw wrong(`has a wrong list of pages for ${granules * GRANULE} bytes`);
+      if (each?.size !== granules * ALIGNED || each.previous !== previous)
+        throw wrong(`has a wrong list of pages for ${granules * ALIGNED} bytes`);
       previous = rec;
       rec = each.next;
     }
   }
   let pools = 0;
   for (let pool = core.get("pools"); pool !== 0; pools++) {
-    if (words[(pool - BLOCK_HEADER + 4) >>> 2] !== PAGES_OWN || pools >= core.get("ownBlocks"))
+    if (words[(pool - WIDE_HEADER + 4) >>> 2] !== PAGES_OWN || pools >= core.get("ownBlocks"))
       throw wrong("has a wrong list of records");
     pool = words[(pool + POOL_BYTES) >>> 2]!;
   }
@@ -121,24 +123,28 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
 }
 
 /** Checks a page, or a block of a lent one; returns what it holds. */
-export function checkPage(core: HeapCore, { address, size: whole }: { address: number; size: number }) {
+export function checkPage(
+  core: HeapCore,
+  block: number,
+  { address, size: whole }: { address: number; size: number },
+) {
   const { u32: words, u8: bytes } = core.memory;
-  const rec = recordAt(words, address - BLOCK_HEADER);
-  const wrong = (what: string) => damaged(address - BLOCK_HEADER, `is a page ${what}`);
+  const rec = recordAt(words, block);
+  const wrong = (what: string) => damaged(block, `is a page ${what}`);
   if (
     address >>> CELL_BITS >= core.get("cells") ||
     words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec
   )
     throw wrong("that the map doesn't have");
   const { page, inverse, size, slots, free, lent } = readRecord(core, rec);
-  const granules = size / GRANULE;
+  const granules = size / ALIGNED;
   const right =
-    size % GRANULE === 0 &&
+    size % ALIGNED === 0 &&
     size > 0 &&
     size <= LARGEST_SLOT &&
     page % CELL === 0 &&
     inverse === Math.ceil(0x1_0000 / granules) &&
-    slots === Math.min(NO_SLOT, Math.floor((pageBytes(size) - BLOCK_HEADER) / size));
+    slots === Math.min(NO_SLOT, Math.floor((pageBytes(size) - WIDE_HEADER) / size));
   if (!right) throw wrong("with a wrong record");
   const first = lent ? (address - page) / size : 0;
   const state = (slot: number) => bytes[rec + record.states + slot]!;
@@ -154,7 +160,7 @@ export function checkPage(core: HeapCore, { address, size: whole }: { address: n
     sum.blocks++;
   }
   const apart = first === 0 || state(first - 1) === LENT_SLOT;
-  const bytesNeeded = lent ? (end - first) * size + 2 * BLOCK_HEADER : pageBytes(size);
+  const bytesNeeded = lent ? (end - first) * size + ALIGNED : pageBytes(size);
   if (!Number.isInteger(first) || !apart || whole !== bytesNeeded || (lent ? sum.blocks === 0 : end < slots))
     throw wrong("whose slots are not where its block is");
   if (lent) {

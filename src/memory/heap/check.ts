@@ -5,26 +5,33 @@ import { checkMap, checkPage, checkRecords, damaged, isPage, readRecord, recordA
 import { entryOf } from "./handles.js";
 import {
   BINS,
-  BLOCK_HEADER,
   binOf,
-  blockSize,
   CHUNK,
   CHUNK_BITS,
   CHUNK_BYTES,
   DIRECTORY,
   entry,
-  FLAGS,
   field,
   GRANULE,
   GUARD_FRONT,
+  HEADER,
   HEADER_BYTES,
+  isSmall,
+  LEAST,
   LENT_SLOT,
   MOVABLE,
   PAGES_OWN,
   PREV_FREE,
   record,
   SMALL_SHARE,
+  sizeOf,
+  slackOf,
+  smallSize,
+  tagOf,
   USED,
+  WIDE,
+  WIDE_HEADER,
+  wideSize,
 } from "./layout.js";
 import { idOf } from "./movable.js";
 
@@ -32,7 +39,7 @@ import { idOf } from "./movable.js";
 export interface HeapBlock {
   /** Of its payload. */
   address: number;
-  /** With its header of 8 bytes. */
+  /** With its header of 4 bytes, or 12 if it is movable, larger than 64 KiB, or the heap's own. */
   size: number;
   /** Whether it is allocated. */
   used: boolean;
@@ -48,17 +55,20 @@ export interface HeapBlock {
 
 /** All blocks as those who asked for them see them: of a page its slots. */
 export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
-  for (const each of wholeBlocks(core)) {
-    if (each.own && isPage(core.memory.u32[(each.address - BLOCK_HEADER + 4) >>> 2]!))
-      yield* slotsIn(core, each);
-    else yield each;
+  for (const { block, shown } of wholeBlocks(core)) {
+    if (shown.own && isPage(core.memory.u32[(block >>> 2) + 1]!)) yield* slotsIn(core, block, shown);
+    else yield shown;
   }
 }
 
 /** Slots of a page, or of the part of a lent one that is still a block; and what of it is none. */
-function* slotsIn(core: HeapCore, { address, size: whole }: HeapBlock): Generator<HeapBlock> {
+function* slotsIn(
+  core: HeapCore,
+  block: number,
+  { address, size: whole }: HeapBlock,
+): Generator<HeapBlock> {
   const { u8: bytes, u32: words } = core.memory;
-  const rec = recordAt(words, address - BLOCK_HEADER);
+  const rec = recordAt(words, block);
   const { page, size, slots } = readRecord(core, rec);
   const first = (address - page) / size;
   let slot = first;
@@ -71,26 +81,36 @@ function* slotsIn(core: HeapCore, { address, size: whole }: HeapBlock): Generato
   yield { address: page + slot * size, size: rest, used: false, requested: 0 };
 }
 
+interface WholeBlock {
+  /** Where it begins. */
+  block: number;
+  wide: boolean;
+  shown: HeapBlock;
+}
+
 /** All blocks, a page as one of the heap's own. */
-function* wholeBlocks(core: HeapCore): Generator<HeapBlock> {
+function* wholeBlocks(core: HeapCore): Generator<WholeBlock> {
   const top = core.get("top");
   for (let block = core.get("first"); block < top; ) {
     const words = core.memory.u32;
     const word = words[block >>> 2]!;
-    const size = (word & ~FLAGS) >>> 0;
     const used = (word & USED) !== 0;
-    if (size < GRANULE || size > top - block) throw damaged(block, `has the impossible size ${size}`);
-    const each: HeapBlock = { address: block + BLOCK_HEADER, size, used, requested: 0 };
+    const wide = used && (word & WIDE) !== 0;
+    const size = used ? sizeOf(word) : (word & ~PREV_FREE) >>> 0;
+    if (size < LEAST || size > top - block || size % GRANULE !== 0)
+      throw damaged(block, `has the impossible size ${size}`);
+    const shown: HeapBlock = { address: block + (wide ? WIDE_HEADER : HEADER), size, used, requested: 0 };
     const second = words[(block >>> 2) + 1]!;
-    if (used && (word & MOVABLE) === 0) each.requested = second;
-    else if (used && second >= PAGES_OWN) each.own = true;
-    else if (used) {
+    if (!wide) shown.requested = used ? size - HEADER - slackOf(word) : 0;
+    else if ((word & MOVABLE) === 0) shown.requested = second;
+    else if (second >= PAGES_OWN) shown.own = true;
+    else {
       if (second >= core.get("handles")) throw damaged(block, `has the impossible handle ${second}`);
       const at = entryOf(words, core.header, second);
-      each.requested = words[at + entry.requested]!;
-      each.movable = idOf(second, words[at + entry.generation]!);
+      shown.requested = words[at + entry.requested]!;
+      shown.movable = idOf(second, words[at + entry.generation]!);
     }
-    yield each;
+    yield { block, wide, shown };
     block += size;
   }
 }
@@ -107,7 +127,7 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
     first <= top &&
     top <= end &&
     end <= byteLength;
-  if (!inOrder || (first + BLOCK_HEADER) % GRANULE !== 0) {
+  if (!inOrder || (first + HEADER) % GRANULE !== 0) {
     throw damaged(start, "has bounds in its header that can't be");
   }
   checkChunks(core);
@@ -136,13 +156,13 @@ function checkLists(core: HeapCore): Set<number> {
     const marked = (words[core.header + field.bitmap + (bin >>> 5)]! >>> (bin & 31)) & 1;
     if (marked !== Number(block !== 0)) throw damaged(block, `: the bitmap is wrong about bin ${bin}`);
     while (block !== 0) {
-      if (block < first || block >= top || (block + BLOCK_HEADER) % GRANULE !== 0 || listed.has(block)) {
+      if (block < first || block >= top || (block + HEADER) % GRANULE !== 0 || listed.has(block)) {
         throw damaged(block, `is in the list of bin ${bin}, where it can't be`);
       }
       listed.add(block);
       const at = block >>> 2;
       if (words[at]! & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
-      if (binOf((words[at]! & ~FLAGS) >>> 0) !== bin)
+      if (binOf(words[at]!) !== bin)
         throw damaged(block, `is in the list of the wrong bin ${bin}`);
       if (words[at + 2] !== previous)
         throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
@@ -172,8 +192,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   let end = core.get("first");
   const inside = { used: 0, requested: 0, blocks: 0 };
   const pages = new Map<number, number>();
-  for (const each of wholeBlocks(core)) {
-    const block = each.address - BLOCK_HEADER;
+  for (const { block, wide, shown: each } of wholeBlocks(core)) {
     const at = block >>> 2;
     const word = words[at]!;
     end = block + each.size;
@@ -181,6 +200,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
     const behindFree = before?.used === false;
     if (((word & PREV_FREE) !== 0) !== behindFree) throw damaged(block, "is wrong about the block before it");
     before = each;
+    const right = wide ? words[at + 2] === tagOf(block + WIDE_HEADER) : isSmall(block, word);
+    if (each.used && !right) throw damaged(block, "has a header of another place");
     if (!each.used) {
       if (behindFree) throw damaged(block, "is free, as that before it is, and they are not one");
       if (!listed.has(block)) throw damaged(block, "is free, and in no list");
@@ -189,7 +210,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
       freeBytes += each.size;
     } else if (each.own === true && isPage(words[at + 1]!)) {
       ownBytes += each.size;
-      const found = checkPage(core, each);
+      const found = checkPage(core, block, each);
       const { rec } = found;
       inside.used += found.used;
       inside.requested += found.requested;
@@ -205,7 +226,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
         if (movable.has(handle)) throw damaged(block, `has the handle ${handle} of another block`);
         movable.set(handle, each.address);
       }
-      if (blockSize(each.requested) !== each.size) {
+      const more = each.size - (wide ? wideSize(each.requested) : smallSize(each.requested));
+      if (more !== 0 && more !== GRANULE) {
         throw damaged(block, `of ${each.size} bytes does not fit the ${each.requested} bytes asked for`);
       }
       used += each.size;
@@ -241,13 +263,14 @@ function checkChunks(core: HeapCore): void {
   const words = core.memory.u32;
   const [first, top] = [core.get("first"), core.get("top")];
   const own = (payload: number, handle: number, byteLength: number) => {
-    const at = (payload - BLOCK_HEADER) >>> 2;
+    const at = (payload - WIDE_HEADER) >>> 2;
+    const more = sizeOf(words[at]!) - wideSize(byteLength);
     return (
       payload % GRANULE === 0 &&
       payload > first &&
       payload < top &&
       words[at + 1] === handle &&
-      (words[at]! & ~FLAGS) >>> 0 === blockSize(byteLength)
+      (more === 0 || more === GRANULE)
     );
   };
   const [directory, room, chunks] = [core.get("directory"), core.get("room"), core.get("chunks")];
@@ -289,6 +312,6 @@ function checkHandles(core: HeapCore, blocks: ReadonlyMap<number, number>): void
   for (const [handle, payload] of blocks) {
     const address = words[entryOf(words, core.header, handle) + entry.address];
     if (address !== payload + front)
-      throw damaged(payload - BLOCK_HEADER, `is not where its handle ${handle} leads`);
+      throw damaged(payload - WIDE_HEADER, `is not where its handle ${handle} leads`);
   }
 }

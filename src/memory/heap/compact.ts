@@ -22,17 +22,22 @@ import { entryOf } from "./handles.js";
 import { Holes } from "./holes.js";
 import {
   BINS,
-  BLOCK_HEADER,
   CHUNK,
+  CHUNK_BYTES,
   DIRECTORY,
   entry,
-  FLAGS,
   field,
   GRANULE,
+  LEAST,
   MOVABLE,
   PAGES_OWN,
   PREV_FREE,
+  sizeOf,
+  tagOf,
   USED,
+  WIDE,
+  WIDE_HEADER,
+  wideSize,
 } from "./layout.js";
 
 /** What a step of compaction did. */
@@ -147,19 +152,23 @@ class Compaction {
       if (this.work >= this.clockCost && this.isLate(0)) break;
       this.work += LOOK_COST;
       const word = words[at >>> 2]!;
-      const size = (word & ~FLAGS) >>> 0;
+      const size = (word & USED) === 0 ? word : sizeOf(word);
       if ((word & USED) === 0) {
         core.withdraw(at, size);
         words[(at + size) >>> 2]! &= ~PREV_FREE;
       } else if (this.isMovable(at, word)) {
-        const hole = this.holes.find(size);
+        const needed = this.neededBy(at);
+        const hole = this.holes.find(needed);
         if (hole >= 0 || gap < at) {
           if (size >= CLOCK_COST && step.blocks > 0 && this.isLate(size)) break;
           if (hole < 0) {
-            gap = this.move(at, gap, size);
+            gap = this.move(at, gap, needed);
             words[gap >>> 2] = 0;
           } else {
-            const start = this.move(at, this.holes.startOf(hole), size);
+            const from = this.holes.startOf(hole);
+            const whole = this.holes.endOf(hole) - from;
+            // what is too small for a free block goes with it
+            const start = this.move(at, from, whole - needed < LEAST ? whole : needed);
             this.holes.shrink(hole, start);
             // what follows is free, but what is before it is not any more
             if (start < this.holes.endOf(hole)) words[start >>> 2] = 0;
@@ -188,7 +197,7 @@ class Compaction {
   }
 
   private isMovable(block: number, word: number): boolean {
-    if ((word & MOVABLE) === 0) return false;
+    if ((word & WIDE) === 0 || (word & MOVABLE) === 0) return false;
     const handle = this.words[(block >>> 2) + 1]!;
     if (handle >= PAGES_OWN && handle < CHUNK) return false;
     return handle >= CHUNK || this.words[entryOf(this.words, this.core.header, handle) + entry.pins] === 0;
@@ -202,28 +211,39 @@ class Compaction {
     return used + size / speed >= this.budgetMs;
   }
 
-  /** Moves a block to where there is room; returns the end of it there. */
+  /** Bytes that a movable block has to have: it may have 8 more. */
+  private neededBy(block: number): number {
+    const { words } = this;
+    const { header } = this.core;
+    const handle = words[(block >>> 2) + 1]!;
+    if (handle === DIRECTORY) return wideSize(words[header + field.room]! * 4);
+    if (handle >= CHUNK) return wideSize(CHUNK_BYTES);
+    return wideSize(words[entryOf(words, header, handle) + entry.requested]!);
+  }
+
+  /** Moves a block to where there is room, and where it has `size` bytes; returns the end of it there. */
   private move(from: number, to: number, size: number): number {
     const { words, step } = this;
     const { header } = this.core;
-    const flags = USED | MOVABLE | (words[to >>> 2]! & PREV_FREE);
-    this.copy(from, to, size);
+    const flags = USED | WIDE | MOVABLE | (words[to >>> 2]! & PREV_FREE);
+    this.copy(from, to, Math.min(size, sizeOf(words[from >>> 2]!)));
     words[to >>> 2] = size | flags;
+    words[(to >>> 2) + 2] = tagOf(to + WIDE_HEADER);
     const handle = words[(to >>> 2) + 1]!;
     words[header + field.walks]! |= MOVED;
     step.blocks++;
     step.bytes += size;
     this.work += size;
     if (handle === DIRECTORY) {
-      words[header + field.directory] = to + BLOCK_HEADER;
+      words[header + field.directory] = to + WIDE_HEADER;
     } else if (handle >= CHUNK) {
-      words[(words[header + field.directory]! >>> 2) + handle - CHUNK] = to + BLOCK_HEADER;
+      words[(words[header + field.directory]! >>> 2) + handle - CHUNK] = to + WIDE_HEADER;
     } else {
       const slot = entryOf(words, header, handle) + entry.address;
       const before = words[slot]!;
-      const after = before - from + to;
-      words[slot] = after;
-      this.moved?.(before, after);
+      const now = before - from + to;
+      words[slot] = now;
+      this.moved?.(before, now);
     }
     return to + size;
   }
@@ -280,8 +300,7 @@ class Compaction {
     }
     found.sort((a, b) => a - b);
     for (const start of found) {
-      const word = words[start >>> 2]!;
-      const end = start + ((word & ~FLAGS) >>> 0);
+      const end = start + words[start >>> 2]!;
       core.withdraw(start, end - start);
       words[end >>> 2]! &= ~PREV_FREE;
       this.holes.add(start, end);

@@ -18,7 +18,7 @@ import { callers } from "../development.js";
 import type { HeapCore } from "../generated/heap-core.js";
 import { hex } from "../views.js";
 import { blocksOf, type HeapBlock } from "./check.js";
-import { GRANULE, GUARD_FRONT, LARGEST } from "./layout.js";
+import { ALIGNED, GUARD_FRONT, LARGEST } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
 
 /** What `allocate` leaves in a block, `free` in a freed one, and what redzones hold. */
@@ -89,15 +89,19 @@ export class GuardedCore implements HeapOperations {
   }
 
   allocate(byteLength: number): number {
-    return this.allocateAligned(byteLength, GRANULE);
+    return this.allocateAligned(byteLength, ALIGNED);
+  }
+
+  /** All are wide, as any of them may become a movable one. */
+  allocateWide(byteLength: number, alignment: number): number {
+    return this.allocateAligned(byteLength, alignment);
   }
 
   allocateAligned(byteLength: number, alignment: number): number {
     const front = Math.max(GUARD_FRONT, alignment);
     const whole = front + byteLength + backOf(byteLength);
     if (whole > LARGEST) return 0;
-    // not in a page: movable blocks need headers
-    const take = () => this.core.allocateAligned(whole, alignment);
+    const take = () => this.core.allocateWide(whole, Math.max(alignment, ALIGNED));
     let inner = take();
     if (inner === 0 && this.quarantine.size > 0) {
       this.release(0);
@@ -121,7 +125,7 @@ export class GuardedCore implements HeapOperations {
   }
 
   /** Always moves, so that whoever keeps the old address is found. 0, and nothing happens, when there is no room. */
-  reallocate(ptr: number, byteLength: number, alignment = GRANULE): number {
+  reallocate(ptr: number, byteLength: number, alignment = ALIGNED): number {
     const block = this.live.get(ptr)!;
     this.verify(block);
     const moved = this.allocateAligned(byteLength, alignment);
@@ -290,7 +294,7 @@ export class GuardedCore implements HeapOperations {
 }
 
 function backOf(byteLength: number): number {
-  return BACK + (-byteLength & (GRANULE - 1));
+  return BACK + (-byteLength & (ALIGNED - 1));
 }
 
 function sizeOf({ front, byteLength }: Guarded): number {

@@ -7,7 +7,6 @@
  */
 import type { HeapCore } from "../generated/heap-core.js";
 import {
-  BLOCK_HEADER,
   CHUNK,
   CHUNK_BITS,
   CHUNK_BYTES,
@@ -18,6 +17,7 @@ import {
   GRANULE,
   MOST_HANDLES,
   MOVABLE,
+  WIDE_HEADER,
 } from "./layout.js";
 
 /** Generations are part of ids, which are whole numbers below 2^53. */
@@ -99,7 +99,7 @@ export class HandleTable {
   bind(handle: number, payload: number, address: number): void {
     const { core } = this;
     const words = core.memory.u32;
-    const block = (payload - BLOCK_HEADER) >>> 2;
+    const block = (payload - WIDE_HEADER) >>> 2;
     const at = entryOf(words, core.header, handle);
     words[at + entry.address] = address;
     words[at + entry.requested] = words[block + 1]!;
@@ -111,7 +111,7 @@ export class HandleTable {
   unbind(handle: number, payload: number): void {
     const { core } = this;
     const words = core.memory.u32;
-    const block = (payload - BLOCK_HEADER) >>> 2;
+    const block = (payload - WIDE_HEADER) >>> 2;
     words[block]! &= ~MOVABLE;
     words[block + 1] = words[entryOf(words, core.header, handle) + entry.requested]!;
   }
@@ -194,10 +194,10 @@ export class HandleTable {
   /** A movable block of the table's own: it is used, but nobody asked for it. */
   private allocate(byteLength: number, handle: number): number {
     const { core } = this;
-    const payload = core.allocateAligned(byteLength, GRANULE);
+    const payload = core.allocateWide(byteLength, GRANULE);
     if (payload === 0) return 0;
     const words = core.memory.u32;
-    const block = (payload - BLOCK_HEADER) >>> 2;
+    const block = (payload - WIDE_HEADER) >>> 2;
     words[block]! |= MOVABLE;
     words[block + 1] = handle;
     core.set("blocks", core.get("blocks") - 1);
@@ -208,7 +208,7 @@ export class HandleTable {
   private free(payload: number, byteLength: number): void {
     const { core } = this;
     const words = core.memory.u32;
-    const block = (payload - BLOCK_HEADER) >>> 2;
+    const block = (payload - WIDE_HEADER) >>> 2;
     words[block]! &= ~MOVABLE;
     words[block + 1] = byteLength;
     core.set("blocks", core.get("blocks") + 1);

@@ -7,6 +7,7 @@ import { OwningHeap, type StringOptions } from "../owning-heap.js";
 import { PAGE_SIZE, show } from "../pages.js";
 import { hex } from "../views.js";
 import {
+  aligned,
   checkAlignment,
   checkBytes,
   type HeapOptions,
@@ -18,14 +19,13 @@ import { blocksOf, checkHeap, type HeapBlock } from "./check.js";
 import type { CompactionStep } from "./compact.js";
 import { GuardedCore } from "./guard.js";
 import {
-  BLOCK_HEADER,
-  blockSize,
-  FLAGS,
+  ALIGNED,
   field,
   GRANULE,
   HEADER_BYTES,
   LARGEST,
   MAGIC,
+  smallSize,
   VERSION,
 } from "./layout.js";
 import { findListener, ReportedCore } from "./listener.js";
@@ -44,7 +44,7 @@ const NO_CEILING = 0xffff_f000;
  * A heap inside a linear memory or a buffer, for what should not lie in the JavaScript heap, or for modules without an
  * allocator. All of its state is in the memory: `Heap.open` finds it again, in another realm too.
  *
- * Payloads lie at multiples of 16. One thread at a time may use it.
+ * Payloads lie at multiples of 8, or of what is asked for. One thread at a time may use it.
  */
 export class Heap extends OwningHeap {
   private readonly core: HeapCore;
@@ -101,16 +101,17 @@ export class Heap extends OwningHeap {
    */
   static create(target: HeapTarget, options: HeapOptions = {}): Heap {
     const memory = memoryOf(target);
-    const start = (checkBytes(options.start ?? GRANULE, "start") + FLAGS) & ~FLAGS;
+    const start = aligned(checkBytes(options.start ?? ALIGNED, "start"));
     const { byteLength, maximumByteLength, debug = false } = options;
     const whole = Math.min(memory.byteLength, NO_CEILING);
-    const end = (byteLength === undefined ? whole : start + checkBytes(byteLength, "byteLength")) & ~FLAGS;
-    if (end >>> 0 > whole || (end >>> 0) - start < HEADER_BYTES + 2 * GRANULE) {
+    const behind = byteLength === undefined ? whole : start + checkBytes(byteLength, "byteLength");
+    const end = behind - (behind % ALIGNED);
+    if (end > whole || end - start < HEADER_BYTES + 2 * ALIGNED) {
       throw new LinmemRangeError(
         "ERR_LINMEM_BOUNDS",
-        `no room for a heap: it needs ${HEADER_BYTES + 2 * GRANULE} bytes at least, and all of it has to lie in the ` +
-          `${memory.byteLength} bytes of the memory; start is ${start}, its end ${end >>> 0}`,
-        { start, end: end >>> 0, byteLength: memory.byteLength },
+        `no room for a heap: it needs ${HEADER_BYTES + 2 * ALIGNED} bytes at least, and all of it has to lie in the ` +
+          `${memory.byteLength} bytes of the memory; start is ${start}, its end ${end}`,
+        { start, end, byteLength: memory.byteLength },
       );
     }
     const ceiling =
@@ -118,7 +119,7 @@ export class Heap extends OwningHeap {
         ? NO_CEILING
         : Math.min(start + checkBytes(maximumByteLength, "maximumByteLength"), NO_CEILING);
     const heap = new Heap(memory, start, byteLength === undefined && memory instanceof LinearMemory, debug);
-    const bounded = Math.min(end >>> 0, ceiling - (ceiling % GRANULE));
+    const bounded = Math.min(end, ceiling - (ceiling % ALIGNED));
     heap.core.format(start, bounded, heap.grows ? ceiling : bounded);
     if (debug) heap.core.set("guarded", 1);
     return heap.announce();
@@ -130,9 +131,9 @@ export class Heap extends OwningHeap {
    * @throws LinmemError when there is none (`ERR_LINMEM_NO_HEAP`), one of a newer version (`ERR_LINMEM_HEAP_VERSION`), or a
    *   damaged one (`ERR_LINMEM_HEAP_DAMAGED`); `check` finds more of that
    */
-  static open(target: HeapTarget, { start = GRANULE, unpin = false }: OpenOptions = {}): Heap {
+  static open(target: HeapTarget, { start = ALIGNED, unpin = false }: OpenOptions = {}): Heap {
     const memory = memoryOf(target);
-    const begin = (checkBytes(start, "start") + FLAGS) & ~FLAGS;
+    const begin = aligned(checkBytes(start, "start"));
     const fits = begin + HEADER_BYTES <= memory.byteLength;
     if (!fits || memory.u32[begin >>> 2] !== MAGIC) {
       throw new LinmemError(
@@ -164,7 +165,7 @@ export class Heap extends OwningHeap {
   }
 
   /**
-   * The address of `byteLength` bytes, a multiple of `alignment` (a power of two up to 65,536) and of 16, of which nothing
+   * The address of `byteLength` bytes, a multiple of `alignment` (a power of two up to 65,536) and of 8, of which nothing
    * is known.
    *
    * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): there are none, and nothing has changed
@@ -206,12 +207,16 @@ export class Heap extends OwningHeap {
 
   private reallocateAligned(ptr: number, byteLength: number, alignment: number): number {
     const old = this.front.requestedOf(ptr);
-    // in place it keeps its alignment; elsewhere it would not
-    const stays = this.guard === undefined && blockSize(byteLength) <= blockSize(old);
-    if (stays) return this.front.reallocate(ptr, byteLength);
+    let now = ptr;
+    // in place it keeps its alignment; elsewhere it may not
+    if (this.guard === undefined && ptr % alignment === 0 && smallSize(byteLength) <= smallSize(old)) {
+      now = this.front.reallocate(ptr, byteLength);
+      if (now === 0) throw this.exhausted(byteLength);
+      if (now % alignment === 0) return now;
+    }
     const moved = this.allocate(byteLength, alignment);
-    this.memory.u8.copyWithin(moved, ptr, ptr + Math.min(old, byteLength));
-    this.free(ptr);
+    this.memory.u8.copyWithin(moved, now, now + Math.min(old, byteLength));
+    this.free(now);
     return moved;
   }
 
@@ -323,7 +328,7 @@ export class Heap extends OwningHeap {
         throw error;
       }
       const reached = Math.min(memory.byteLength, ceiling);
-      core.set("end", reached - (reached % GRANULE));
+      core.set("end", reached - (reached % ALIGNED));
       return core.get("end") >= end;
     }
     return false;
@@ -353,7 +358,7 @@ export class Heap extends OwningHeap {
     if (explained !== undefined) return explained;
     const inside = ptr % GRANULE === 0 && ptr > this.core.get("first") && ptr < this.core.get("end");
     if (inside) {
-      const past = ptr - BLOCK_HEADER >= this.core.get("top");
+      const past = ptr >= this.core.get("top");
       const block = past ? undefined : [...this.walk()].find(({ address }) => address === ptr);
       if (block?.movable !== undefined) {
         return new LinmemRangeError(

@@ -8,23 +8,27 @@
  *  | magic … counters | bitmap | heads of the bins |
  * ```
  *
- * A block begins 8 bytes before a multiple of 16, and its size, header included, is a multiple of 16:
+ * A block begins 4 bytes before a multiple of 8, and its size, header included, is a multiple of 8, of 16 at least:
  *
  * ```
- *  used:  | size:28 flags:4 | requested | payload …                                   |
- *  free:  | size:28 flags:4 | next      | previous | …                         | size |
- *         0                 4           8                                      size-4
+ *  small:  | check:10 1 size:13 slack:5 flags:3 | payload …                                      |
+ *  wide:   | size:28 flags:4  | requested | tag | payload …                                      |
+ *  free:   | size             | next      | previous | …                                  | size |
+ *          0                  4           8     12                                    size - 4
  * ```
  *
- * `requested` is what was asked for: with the size it tells how much is lost inside blocks, and as only one size goes
- * with it, whether something is a block at all. Free blocks of one bin form a list in both directions. No two free blocks
- * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`).
+ * Blocks below 64 KiB have a header of one word. `slack` is how much less was asked for than fits; with it the heap
+ * counts how much is lost inside blocks. `check` are bits of the address, which few other words have just there: with them `free`
+ * tells a block from what is none. All other blocks are wide: their `tag` lies where the header of a small one
+ * would, and is never one. Free blocks of one bin form a list in both directions. No two free blocks
+ * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`). What is left of a
+ * block must be large enough for a free one, so blocks may have 8 bytes more than they need.
  *
- * A movable block has the number of its handle where others have what was asked for. The handle's entry leads back:
+ * A movable block is a wide one with the number of its handle instead of what was asked for. The handle's entry leads back:
  *
  * ```
- *  movable: | size:28 flags:4 | handle | payload …   |  ◄─┐
- *  entry:   | address ●───────│────────│─────────────│────┘
+ *  movable: | size:28 flags:4 | handle | tag | payload …   |  ◄─┐
+ *  entry:   | address ●───────│────────│─────│─────────────│────┘
  *           | requested | pins | generation |
  * ```
  *
@@ -37,7 +41,7 @@
  * payload lies at a multiple of 2 KiB:
  *
  * ```
- *  page:    | size:28 flags:4 | code of the record | slot | slot | slot | … | rest |
+ *  page:    | size:28 flags:4 | code of the record | tag | slot | slot | slot | … | rest |
  *  record:  | page | inverse of the size | size | next | previous | free used slots lent | a byte for each slot … |
  *  map:     | 0 | 0 | record | record | 0 | …    for each 2 KiB of the memory, to find the record by the address
  * ```
@@ -57,7 +61,7 @@ import { highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 4;
+export const VERSION = 5;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -126,18 +130,31 @@ export const field = {
   heads: 116,
 } as const;
 
-/** Granules of 16 bytes with a bin of their own; above, 16 bins for each power of two. */
+/** Granules of 8 bytes with a bin of their own; above, 16 bins for each power of two. */
 const EXACT = 128;
-export const BINS = EXACT + 16 * 21;
+export const BINS = EXACT + 16 * 22;
 const HEADER_WORDS = field.heads + BINS;
 export const HEADER_BYTES = 4 * HEADER_WORDS;
 
 export const USED = 1;
 /** The block before is free and footed. */
 export const PREV_FREE = 2;
-/** This used block has a handle, and may be moved unless that is pinned. */
-export const MOVABLE = 8;
-export const FLAGS = 15;
+/** This used block has a header of three words. */
+export const WIDE = 4;
+/** This wide block has a handle, and may be moved unless that is pinned. */
+export const MOVABLE = 0x8000_0000;
+/** Size of a wide block. */
+const WIDE_SIZE = 0x7fff_fff8;
+/** Of a small one, where it lies in the header's word and where in a size. */
+export const SIZE_SHIFT = 5;
+const SMALL_SIZE = 0xfff8;
+export const SLACK_SHIFT = 3;
+const SLACK = 31;
+/** The block's address is moved up by so much, and the bits from the other one on are compared. */
+const CHECK_SHIFT = 19;
+const CHECK_BITS = 21;
+/** Word of a tag, without the bits of the address: bit 0 is not set, as that of a header is. */
+const TAG = 0x0015_3ba6;
 
 /** Words of a handle's entry. */
 export const entry = {
@@ -202,10 +219,18 @@ export const RECORD_UNIT = 64;
 export const POOL_BYTES = 1152;
 
 /** Bytes before the payload. */
-export const BLOCK_HEADER = 8;
-export const GRANULE = 16;
+export const HEADER = 4;
+export const WIDE_HEADER = 12;
+/** Sizes and addresses of payloads are multiples of it. */
+export const GRANULE = 8;
+/** The smallest block. */
+export const LEAST = 16;
+/** What is asked for a small block at most: with 8 bytes more than it needs its size must stay below 2^16. */
+export const SMALL_MOST = 0xffe8;
 /** Blocks below this size have a bin with no other size in it. */
 export const EXACT_BYTES = EXACT * GRANULE;
+/** Where a heap begins, and where it ends, are multiples of it; so are addresses and sizes of slots. */
+export const ALIGNED = 16;
 /** In debug mode: bytes from the core's payload to that of a block without an alignment of its own. */
 export const GUARD_FRONT = 32;
 /** The largest request in bytes. */
@@ -218,17 +243,52 @@ export function pageBytes(size: number): number {
 
 /** Size of the slot for a request; 0 when it asks for nothing, and there are no such slots. */
 export function slotSize(requested: number): number {
-  return ((requested + FLAGS) & ~FLAGS) >>> 0;
+  return ((requested + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0;
 }
 
-/** Size of the block for a request. */
-export function blockSize(requested: number): number {
-  return ((requested + BLOCK_HEADER + FLAGS) & ~FLAGS) >>> 0;
+/** Size of the small block for a request. */
+export function smallSize(requested: number): number {
+  return requested <= LEAST - HEADER ? LEAST : ((requested + (HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
+}
+
+/** Size of the wide block for a request. */
+export function wideSize(requested: number): number {
+  return ((requested + (WIDE_HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
+}
+
+/** The header of a small block, without flags. */
+export function smallWord(block: number, size: number, requested: number): number {
+  return ((block << CHECK_SHIFT) | (size << SIZE_SHIFT) | ((size - HEADER - requested) << SLACK_SHIFT)) >>> 0;
+}
+
+/** Whether a word that lies before a payload, at `block`, is the header of a small block that is used. */
+export function isSmall(block: number, word: number): boolean {
+  return (word ^ (block << CHECK_SHIFT)) >>> CHECK_BITS === 0 && (word & (USED | WIDE)) === USED;
+}
+
+/** What lies before the payload of a wide block. */
+export function tagOf(payload: number): number {
+  return (((payload - HEADER) << CHECK_SHIFT) | TAG) >>> 0;
+}
+
+/** Size of a block by its first word. */
+export function sizeOf(word: number): number {
+  return (word & (USED | WIDE)) === USED ? (word >>> SIZE_SHIFT) & SMALL_SIZE : word & WIDE_SIZE;
+}
+
+/** The same of one that is known to be small. */
+export function smallSizeOf(word: number): number {
+  return (word >>> SIZE_SHIFT) & SMALL_SIZE;
+}
+
+/** How much less was asked for than fits into a small block. */
+export function slackOf(word: number): number {
+  return (word >>> SLACK_SHIFT) & SLACK;
 }
 
 /** The bin that a block of this size belongs to. */
 export function binOf(size: number): number {
-  const granules = size >>> 4;
+  const granules = size >>> 3;
   if (granules < EXACT) return granules;
   const power = highestBit(granules);
   return EXACT + ((power - 7) << 4) + ((granules >>> (power - 4)) & 15);

@@ -67,6 +67,12 @@ export class ReportedCore implements HeapOperations {
     return ptr;
   }
 
+  allocateWide(byteLength: number, alignment: number): number {
+    const ptr = this.inner.allocateWide(byteLength, alignment);
+    this.listener.allocated(ptr, byteLength);
+    return ptr;
+  }
+
   isBlock(ptr: number): boolean {
     return this.inner.isBlock(ptr);
   }

@@ -39,7 +39,7 @@ export class Movables implements MovableStore {
   allocate(byteLength: number): number {
     const { table } = this;
     const handle = table.take();
-    const ptr = handle < 0 ? 0 : this.parts.front.allocateAligned(byteLength, GRANULE);
+    const ptr = handle < 0 ? 0 : this.parts.front.allocateWide(byteLength, GRANULE);
     if (ptr === 0) {
       if (handle >= 0) table.give(handle);
       throw this.exhausted(byteLength);

@@ -4,8 +4,10 @@
 export interface HeapOperations {
   /** Address of a new block, or 0. */
   allocate(byteLength: number): number;
-  /** The same at a multiple of `alignment`, a power of two from 16 on, with a header of its own. */
+  /** The same at a multiple of `alignment`, a power of two from 8 on, with a header of its own. */
   allocateAligned(byteLength: number, alignment: number): number;
+  /** The same for a block that can become a movable one. */
+  allocateWide(byteLength: number, alignment: number): number;
   /** Whether a used block begins here. */
   isBlock(ptr: number): boolean;
   /** What was asked for a block, for which `isBlock` holds. */

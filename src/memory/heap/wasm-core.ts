@@ -13,6 +13,7 @@ import type { HeapOperations } from "./operations.js";
 interface HeapExports {
   allocate(heap: number, requested: number): number;
   allocateAligned(heap: number, requested: number, alignment: number): number;
+  allocateWide(heap: number, requested: number, alignment: number): number;
   isBlock(heap: number, payload: number): number;
   requestedOf(heap: number, payload: number): number;
   reallocate(heap: number, payload: number, requested: number): number;
@@ -79,6 +80,10 @@ export class WasmCore implements HeapOperations {
 
   allocateAligned(byteLength: number, alignment: number): number {
     return this.exports.allocateAligned(this.start, byteLength, alignment) >>> 0;
+  }
+
+  allocateWide(byteLength: number, alignment: number): number {
+    return this.exports.allocateWide(this.start, byteLength, alignment) >>> 0;
   }
 
   isBlock(ptr: number): boolean {

@@ -72,7 +72,7 @@ function drive(seed: number, { heaps, operations, live, largest }: Shape): numbe
     } else if (chance < 4 && movable.length > 0) {
       for (const each of movable.splice(random.below(movable.length), 1)[0]!) each.release();
     } else if (random.below(2 * live) >= blocks.length) {
-      const alignment = chance < 10 ? 1 << random.below(13) : 16;
+      const alignment = chance < 10 ? 1 << random.below(13) : 8;
       const ptr = both((heap) => heap.allocate(byteLength, alignment));
       if (ptr !== undefined) blocks.push(ptr);
     } else if (blocks.length > 0) {

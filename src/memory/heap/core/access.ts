@@ -18,8 +18,6 @@ export declare class Access {
 
   protected load(address: number, offset: number): number;
   protected store(address: number, value: number, offset: number): void;
-  /** Two words. */
-  protected storeBoth(address: number, first: number, second: number): void;
   protected loadByte(address: number, offset: number): number;
   protected storeByte(address: number, value: number, offset: number): void;
 

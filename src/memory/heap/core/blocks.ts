@@ -4,16 +4,26 @@
  * space that was never used where there is none. All in constant time. Compiled twice, see access.ts.
  */
 
-import { BLOCK_HEADER, FLAGS, field, GRANULE, PREV_FREE, USED } from "../layout.js";
+import {
+  field,
+  GRANULE,
+  HEADER,
+  LEAST,
+  MOVABLE,
+  PREV_FREE,
+  smallWord,
+  tagOf,
+  USED,
+  WIDE,
+  WIDE_HEADER,
+} from "../layout.js";
 import { FreeLists } from "./free-lists.js";
 
-/** The first payload at a multiple of `alignment` that a block from `block` on can have. */
-function alignedPayload(block: number, alignment: number): number {
-  return ((block + BLOCK_HEADER + alignment - 1) & ~(alignment - 1)) >>> 0;
-}
+/** Flags of a block. */
+const FLAGS = 7;
 
 export class Blocks extends FreeLists {
-  /** A block of exactly this size from the lists, with a header without flags; or 0. */
+  /** A block of this size from the lists, or 8 bytes more; or 0. Its first word is its size. */
   protected takeFrom(size: number): number {
     const block = this.fit(size);
     if (block !== 0) this.take(block, size);
@@ -22,17 +32,19 @@ export class Blocks extends FreeLists {
 
   /** Takes a free block out of its list, and gives back what is more than `size`. */
   protected take(block: number, size: number): void {
-    const whole = this.sizeAt(block);
+    const whole = this.load(block, 0);
     this.unlink(block, whole);
+    const rest = whole - size;
+    if (rest < LEAST) {
+      const behind = block + whole;
+      this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
+      return;
+    }
     this.store(block, size, 0);
     const behind = block + size;
-    const rest = whole - size;
-    if (rest === 0) this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
-    else {
-      this.store(behind, rest, 0);
-      this.store(behind + rest - 4, rest, 0);
-      this.put(behind, rest);
-    }
+    this.store(behind, rest, 0);
+    this.store(behind + rest - 4, rest, 0);
+    this.put(behind, rest);
   }
 
   /** A block of this size of what was never used, or 0. */
@@ -53,22 +65,24 @@ export class Blocks extends FreeLists {
   }
 
   /**
-   * As `takeFrom`, with the payload at a multiple of `alignment`; of what was never used where `fresh` is set. What is
-   * left before it becomes a free block.
+   * As `takeFrom`, with what is `header` bytes behind its beginning at a multiple of `alignment`; of what was never used where
+   * `fresh` is set. What is left before it becomes a free block. It is wide, so far.
    */
-  protected takeAligned(size: number, alignment: number, fresh: boolean): number {
-    let most = size + alignment - GRANULE;
+  protected takeAligned(size: number, header: number, alignment: number, fresh: boolean): number {
+    // what is left before it may be too small for a block
+    let most = size + alignment + GRANULE;
     let block = this.word(field.top);
     if (fresh) {
-      most = (alignedPayload(block, alignment) - BLOCK_HEADER - block + size) >>> 0;
+      most = alignedFrom(block, header, alignment) - block + size;
       block = this.takeFresh(most);
     } else {
       block = this.takeFrom(most);
     }
     if (block === 0) return 0;
-    const aligned = alignedPayload(block, alignment) - BLOCK_HEADER;
+    const whole = this.load(block, 0);
+    const aligned = alignedFrom(block, header, alignment);
     const before = aligned - block;
-    this.store(aligned, (most - before) | USED, 0);
+    this.store(aligned, (whole - before) | USED | WIDE, 0);
     if (before !== 0) {
       this.store(block, before, 0);
       this.release(block, before);
@@ -77,7 +91,7 @@ export class Blocks extends FreeLists {
     return aligned;
   }
 
-  /** Makes a block a free one, whose header says its size; merged with its neighbours. */
+  /** Makes a block a free one, merged with its neighbours. Of its header only flags are looked at. */
   protected release(block: number, size: number): void {
     let start = block;
     let end = block + size;
@@ -94,7 +108,7 @@ export class Blocks extends FreeLists {
     }
     let behind = this.load(end, 0);
     if ((behind & USED) === 0) {
-      const more = (behind & ~FLAGS) >>> 0;
+      const more = behind;
       this.unlink(end, more);
       end += more;
       behind = this.load(end, 0);
@@ -124,12 +138,39 @@ export class Blocks extends FreeLists {
     this.setWord(field.own, this.word(field.own) + bytes);
   }
 
-  /** Leaves `size` bytes to a used block, and makes what is behind a free one. */
-  protected cut(block: number, size: number): void {
+  /** Writes the header of a small block that is used; its first word is its size, perhaps with flags. */
+  protected setSmall(block: number, requested: number): void {
     const word = this.load(block, 0);
-    const rest = ((word & ~FLAGS) >>> 0) - size;
-    if (rest === 0) return;
-    this.store(block, word - rest, 0);
+    const size = this.sizeAt(block);
+    this.store(block, (smallWord(block, size, requested) | (word & PREV_FREE) | USED) >>> 0, 0);
+  }
+
+  /** The same of a wide one, with what was asked for. */
+  protected setWide(block: number, requested: number): void {
+    this.store(block, (this.load(block, 0) | USED | WIDE) >>> 0, 0);
+    this.store(block, requested, 4);
+    this.store(block, tagOf(block + WIDE_HEADER), 8);
+  }
+
+  /** The same of one of the heap's own, with its code. */
+  protected setOwn(block: number, code: number): void {
+    this.setWide(block, code);
+    this.store(block, (this.load(block, 0) | MOVABLE) >>> 0, 0);
+  }
+
+  /** Changes the size that a used block's header says. What a small one's says of what was asked for is wrong then. */
+  protected setSize(block: number, size: number): void {
+    const word = this.load(block, 0);
+    const kept = word & FLAGS;
+    if ((word & WIDE) !== 0) this.store(block, ((word & MOVABLE) | kept | size) >>> 0, 0);
+    else this.store(block, (smallWord(block, size, size - HEADER) | kept) >>> 0, 0);
+  }
+
+  /** Leaves `size` bytes to a used block, or 8 more, and makes what is behind a free one. */
+  protected cut(block: number, size: number): void {
+    const rest = this.sizeAt(block) - size;
+    if (rest < LEAST) return;
+    this.setSize(block, size);
     this.store(block + size, rest, 0);
     this.release(block + size, rest);
   }
@@ -141,21 +182,22 @@ export class Blocks extends FreeLists {
       if (!this.reach(block, wanted)) return false;
       this.setWord(field.top, block + wanted);
       this.forget(block, block + wanted);
-      this.store(block, this.load(block, 0) + (wanted - size), 0);
+      this.setSize(block, wanted);
       return true;
     }
-    const word = this.load(next, 0);
-    const behind = (word & ~FLAGS) >>> 0;
-    if ((word & USED) !== 0 || size + behind < wanted) return false;
+    const behind = this.load(next, 0);
+    if ((behind & USED) !== 0 || size + behind < wanted) return false;
     this.absorb(next, behind);
     this.forget(block, next + behind);
-    this.store(block, this.load(block, 0) + behind, 0);
-    this.cut(block, wanted);
+    this.split(block, size + behind, wanted);
     return true;
   }
 
-  /** Makes a used block larger backwards, into a free block before it, with its bytes; returns where it is now, or 0. */
-  protected extendBack(block: number, size: number, wanted: number, kept: number): number {
+  /**
+   * Makes a used block larger backwards, into a free block before it, with its bytes; returns where it is now, or 0.
+   * @param header bytes of its header
+   */
+  protected extendBack(block: number, header: number, size: number, wanted: number, kept: number): number {
     const word = this.load(block, 0);
     if ((word & PREV_FREE) === 0) return 0;
     const free = this.load(block - 4, 0);
@@ -163,10 +205,26 @@ export class Blocks extends FreeLists {
     const start = block - free;
     this.absorb(start, free);
     this.forget(start, block + size);
-    this.copy(start + 4, block + 4, kept + 4);
-    this.store(start, ((word & FLAGS & ~PREV_FREE) | (free + size)) >>> 0, 0);
-    this.cut(start, wanted);
+    // whoever uses the old address is to be told
+    this.store(block, 0, 0);
+    if (header === WIDE_HEADER) this.store(block, 0, 8);
+    this.copy(start + header, block + header, kept);
+    this.store(start, (word & FLAGS & ~PREV_FREE) >>> 0, 0);
+    this.split(start, free + size, wanted);
+    if (header === WIDE_HEADER) this.store(start, tagOf(start + WIDE_HEADER), 8);
     return start;
+  }
+
+  /** Leaves `wanted` of `whole` bytes to a used block, or 8 more, and makes what is behind a free one. */
+  private split(block: number, whole: number, wanted: number): void {
+    const rest = whole - wanted;
+    if (rest < LEAST) {
+      this.setSize(block, whole);
+      return;
+    }
+    this.setSize(block, wanted);
+    this.store(block + wanted, rest, 0);
+    this.release(block + wanted, rest);
   }
 
   /** A free block that is going to be part of a used one. */
@@ -175,4 +233,14 @@ export class Blocks extends FreeLists {
     const behind = block + size;
     this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
   }
+}
+
+/** The first place from `block` on for a block with what is `header` bytes behind its beginning at a multiple of `alignment`. */
+function alignedFrom(block: number, header: number, alignment: number): number {
+  const first = alignedPayload(block + header, alignment) - header;
+  return first - block === GRANULE ? first + alignment : first;
+}
+
+function alignedPayload(payload: number, alignment: number): number {
+  return ((payload + alignment - 1) & ~(alignment - 1)) >>> 0;
 }

@@ -6,23 +6,34 @@
  * Addresses are bytes in the memory. No checks of arguments here. Compiled twice, see access.ts.
  */
 import {
-  BLOCK_HEADER,
-  blockSize,
-  FLAGS,
+  ALIGNED,
   field,
   GRANULE,
+  HEADER,
   HEADER_BYTES,
+  isSmall,
   LARGEST,
   LARGEST_SLOT,
+  LEAST,
   MAGIC,
   MOVABLE,
   pageBytes,
   record,
+  SMALL_MOST,
   SMALL_SHARE,
   SMALL_SLOT,
+  sizeOf,
+  slackOf,
   slotSize,
+  smallSize,
+  smallSizeOf,
+  smallWord,
+  tagOf,
   USED,
   VERSION,
+  WIDE,
+  WIDE_HEADER,
+  wideSize,
 } from "../layout.js";
 import { Pages } from "./pages.js";
 
@@ -34,7 +45,7 @@ export class HeapCore extends Pages {
   format(start: number, end: number, ceiling: number): void {
     this.begin();
     this.clear(start, HEADER_BYTES);
-    const first = (((start + HEADER_BYTES + BLOCK_HEADER + FLAGS) & ~FLAGS) >>> 0) - BLOCK_HEADER;
+    const first = (((start + HEADER_BYTES + WIDE_HEADER + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0) - WIDE_HEADER;
     this.setWord(field.version, VERSION);
     this.setWord(field.start, start);
     this.setWord(field.first, first);
@@ -53,10 +64,12 @@ export class HeapCore extends Pages {
     this.begin();
     if (requested <= LARGEST_SLOT) {
       const block = this.word(field.top);
-      const bytes = blockSize(requested);
+      const bytes = smallSize(requested);
       if (block + bytes <= this.word(field.stack)) {
         this.setWord(field.top, block + bytes);
-        return this.use(block, bytes | USED, requested);
+        this.store(block, (smallWord(block, bytes, requested) | USED) >>> 0, 0);
+        this.add(field.requested, requested, 1);
+        return block + HEADER;
       }
       const size = slotSize(requested);
       const rec = this.wordAt(field.partial, size >>> 4);
@@ -71,12 +84,12 @@ export class HeapCore extends Pages {
    * small for a page: a page needs much in one piece, and what is in pieces would stay so.
    */
   private allocateSmall(size: number, requested: number): number {
-    const bytes = blockSize(requested);
+    const bytes = smallSize(requested);
     const paged = size !== 0 && this.hasPages(size);
     let block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
-      const whole = paged && this.sizeAt(block) >= pageBytes(size);
+      const whole = paged && this.load(block, 0) >= pageBytes(size);
       if (whole && this.addUsedPage(size)) return this.takeNew(size, requested);
       // that may have changed the lists
       if (whole) block = this.takeFrom(bytes);
@@ -103,25 +116,40 @@ export class HeapCore extends Pages {
 
   /** The same for a block with a header of its own. */
   private allocateBlock(requested: number): number {
-    if (requested > LARGEST) return 0;
-    const size = blockSize(requested);
-    return this.useFound(this.find(size), requested);
+    if (requested > SMALL_MOST) return this.allocateWide(requested, GRANULE);
+    return this.useFound(this.find(smallSize(requested)), requested);
   }
 
-  /** Address of a payload at a multiple of `alignment`, a power of two from 16 on; or 0. The block has a header of its own. */
+  /** Address of a payload at a multiple of `alignment`, a power of two from 8 on; or 0. The block has a header of its own. */
   allocateAligned(requested: number, alignment: number): number {
     this.begin();
+    if (requested > SMALL_MOST) return this.allocateWide(requested, alignment);
     if (alignment <= GRANULE) return this.allocateBlock(requested);
-    const size = blockSize(requested);
-    let block = this.takeAligned(size, alignment, false);
-    if (block === 0 && this.lendSome(size + alignment)) block = this.takeAligned(size, alignment, false);
-    if (block === 0) block = this.takeAligned(size, alignment, true);
-    if (block === 0) {
-      this.lendAll();
-      block = this.takeAligned(size, alignment, false);
-      if (block === 0) block = this.takeAligned(size, alignment, true);
-    }
-    return this.useFound(block, requested);
+    return this.useFound(this.findAligned(smallSize(requested), HEADER, alignment), requested);
+  }
+
+  /** The same; the block can become a movable one. */
+  allocateWide(requested: number, alignment: number): number {
+    this.begin();
+    if (requested > LARGEST - alignment) return 0;
+    const size = wideSize(requested);
+    const aligned = alignment > GRANULE;
+    const block = aligned ? this.findAligned(size, WIDE_HEADER, alignment) : this.find(size);
+    if (block === 0) return 0;
+    this.setWide(block, requested);
+    this.add(field.requested, requested, 1);
+    return block + WIDE_HEADER;
+  }
+
+  /** As `find`, with what is `header` bytes behind its beginning at a multiple of `alignment`. */
+  private findAligned(size: number, header: number, alignment: number): number {
+    let block = this.takeAligned(size, header, alignment, false);
+    if (block === 0 && this.lendSome(size + alignment)) block = this.takeAligned(size, header, alignment, false);
+    if (block === 0) block = this.takeAligned(size, header, alignment, true);
+    if (block !== 0) return block;
+    this.lendAll();
+    block = this.takeAligned(size, header, alignment, false);
+    return block === 0 ? this.takeAligned(size, header, alignment, true) : block;
   }
 
   /** A block of this size, not marked as used; or 0. */
@@ -137,17 +165,12 @@ export class HeapCore extends Pages {
 
   private useFound(block: number, requested: number): number {
     if (block === 0) return 0;
-    return this.use(block, (this.load(block, 0) | USED) >>> 0, requested);
-  }
-
-  // @inline
-  private use(block: number, word: number, requested: number): number {
-    this.storeBoth(block, word, requested);
+    this.setSmall(block, requested);
     this.add(field.requested, requested, 1);
-    return block + BLOCK_HEADER;
+    return block + HEADER;
   }
 
-  /** Whether a used block that isn't movable begins here. Told by its size and what was asked for. */
+  /** Whether a used block that isn't movable begins here. Told by its header. */
   isBlock(payload: number): boolean {
     this.begin();
     const rec = this.recordOf(payload);
@@ -155,17 +178,33 @@ export class HeapCore extends Pages {
       if (this.isSlot(rec, payload)) return true;
       if (this.loadByte(rec, record.lent) === 0) return false;
     }
-    return this.hasHeader(payload);
+    return this.isInside(payload) && (this.isSmallAt(payload - HEADER) || this.isWideAt(payload - WIDE_HEADER));
   }
 
-  private hasHeader(payload: number): boolean {
-    const top = this.word(field.top);
-    if ((payload & FLAGS) !== 0 || payload <= this.word(field.first) || payload > top) return false;
-    const block = payload - BLOCK_HEADER;
-    const word = this.load(block, 0);
-    const size = (word & ~FLAGS) >>> 0;
+  private isInside(payload: number): boolean {
     return (
-      (word & (USED | MOVABLE)) === USED && size === blockSize(this.load(block, 4)) && size <= top - block
+      (payload & (GRANULE - 1)) === 0 && payload > this.word(field.first) && payload < this.word(field.top)
+    );
+  }
+
+  private isSmallAt(block: number): boolean {
+    const word = this.load(block, 0);
+    const size = smallSizeOf(word);
+    return isSmall(block, word) && size >= LEAST && size <= this.word(field.top) - block;
+  }
+
+  private isWideAt(block: number): boolean {
+    if (block < this.word(field.first) || this.load(block, 8) !== tagOf(block + WIDE_HEADER)) return false;
+    const word = this.load(block, 0);
+    const size = sizeOf(word);
+    // it may be 8 bytes larger than it needs to be
+    const more = size - wideSize(this.load(block, 4));
+    return (
+      (word & USED) !== 0 &&
+      (word & WIDE) !== 0 &&
+      (word & MOVABLE) === 0 &&
+      more <= GRANULE &&
+      size <= this.word(field.top) - block
     );
   }
 
@@ -174,7 +213,9 @@ export class HeapCore extends Pages {
     this.begin();
     const rec = this.recordOf(payload);
     if (rec !== 0 && this.isSlot(rec, payload)) return this.slotRequest(rec, payload);
-    return this.load(payload - BLOCK_HEADER, 4);
+    const block = payload - HEADER;
+    const word = this.load(block, 0);
+    return isSmall(block, word) ? smallSizeOf(word) - HEADER - slackOf(word) : this.load(payload - WIDE_HEADER, 4);
   }
 
   /** Takes back a block; false, and nothing happens, when none begins here. */
@@ -187,52 +228,67 @@ export class HeapCore extends Pages {
       if (this.loadByte(rec, record.lent) === 0) return false;
     }
     const top = this.word(field.top);
-    if ((payload & FLAGS) !== 0 || payload <= this.word(field.first) || payload > top) return false;
-    const block = payload - BLOCK_HEADER;
+    if ((payload & (GRANULE - 1)) !== 0 || payload <= this.word(field.first) || payload >= top) return false;
+    const block = payload - HEADER;
     const word = this.load(block, 0);
-    const asked = this.load(block, 4);
-    const size = blockSize(asked);
-    if (word === (size | USED) >>> 0 && block + size === top && this.word(field.stack) !== 0) {
+    if (!isSmall(block, word)) return this.freeWide(payload);
+    const size = smallSizeOf(word);
+    if (size < LEAST || size > top - block) return false;
+    if (block + size === top && this.word(field.stack) !== 0) {
       // whoever frees it again is to be told
       this.store(block, 0, 0);
       this.setWord(field.top, block);
     } else {
-      if ((word & (USED | MOVABLE)) !== USED || (word & ~FLAGS) >>> 0 !== size || size > top - block)
-        return false;
       this.release(block, size);
     }
-    this.subtract(field.requested, asked, 1);
+    this.subtract(field.requested, size - HEADER - slackOf(word), 1);
+    return true;
+  }
+
+  private freeWide(payload: number): boolean {
+    const block = payload - WIDE_HEADER;
+    if (!this.isWideAt(block)) return false;
+    this.subtract(field.requested, this.load(block, 4), 1);
+    this.store(block, 0, 8);
+    this.release(block, this.sizeAt(block));
     return true;
   }
 
   /**
    * Resizes a block, for which `isBlock` holds; returns where it is now, or 0: then it is as it was. One with a header of its
-   * own keeps that.
+   * own keeps that; what is not a small block any more moves.
    */
   reallocate(payload: number, requested: number): number {
     this.begin();
     const rec = this.recordOf(payload);
     if (rec !== 0 && this.isSlot(rec, payload)) return this.reallocateSlot(rec, payload, requested);
-    const block = payload - BLOCK_HEADER;
+    const small = isSmall(payload - HEADER, this.load(payload - HEADER, 0));
+    const before = this.requestedOf(payload);
+    if (small && requested > SMALL_MOST) return this.move(payload, before, requested);
+    const header = small ? HEADER : WIDE_HEADER;
+    const wanted = small ? smallSize(requested) : wideSize(requested);
+    const block = payload - header;
     const size = this.sizeAt(block);
-    const before = this.load(block, 4);
-    const wanted = blockSize(requested);
     let moved = block;
     if (wanted <= size) this.cut(block, wanted);
     else if (!this.extend(block, size, wanted)) {
-      moved = this.extendBack(block, size, wanted, before);
-      if (moved === 0) {
-        const to = this.allocateBlock(requested);
-        if (to === 0) return 0;
-        this.copy(to, payload, before);
-        this.subtract(field.requested, before, 1);
-        this.release(block, size);
-        return to;
-      }
+      moved = this.extendBack(block, header, size, wanted, before);
+      if (moved === 0) return this.move(payload, before, requested);
     }
-    this.store(moved, requested, 4);
+    if (small) this.setSmall(moved, requested);
+    else this.store(moved, requested, 4);
     this.setWord(field.requested, this.word(field.requested) + requested - before);
-    return moved + BLOCK_HEADER;
+    return moved + header;
+  }
+
+  /** To another place, where it has a header of the same kind, unless it is too large for a small one. */
+  private move(payload: number, before: number, requested: number): number {
+    const small = isSmall(payload - HEADER, this.load(payload - HEADER, 0));
+    const to = small ? this.allocateBlock(requested) : this.allocateWide(requested, GRANULE);
+    if (to === 0) return 0;
+    this.copy(to, payload, before < requested ? before : requested);
+    this.free(payload);
+    return to;
   }
 
   private reallocateSlot(rec: number, payload: number, requested: number): number {

@@ -1,7 +1,7 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 
 import { highestBit, lowestBit } from "../bits.js";
-import { binOf, EXACT_BYTES, FLAGS, field, SMALL_SHARE } from "../layout.js";
+import { binOf, EXACT_BYTES, field, SMALL_SHARE, sizeOf } from "../layout.js";
 import { Access } from "./access.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
@@ -10,7 +10,7 @@ const FIT_TRIES = 4;
 export class FreeLists extends Access {
   /** Size of a block. */
   protected sizeAt(block: number): number {
-    return (this.load(block, 0) & ~FLAGS) >>> 0;
+    return sizeOf(this.load(block, 0));
   }
 
   /** Head of the first bin from `bin` on that isn't empty, or 0. */
@@ -31,11 +31,11 @@ export class FreeLists extends Access {
 
   /** A free block of at least this size, which is in its list; or 0. The smallest there is, if nearly. */
   protected fit(size: number): number {
-    if (size < EXACT_BYTES) return this.headFrom(size >>> 4);
+    if (size < EXACT_BYTES) return this.headFrom(size >>> 3);
     const bin = binOf(size);
     let block = this.wordAt(field.heads, bin);
     for (let tries: number = FIT_TRIES; block !== 0 && tries > 0; tries--) {
-      if (this.sizeAt(block) >= size) return block;
+      if (this.load(block, 0) >= size) return block;
       block = this.load(block, 4);
     }
     return this.headFrom(bin + 1);
@@ -94,6 +94,6 @@ export class FreeLists extends Access {
     if (summary === 0) return 0;
     const word = highestBit(summary);
     const bin = (word << 5) + highestBit(this.wordAt(field.bitmap, word));
-    return this.sizeAt(this.wordAt(field.heads, bin));
+    return this.load(this.wordAt(field.heads, bin), 0);
   }
 }

@@ -1,15 +1,14 @@
 // Makes pages of blocks, with what they need beside them, and lends them again. Compiled twice, see access.ts.
 import {
-  BLOCK_HEADER,
-  blockSize,
+  ALIGNED,
   CELL,
   CELL_BITS,
   FREE_SLOT,
   field,
-  GRANULE,
+  HEADER,
   LARGEST_SLOT,
+  LEAST,
   LENT_SLOT,
-  MOVABLE,
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
@@ -19,6 +18,9 @@ import {
   RECORD_UNIT,
   record,
   USED,
+  WIDE,
+  WIDE_HEADER,
+  wideSize,
 } from "../layout.js";
 import { recordKind, Slots } from "./slots.js";
 
@@ -34,36 +36,37 @@ export class Pages extends Slots {
     let block = this.fit(bytes);
     let tries: number = PAGE_TRIES;
     for (; block !== 0; block = this.load(block, 4)) {
-      const whole = this.sizeAt(block);
-      if (((block + BLOCK_HEADER) & (CELL - 1)) === 0 && whole >= bytes) break;
+      const rest = this.load(block, 0) - bytes;
+      if (((block + WIDE_HEADER) & (CELL - 1)) === 0 && (rest === 0 || rest >= LEAST)) break;
       if (--tries === 0) block = 0;
       if (block === 0) break;
     }
     if (block !== 0) this.take(block, bytes);
-    else block = this.takeAligned(bytes, CELL, false);
+    else block = this.takeAligned(bytes, WIDE_HEADER, CELL, false);
     return this.addPage(size, block);
   }
 
   /** Makes a page of what was never used. */
   protected addFreshPage(size: number): boolean {
-    return this.addPage(size, this.takeAligned(pageBytes(size), CELL, true));
+    return this.addPage(size, this.takeAligned(pageBytes(size), WIDE_HEADER, CELL, true));
   }
 
   /** Makes a page of a block that lies as one has to, or is 0. */
   private addPage(size: number, block: number): boolean {
     if (block === 0) return false;
-    const page = block + BLOCK_HEADER;
+    const page = block + WIDE_HEADER;
     const bytes = pageBytes(size);
-    let slots = (bytes - BLOCK_HEADER) / size;
+    let slots = (bytes - WIDE_HEADER) / size;
     if (slots > NO_SLOT) slots = NO_SLOT;
     slots = slots >>> 0;
-    this.own(block);
+    const whole = this.sizeAt(block);
+    this.setOwn(block, PAGES_OWN);
     const kind = recordKind(slots);
     const recorded = this.wordAt(field.freeRecords, kind) !== 0 || this.addRecords(kind);
     const last = (page + bytes - CELL) >>> CELL_BITS;
     const mapped = last < this.word(field.cells) || this.enlargeMap(last);
-    if (!recorded || !mapped || !this.isUnmapped(page, bytes)) {
-      this.release(block, bytes);
+    if (whole !== bytes || !recorded || !mapped || !this.isUnmapped(page, bytes)) {
+      this.release(block, whole);
       return false;
     }
     this.addOwn(bytes);
@@ -97,7 +100,7 @@ export class Pages extends Slots {
   }
 
   private addRecords(kind: number): boolean {
-    const pool = this.allocateOwn(POOL_BYTES + GRANULE);
+    const pool = this.allocateOwn(POOL_BYTES + HEADER);
     if (pool === 0) return false;
     this.store(pool + POOL_BYTES, this.word(field.pools), 0);
     this.setWord(field.pools, pool);
@@ -121,33 +124,27 @@ export class Pages extends Slots {
     this.clear(map + (before << 2), (cells - before) << 2);
     this.setWord(field.map, map);
     this.setWord(field.cells, cells);
-    if (old === 0) return true;
-    this.freeOwn(old, before << 2);
+    if (old !== 0) this.freeOwn(old);
     return true;
   }
 
-  private freeOwn(payload: number, byteLength: number): void {
-    const size = blockSize(byteLength);
+  private freeOwn(payload: number): void {
+    const size = this.sizeAt(payload - WIDE_HEADER);
     this.addOwn(0 - size);
     this.setWord(field.ownBlocks, this.word(field.ownBlocks) - 1);
-    this.release(payload - BLOCK_HEADER, size);
+    this.release(payload - WIDE_HEADER, size);
   }
 
   /** Payload of a block of the heap's own, at a multiple of 64; or 0. It is not counted among those that are used, and doesn't move. */
   private allocateOwn(byteLength: number): number {
-    const size = blockSize(byteLength);
-    let block = this.takeAligned(size, RECORD_UNIT, false);
-    if (block === 0) block = this.takeAligned(size, RECORD_UNIT, true);
+    const size = wideSize(byteLength);
+    let block = this.takeAligned(size, WIDE_HEADER, RECORD_UNIT, false);
+    if (block === 0) block = this.takeAligned(size, WIDE_HEADER, RECORD_UNIT, true);
     if (block === 0) return 0;
-    this.own(block);
-    this.addOwn(size);
+    this.addOwn(this.sizeAt(block));
+    this.setOwn(block, PAGES_OWN);
     this.setWord(field.ownBlocks, this.word(field.ownBlocks) + 1);
-    return block + BLOCK_HEADER;
-  }
-
-  private own(block: number): void {
-    this.store(block, (this.load(block, 0) | USED | MOVABLE) >>> 0, 0);
-    this.store(block, PAGES_OWN, 4);
+    return block + WIDE_HEADER;
   }
 
   /**
@@ -184,11 +181,11 @@ export class Pages extends Slots {
     for (let kind: number = 0; kind < 3; kind++) this.setWordAt(field.freeRecords, kind, 0);
     for (let pool = this.word(field.pools); pool !== 0; ) {
       const next = this.load(pool + POOL_BYTES, 0);
-      this.freeOwn(pool, POOL_BYTES + GRANULE);
+      this.freeOwn(pool);
       pool = next;
     }
     this.setWord(field.pools, 0);
-    this.freeOwn(this.word(field.map), this.word(field.cells) << 2);
+    this.freeOwn(this.word(field.map));
     this.setWord(field.map, 0);
     this.setWord(field.cells, 0);
   }
@@ -221,9 +218,9 @@ export class Pages extends Slots {
     this.storeByte(rec, 1, record.lent);
     const free = slots - this.loadByte(rec, record.used);
     this.setWord(field.slotsThere, this.word(field.slotsThere) - size * free);
-    const end = page - BLOCK_HEADER + pageBytes(size);
+    const end = page - WIDE_HEADER + pageBytes(size);
     // where the part begins that is still one block, and the only flag that its header may need
-    let rest = page - BLOCK_HEADER;
+    let rest = page - WIDE_HEADER;
     let flag = (this.load(rest, 0) & PREV_FREE) >>> 0;
     for (let slot: number = 0; slot < slots; ) {
       const first = slot;
@@ -233,13 +230,13 @@ export class Pages extends Slots {
         slot++;
         continue;
       }
-      const block = page - BLOCK_HEADER + first * size;
-      const behind = page + BLOCK_HEADER + slot * size;
+      const block = page - WIDE_HEADER + first * size;
+      const behind = block + (slot - first) * size + ALIGNED;
       const apart = block !== rest;
-      this.store(block, ((behind - block) | USED | MOVABLE | (apart ? 0 : flag)) >>> 0, 0);
-      this.store(block, PAGE_CODE + (rec >>> 4), 4);
+      this.store(block, ((behind - block) | (apart ? 0 : flag)) >>> 0, 0);
+      this.setOwn(block, PAGE_CODE + (rec >>> 4));
       if (apart) {
-        this.store(rest, ((block - rest) | USED | flag) >>> 0, 0);
+        this.store(rest, ((block - rest) | USED | WIDE | flag) >>> 0, 0);
         this.addOwn(rest - block);
         this.release(rest, block - rest);
       }
@@ -247,7 +244,7 @@ export class Pages extends Slots {
       rest = behind;
     }
     if (rest === end) return;
-    this.store(rest, ((end - rest) | USED | flag) >>> 0, 0);
+    this.store(rest, ((end - rest) | USED | WIDE | flag) >>> 0, 0);
     this.addOwn(rest - end);
     this.release(rest, end - rest);
   }

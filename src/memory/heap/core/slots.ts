@@ -5,14 +5,16 @@
  */
 
 import {
-  BLOCK_HEADER,
+  ALIGNED,
   CELL_BITS,
   FREE_SLOT,
   field,
+  GRANULE,
   LENT_SLOT,
   NO_SLOT,
   pageBytes,
   record,
+  WIDE_HEADER,
 } from "../layout.js";
 import { Blocks } from "./blocks.js";
 
@@ -20,10 +22,13 @@ import { Blocks } from "./blocks.js";
 const NOWHERE = 0xffff_ffff;
 
 export class Slots extends Blocks {
-  /** Address of the record of the page that an address lies in, or 0. */
+  /**
+   * Address of the record of the page that a payload lies in, or 0. That of a small block behind a page lies up to 8 bytes before
+   * the next cell.
+   */
   // @inline
-  protected recordOf(address: number): number {
-    const cell = address >>> CELL_BITS;
+  protected recordOf(payload: number): number {
+    const cell = (payload + GRANULE) >>> CELL_BITS;
     return cell < this.word(field.cells) ? this.load(this.word(field.map) + (cell << 2), 0) : 0;
   }
 
@@ -120,7 +125,7 @@ export class Slots extends Blocks {
     this.setWord(field.slotsThere, this.word(field.slotsThere) - size * this.loadByte(rec, record.slots));
     this.dropRecord(rec);
     this.addOwn(0 - pageBytes(size));
-    this.release(page - BLOCK_HEADER, pageBytes(size));
+    this.release(page - WIDE_HEADER, pageBytes(size));
   }
 
   /** The map forgets a page, and its record can be used again. */
@@ -155,9 +160,9 @@ export class Slots extends Blocks {
       to++;
     }
     for (let each = from; each < to; each++) this.storeByte(rec + each, LENT_SLOT, record.states);
-    const block = this.load(rec, record.page) + from * size - BLOCK_HEADER;
+    const block = this.load(rec, record.page) + from * size - WIDE_HEADER;
     if (this.loadByte(rec, record.used) === 0) this.dropRecord(rec);
-    const bytes = (to - from) * size + 2 * BLOCK_HEADER;
+    const bytes = (to - from) * size + ALIGNED;
     this.addOwn(0 - bytes);
     this.release(block, bytes);
   }
