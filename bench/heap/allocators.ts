@@ -74,8 +74,13 @@ function emscripten(name: string): Kind | undefined {
       "-o",
       "out.wasm",
     ];
-    const { status } = spawnSync("emcc", args, { cwd: folder, stdio: "ignore" });
-    if (status !== 0) return undefined;
+    const { status, error } = spawnSync("emcc", args, { cwd: folder, stdio: "ignore" });
+    if (status !== 0) {
+      const why =
+        error === undefined ? "is not in the Emscripten that is installed" : "needs Emscripten's emcc";
+      process.stderr.write(`left out: ${name} ${why}\n`);
+      return undefined;
+    }
     const module = new WebAssembly.Module(readFileSync(join(folder, "out.wasm")));
     return fromModule(`Emscripten ${name}`, module, "malloc", "free");
   } finally {

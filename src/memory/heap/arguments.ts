@@ -20,7 +20,7 @@ export interface HeapOptions {
   /**
    * Debug mode, for good: blocks lie between redzones, bytes that nobody wrote are 0xcd and those of freed blocks 0xdd, and
    * `free` and `check` find what was written past a block or after it was freed. Errors say where the block was allocated.
-   * Each block then takes 48 bytes more, and some microseconds for the stack.
+   * Each block then takes 56 bytes more, and some microseconds for the stack.
    */
   debug?: boolean;
 }

@@ -23,7 +23,6 @@ import {
   PAGES_OWN,
   PREV_FREE,
   record,
-  SMALL_SHARE,
   sizeOf,
   slackOf,
   smallSize,
@@ -62,11 +61,7 @@ export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
 }
 
 /** Slots of a page, or of the part of a lent one that is still a block; and what of it is none. */
-function* slotsIn(
-  core: HeapCore,
-  block: number,
-  { address, size: whole }: HeapBlock,
-): Generator<HeapBlock> {
+function* slotsIn(core: HeapCore, block: number, { address, size: whole }: HeapBlock): Generator<HeapBlock> {
   const { u8: bytes, u32: words } = core.memory;
   const rec = recordAt(words, block);
   const { page, size, slots } = readRecord(core, rec);
@@ -133,7 +128,7 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
   checkChunks(core);
   checkMap(core);
   if (!whole) return;
-  const most = Math.min(end, first + (core.get("pagesFrom") >>> SMALL_SHARE));
+  const most = Math.min(end, (first + core.get("pagesFrom")) >>> 0);
   if (core.get("stack") !== (core.get("summary") === 0 && core.get("compacting") === 0 ? most : 0))
     throw damaged(start, "has a wrong end of its stack");
   const movable = checkBlocks(core, checkLists(core));
@@ -162,8 +157,7 @@ function checkLists(core: HeapCore): Set<number> {
       listed.add(block);
       const at = block >>> 2;
       if (words[at]! & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
-      if (binOf(words[at]!) !== bin)
-        throw damaged(block, `is in the list of the wrong bin ${bin}`);
+      if (binOf(words[at]!) !== bin) throw damaged(block, `is in the list of the wrong bin ${bin}`);
       if (words[at + 2] !== previous)
         throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
       previous = block;

@@ -18,16 +18,7 @@ import {
 import { blocksOf, checkHeap, type HeapBlock } from "./check.js";
 import type { CompactionStep } from "./compact.js";
 import { GuardedCore } from "./guard.js";
-import {
-  ALIGNED,
-  field,
-  GRANULE,
-  HEADER_BYTES,
-  LARGEST,
-  MAGIC,
-  smallSize,
-  VERSION,
-} from "./layout.js";
+import { ALIGNED, field, GRANULE, HEADER_BYTES, LARGEST, MAGIC, smallSize, VERSION } from "./layout.js";
 import { findListener, ReportedCore } from "./listener.js";
 import { MovableBlock } from "./movable.js";
 import { Movables } from "./movables.js";
@@ -235,7 +226,7 @@ export class Heap extends OwningHeap {
   }
 
   /**
-   * A block that `compact` may move, with whatever lies there. Its handle says where it is; it costs 16 bytes more than
+   * A block that `compact` may move, with whatever lies there. Its handle says where it is; it costs 24 bytes more than
    * an ordinary one.
    *
    * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): there are none, and nothing has changed

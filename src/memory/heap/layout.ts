@@ -117,7 +117,7 @@ export const field = {
   ownBlocks: 44,
   /** Records in use. */
   records: 45,
-  /** Bytes in use from which on there are pages of any size; for the smallest slots an 8th of it is enough. */
+  /** Bytes in use from which on there are pages. */
   pagesFrom: 46,
   /** The cell of the map that lending goes on with. */
   cursor: 47,
@@ -183,11 +183,9 @@ export const CELL_BITS = 11;
 export const PAGE_CODE = 0xe000_0000;
 /** What the map and blocks of records have. */
 export const PAGES_OWN = 0xdfff_ffff;
-/** The largest slots, and the largest that smaller heaps have pages for, in bytes. */
+/** The largest slots, and the largest in pages of 4 KiB, in bytes. */
 export const LARGEST_SLOT = 1024;
-export const SMALL_SLOT = 128;
-/** Pages for such slots begin when so much less is in use: 2 to the power of it. */
-export const SMALL_SHARE = 3;
+const SMALL_SLOT = 128;
 
 /** Bytes of a page's record. */
 export const record = {

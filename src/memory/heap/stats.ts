@@ -10,7 +10,7 @@ export interface HeapStats {
   blocks: number;
   /** What was asked for. */
   requested: number;
-  /** What used blocks take, with their headers of 8 bytes; in debug mode with redzones and what is kept back. */
+  /** What used blocks take, with their headers; in debug mode with redzones and what is kept back. */
   used: number;
   /** What the heap has and nobody uses: free blocks, and what was never used. */
   free: number;

@@ -20,8 +20,6 @@ import {
   pageBytes,
   record,
   SMALL_MOST,
-  SMALL_SHARE,
-  SMALL_SLOT,
   sizeOf,
   slackOf,
   slotSize,
@@ -37,7 +35,7 @@ import {
 } from "../layout.js";
 import { Pages } from "./pages.js";
 
-/** Bytes in use from which on there are pages of any size: below, all of a heap is in the caches anyway, and half-empty pages count. */
+/** Bytes in use from which on there are pages: below, all of a heap is in the caches anyway, and half-empty pages count. */
 const PAGES_FROM = 0x20_0000;
 
 export class HeapCore extends Pages {
@@ -45,7 +43,8 @@ export class HeapCore extends Pages {
   format(start: number, end: number, ceiling: number): void {
     this.begin();
     this.clear(start, HEADER_BYTES);
-    const first = (((start + HEADER_BYTES + WIDE_HEADER + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0) - WIDE_HEADER;
+    const first =
+      (((start + HEADER_BYTES + WIDE_HEADER + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0) - WIDE_HEADER;
     this.setWord(field.version, VERSION);
     this.setWord(field.start, start);
     this.setWord(field.first, first);
@@ -85,7 +84,7 @@ export class HeapCore extends Pages {
    */
   private allocateSmall(size: number, requested: number): number {
     const bytes = smallSize(requested);
-    const paged = size !== 0 && this.hasPages(size);
+    const paged = size !== 0 && this.hasPages();
     let block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
@@ -102,12 +101,11 @@ export class HeapCore extends Pages {
     return this.useFound(block, requested);
   }
 
-  /** Whether there is enough in use for pages of such slots. */
-  private hasPages(size: number): boolean {
+  /** Whether there is enough in use for pages. */
+  private hasPages(): boolean {
     const blocks =
       this.word(field.top) - this.word(field.first) - this.word(field.free) - this.word(field.own);
-    const from = this.word(field.pagesFrom);
-    return blocks + this.word(field.slotsUsed) >= (size <= SMALL_SLOT ? from >>> SMALL_SHARE : from);
+    return blocks + this.word(field.slotsUsed) >= this.word(field.pagesFrom);
   }
 
   private takeNew(size: number, requested: number): number {
@@ -144,7 +142,8 @@ export class HeapCore extends Pages {
   /** As `find`, with what is `header` bytes behind its beginning at a multiple of `alignment`. */
   private findAligned(size: number, header: number, alignment: number): number {
     let block = this.takeAligned(size, header, alignment, false);
-    if (block === 0 && this.lendSome(size + alignment)) block = this.takeAligned(size, header, alignment, false);
+    if (block === 0 && this.lendSome(size + alignment))
+      block = this.takeAligned(size, header, alignment, false);
     if (block === 0) block = this.takeAligned(size, header, alignment, true);
     if (block !== 0) return block;
     this.lendAll();
@@ -178,7 +177,9 @@ export class HeapCore extends Pages {
       if (this.isSlot(rec, payload)) return true;
       if (this.loadByte(rec, record.lent) === 0) return false;
     }
-    return this.isInside(payload) && (this.isSmallAt(payload - HEADER) || this.isWideAt(payload - WIDE_HEADER));
+    return (
+      this.isInside(payload) && (this.isSmallAt(payload - HEADER) || this.isWideAt(payload - WIDE_HEADER))
+    );
   }
 
   private isInside(payload: number): boolean {
@@ -215,7 +216,9 @@ export class HeapCore extends Pages {
     if (rec !== 0 && this.isSlot(rec, payload)) return this.slotRequest(rec, payload);
     const block = payload - HEADER;
     const word = this.load(block, 0);
-    return isSmall(block, word) ? smallSizeOf(word) - HEADER - slackOf(word) : this.load(payload - WIDE_HEADER, 4);
+    return isSmall(block, word)
+      ? smallSizeOf(word) - HEADER - slackOf(word)
+      : this.load(payload - WIDE_HEADER, 4);
   }
 
   /** Takes back a block; false, and nothing happens, when none begins here. */

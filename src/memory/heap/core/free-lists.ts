@@ -1,7 +1,7 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 
 import { highestBit, lowestBit } from "../bits.js";
-import { binOf, EXACT_BYTES, field, SMALL_SHARE, sizeOf } from "../layout.js";
+import { binOf, EXACT_BYTES, field, sizeOf } from "../layout.js";
 import { Access } from "./access.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
@@ -82,7 +82,7 @@ export class FreeLists extends Access {
   /** Finds out where the stack ends, as the bounds or the lists have changed. */
   protected setStack(): void {
     const end = this.word(field.end);
-    const most = this.word(field.first) + (this.word(field.pagesFrom) >>> SMALL_SHARE);
+    const most = this.word(field.first) + this.word(field.pagesFrom);
     const none = this.word(field.summary) !== 0 || this.word(field.compacting) !== 0;
     this.setWord(field.stack, none ? 0 : end < most ? end : most);
   }
