@@ -146,9 +146,9 @@ export const MOVABLE = 0x8000_0000;
 /** Size of a wide block. */
 const WIDE_SIZE = 0x7fff_fff8;
 /** Of a small one, where it lies in the header's word and where in a size. */
-export const SIZE_SHIFT = 5;
+const SIZE_SHIFT = 5;
 const SMALL_SIZE = 0xfff8;
-export const SLACK_SHIFT = 3;
+const SLACK_SHIFT = 3;
 const SLACK = 31;
 /** The block's address is moved up by so much, and the bits from the other one on are compared. */
 const CHECK_SHIFT = 19;
