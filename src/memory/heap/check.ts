@@ -4,6 +4,7 @@ import type { HeapCore } from "../generated/heap-core.js";
 import { checkMap, checkPage, checkRecords, damaged, isPage, readRecord, recordAt } from "./check-pages.js";
 import { entryOf } from "./handles.js";
 import {
+  askedOf,
   BINS,
   binOf,
   CHUNK,
@@ -24,7 +25,6 @@ import {
   PREV_FREE,
   record,
   sizeOf,
-  slackOf,
   smallSize,
   tagOf,
   USED,
@@ -96,7 +96,7 @@ function* wholeBlocks(core: HeapCore): Generator<WholeBlock> {
       throw damaged(block, `has the impossible size ${size}`);
     const shown: HeapBlock = { address: block + (wide ? WIDE_HEADER : HEADER), size, used, requested: 0 };
     const second = words[(block >>> 2) + 1]!;
-    if (!wide) shown.requested = used ? size - HEADER - slackOf(word) : 0;
+    if (!wide) shown.requested = used ? askedOf(word) : 0;
     else if ((word & MOVABLE) === 0) shown.requested = second;
     else if (second >= PAGES_OWN) shown.own = true;
     else {

@@ -11,14 +11,13 @@
  * A block begins 4 bytes before a multiple of 8, and its size, header included, is a multiple of 8, of 16 at least:
  *
  * ```
- *  small:  | check:10 1 size:13 slack:5 flags:3 | payload …                                      |
+ *  small:  | check:11 1 requested:16 flags:4 | payload …                                         |
  *  wide:   | size:28 flags:4  | requested | tag | payload …                                      |
  *  free:   | size             | next      | previous | …                                  | size |
  *          0                  4           8     12                                    size - 4
  * ```
  *
- * Blocks below 64 KiB have a header of one word. `slack` is how much less was asked for than fits; with it the heap
- * counts how much is lost inside blocks. `check` are bits of the address, which few other words have just there: with them `free`
+ * Blocks below 64 KiB have a header of one word, in which their size follows from what was asked for. `check` are bits of the address, which few other words have just there: with them `free`
  * tells a block from what is none. All other blocks are wide: their `tag` lies where the header of a small one
  * would, and is never one. Free blocks of one bin form a list in both directions. No two free blocks
  * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`). What is left of a
@@ -145,16 +144,17 @@ export const WIDE = 4;
 export const MOVABLE = 0x8000_0000;
 /** Size of a wide block. */
 const WIDE_SIZE = 0x7fff_fff8;
-/** Of a small one, where it lies in the header's word and where in a size. */
-const SIZE_SHIFT = 5;
-const SMALL_SIZE = 0xfff8;
-const SLACK_SHIFT = 3;
-const SLACK = 31;
-/** The block's address is moved up by so much, and the bits from the other one on are compared. */
-const CHECK_SHIFT = 19;
-const CHECK_BITS = 21;
+/** This small block has 8 bytes more than it needs. */
+const MORE = 8;
+/** What was asked for a small block, in its header. */
+const ASKED_SHIFT = 4;
+const ASKED = 0xffff;
+/** The block's address is moved up by so much, and these bits are compared, with two flags. */
+const CHECK_SHIFT = 18;
+const CHECK_BITS = 0xfff0_0000;
+
 /** Word of a tag, without the bits of the address: bit 0 is not set, as that of a header is. */
-const TAG = 0x0015_3ba6;
+const TAG = 0x0005_3ba6;
 
 /** Words of a handle's entry. */
 export const entry = {
@@ -254,14 +254,14 @@ export function wideSize(requested: number): number {
   return ((requested + (WIDE_HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
 }
 
-/** The header of a small block, without flags. */
+/** The header of a small block, without flags. It must have the size for what was asked for, or 8 bytes more. */
 export function smallWord(block: number, size: number, requested: number): number {
-  return ((block << CHECK_SHIFT) | (size << SIZE_SHIFT) | ((size - HEADER - requested) << SLACK_SHIFT)) >>> 0;
+  return ((block << CHECK_SHIFT) | (requested << ASKED_SHIFT) | (size - smallSize(requested))) >>> 0;
 }
 
 /** Whether a word that lies before a payload, at `block`, is the header of a small block that is used. */
 export function isSmall(block: number, word: number): boolean {
-  return (word ^ (block << CHECK_SHIFT)) >>> CHECK_BITS === 0 && (word & (USED | WIDE)) === USED;
+  return ((word ^ ((block << CHECK_SHIFT) | USED)) & (CHECK_BITS | USED | WIDE)) === 0;
 }
 
 /** What lies before the payload of a wide block. */
@@ -269,19 +269,19 @@ export function tagOf(payload: number): number {
   return (((payload - HEADER) << CHECK_SHIFT) | TAG) >>> 0;
 }
 
+/** What was asked for a small block, by its header. */
+export function askedOf(word: number): number {
+  return (word >>> ASKED_SHIFT) & ASKED;
+}
+
+/** Size of a small block. */
+export function smallSizeOf(word: number): number {
+  return smallSize(askedOf(word)) + (word & MORE);
+}
+
 /** Size of a block by its first word. */
 export function sizeOf(word: number): number {
-  return (word & (USED | WIDE)) === USED ? (word >>> SIZE_SHIFT) & SMALL_SIZE : word & WIDE_SIZE;
-}
-
-/** The same of one that is known to be small. */
-export function smallSizeOf(word: number): number {
-  return (word >>> SIZE_SHIFT) & SMALL_SIZE;
-}
-
-/** How much less was asked for than fits into a small block. */
-export function slackOf(word: number): number {
-  return (word >>> SLACK_SHIFT) & SLACK;
+  return (word & (USED | WIDE)) === USED ? smallSizeOf(word) : word & WIDE_SIZE;
 }
 
 /** The bin that a block of this size belongs to. */

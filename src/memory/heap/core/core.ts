@@ -7,6 +7,7 @@
  */
 import {
   ALIGNED,
+  askedOf,
   field,
   GRANULE,
   HEADER,
@@ -14,14 +15,12 @@ import {
   isSmall,
   LARGEST,
   LARGEST_SLOT,
-  LEAST,
   MAGIC,
   MOVABLE,
   pageBytes,
   record,
   SMALL_MOST,
   sizeOf,
-  slackOf,
   slotSize,
   smallSize,
   smallSizeOf,
@@ -191,7 +190,7 @@ export class HeapCore extends Pages {
   private isSmallAt(block: number): boolean {
     const word = this.load(block, 0);
     const size = smallSizeOf(word);
-    return isSmall(block, word) && size >= LEAST && size <= this.word(field.top) - block;
+    return isSmall(block, word) && size <= this.word(field.top) - block;
   }
 
   private isWideAt(block: number): boolean {
@@ -216,9 +215,7 @@ export class HeapCore extends Pages {
     if (rec !== 0 && this.isSlot(rec, payload)) return this.slotRequest(rec, payload);
     const block = payload - HEADER;
     const word = this.load(block, 0);
-    return isSmall(block, word)
-      ? smallSizeOf(word) - HEADER - slackOf(word)
-      : this.load(payload - WIDE_HEADER, 4);
+    return isSmall(block, word) ? askedOf(word) : this.load(payload - WIDE_HEADER, 4);
   }
 
   /** Takes back a block; false, and nothing happens, when none begins here. */
@@ -236,15 +233,15 @@ export class HeapCore extends Pages {
     const word = this.load(block, 0);
     if (!isSmall(block, word)) return this.freeWide(payload);
     const size = smallSizeOf(word);
-    if (size < LEAST || size > top - block) return false;
     if (block + size === top && this.word(field.stack) !== 0) {
       // whoever frees it again is to be told
       this.store(block, 0, 0);
       this.setWord(field.top, block);
     } else {
+      if (size > top - block) return false;
       this.release(block, size);
     }
-    this.subtract(field.requested, size - HEADER - slackOf(word), 1);
+    this.subtract(field.requested, askedOf(word), 1);
     return true;
   }
 
