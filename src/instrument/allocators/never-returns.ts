@@ -27,11 +27,23 @@ const returns: ReadonlySet<number> = new Set([op.return, op.returnCallIndirect, 
 const deepest = 3;
 const smallBody = 64;
 
+/** Answers by function and depth: without them the few functions that all panics call are looked at thousands of times. */
+const known = new WeakMap<Module, Map<number, boolean>>();
+
 /**
  * Whether a function can't be left but by a trap or an exception: a panic, or what calls one on every way through it.
  * @param depth how far below it others are looked at
  */
 export function neverReturns(module: Module, index: number, depth = deepest): boolean {
+  let answers = known.get(module);
+  if (!answers) known.set(module, (answers = new Map()));
+  const key = index * (deepest + 1) + depth;
+  let answer = answers.get(key);
+  if (answer === undefined) answers.set(key, (answer = findOut(module, index, depth)));
+  return answer;
+}
+
+function findOut(module: Module, index: number, depth: number): boolean {
   const { bytes, bodies } = module;
   const body = index - module.importedFunctionCount;
   const end = bodies.end[body]!;
