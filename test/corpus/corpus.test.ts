@@ -45,7 +45,7 @@ describe("real packages", { skip }, () => {
     ["quickjs", "leak", 10_000, "leak"],
     ["resvg", "leak", 100, "leak"],
     ["sourcemap", "leak", 400, "leak"],
-    ["sqljs-db", "leak", 150, "leak"],
+    ["sqljs-db", "leak", 400, "leak"],
     ["yoga", "leak", 2000, "mk"],
   ] as const) {
     test(`the diagnosis names the leak of ${name}`, async () => {
