@@ -25,6 +25,8 @@ import { corpusDirectory } from "../test/support/shared.js";
 interface Row {
   name: string;
   same: boolean;
+  /** Share of the bytes that it holds more that name the function which leaks. */
+  attributed?: string;
   cells: string[];
   notes: string[];
 }
@@ -66,6 +68,7 @@ async function measureAll(folder: string, names: readonly string[]): Promise<voi
   const text = table(rows);
   process.stdout.write(text);
   if (values.write) writeFileSync(fileURLToPath(new URL("../bench/CORPUS.md", import.meta.url)), page(text));
+  process.stdout.write(`\n${summary(rows)}\n`);
   if (rows.some(({ same }) => !same)) process.exitCode = 1;
 }
 
@@ -82,15 +85,17 @@ async function measure(corpus: Corpus, name: string): Promise<Row> {
       : [await corpus.holding(name, "free", n), await corpus.holding(name, "free", 3 * n)];
   const held = growth(less, more);
   const { recorded } = more;
+  const attributed = recorded && held.bytes > 0 ? percent(held.attributed / held.bytes) : undefined;
   return {
     name,
     same,
+    attributed,
     cells: [
       mode,
       recorded
         ? bytes(held.bytes) + (held.at === "peak" && held.bytes > 0 ? " at the high-water mark" : "")
         : `memory ${bytes(more.memoryBytes - less.memoryBytes)}`,
-      recorded && held.bytes > 0 ? percent(held.attributed / held.bytes) : "–",
+      attributed ?? "–",
       recorded ? bytes(freedMore.end.bytes - freed.end.bytes) : "–",
       recorded ? `${more.captured.toLocaleString("en")} of ${more.outlived.toLocaleString("en")}` : "–",
       recorded ? `${Math.round(more.captureTime)} ms` : "–",
@@ -109,6 +114,13 @@ function countedNote({ counted }: Holding): string[] {
   return [
     `a guest with a collector of its own: ${formatBytes(bytes)} in ${blocks.toLocaleString("en")} blocks counted by stack${ran}`,
   ];
+}
+
+/** For whoever only wants to know whether all is well. */
+function summary(rows: readonly Row[]): string {
+  const same = rows.filter((row) => row.same).length;
+  const shares = rows.flatMap(({ name, attributed }) => (attributed ? [`${name} ${attributed}`] : []));
+  return `${rows.length} workloads, ${same} with the output that they have without linmem\nattributed: ${shares.join(", ")}`;
 }
 
 function table(rows: readonly Row[]): string {

@@ -1,80 +1,102 @@
-// Everything that takes too long for CI: all tests, the specification run and the example on every supported
-// version of Node, the whole corpus, all benchmarks. Writes what it saw to bench/FULL.md.
+// Everything that takes too long for CI: all tests, the specification run and the example on every supported version of
+// Node, checks on those that check in different ways, the whole corpus, all benchmarks. The last result of each job is
+// kept in bench/FULL.md.
 //
 //   LINMEM_CORPUS=directory LINMEM_SPEC=directory npm run full
-//   npm run full -- engines            only the part on several versions of Node (or: corpus, bench)
+//   npm run full -- check                   one part: engines, check, corpus or bench
+//   npm run full -- engines 24              of a part, the jobs that have "24" in their names
+//   npm run full -- --list                  names of all jobs; nothing is run
 //
-// Versions of Node come from the npm package `node`. Exits with 1 when a part fails.
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// Versions of Node come from the npm package `node`. What is interrupted is written down as stopped. Exits with 1 when
+// a job fails, with 2 when none was chosen.
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { chooseJobs, type Job, listJobs, parts } from "./full/jobs.js";
+import { type Result, withResult } from "./full/page.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const versions = ["20", "22", "24", "26"];
-const parts = ["engines", "corpus", "bench"];
-const chosen = process.argv.slice(2);
-const unknown = chosen.find((part) => !parts.includes(part));
+const page = join(root, "bench/FULL.md");
+const folder = mkdtempSync(join(tmpdir(), "linmem-full-"));
+const jobs = listJobs(join(folder, "example.linmem"));
+const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
+const chosen = chooseJobs(jobs, words);
 
-interface Outcome {
-  what: string;
-  command: string;
-  passed: boolean;
-  /** The lines of its output that say how it went. */
-  said: string[];
-}
-
-const outcomes: Outcome[] = [];
-
-function attempt(what: string, command: string[], telling: RegExp): void {
-  process.stdout.write(`${what}: ${command.join(" ")}\n`);
-  const { status, stdout, stderr } = spawnSync(command[0], command.slice(1), {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  const said = `${stdout}\n${stderr}`.split("\n").filter((line) => telling.test(line));
-  const passed = status === 0;
-  process.stdout.write(`${passed ? "passed" : "FAILED"}\n${said.map((line) => `  ${line}\n`).join("")}`);
-  outcomes.push({ what, command: command.join(" "), passed, said });
-}
-
-function engines(): void {
-  const folder = mkdtempSync(join(tmpdir(), "linmem-full-"));
-  for (const version of versions) {
-    const node = ["npx", "-y", `node@${version}`];
-    attempt(`Tests, Node ${version}`, [...node, "scripts/test.mjs"], /^ℹ (tests|pass|fail|skipped) /);
-    const spec = [...node, "--import=tsx", "scripts/spec.ts"];
-    attempt(`Specification, Node ${version}`, spec, /assertions|differences|^Node/);
-    const profile = join(folder, `${version}.linmem`);
-    const example = ["dist/cli/main.js", "run", "--out", profile, "examples/thumbnails/app.mjs"];
-    attempt(`Example, Node ${version}`, [...node, ...example], /app\.mjs:\d+$/);
-  }
-  rmSync(folder, { recursive: true });
-}
-
-function markdown(): string {
-  const sections = outcomes.map(
-    ({ what, command, passed, said }) =>
-      `## ${what}: ${passed ? "passed" : "failed"}\n\n` +
-      `\`${command.replaceAll(tmpdir(), "…")}\`\n\n\`\`\`\n${said.join("\n")}\n\`\`\`\n`,
-  );
-  const head = `# Full run\n\n${new Date().toISOString().slice(0, 10)}, ${process.platform} ${process.arch}; \`npm run full\`.\n`;
-  return [head, ...sections].join("\n");
-}
-
-if (unknown !== undefined) {
-  process.stderr.write(`full: no part named ${unknown}: engines, corpus or bench\n`);
+if (process.argv.includes("--list")) {
+  process.stdout.write(chosen.map(({ part, name }) => `${part}: ${name}\n`).join(""));
+} else if (chosen.length === 0) {
+  process.stderr.write(`full: no job is called ${words.join(" ")}; parts are ${parts.join(", ")}\n`);
   process.exitCode = 2;
 } else {
-  const wanted = (part: string) => chosen.length === 0 || chosen.includes(part);
-  if (wanted("engines")) engines();
-  if (wanted("corpus")) attempt("Corpus", ["npm", "run", "corpus", "--", "--write"], /^\|/);
-  if (wanted("bench")) {
-    attempt("Benchmarks", ["npm", "run", "bench", "--", "--write"], /^\||mean/);
-    attempt("Bounds", ["npm", "run", "bench:bounds", "--", "--write"], /^\|/);
+  for (const job of chosen) {
+    const result = await run(job);
+    const before = existsSync(page) ? readFileSync(page, "utf8") : "";
+    const names = jobs.map(({ name }) => name);
+    writeFileSync(page, withResult(before, names, result));
+    if (result.outcome !== "passed") process.exitCode = 1;
+    if (result.outcome === "stopped") break;
   }
-  writeFileSync(join(root, "bench/FULL.md"), markdown());
-  if (outcomes.some(({ passed }) => !passed)) process.exitCode = 1;
+}
+rmSync(folder, { recursive: true, force: true });
+
+/** Runs a job in a group of processes of its own, so that all of it ends when this is interrupted. */
+async function run({ name, version, command, telling }: Job): Promise<Result> {
+  process.stdout.write(`${name}: ${command.join(" ")}\n`);
+  const facts = { name, date: new Date(), commit: commitHere(), node: versionOf(version) };
+  const start = performance.now();
+  const child = spawn(command[0], command.slice(1), {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    if (child.pid) process.kill(-child.pid, "SIGTERM");
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+
+  const said: string[] = [];
+  const last: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on("line", (line) => {
+      if (telling.test(line)) {
+        said.push(line);
+        process.stdout.write(`  ${line}\n`);
+      }
+      if (last.push(line) > 15) last.shift();
+    });
+  }
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  process.off("SIGINT", stop).off("SIGTERM", stop);
+
+  const outcome = stopped ? "stopped" : code === 0 ? "passed" : "failed";
+  process.stdout.write(`${outcome}\n`);
+  // Something that failed before it could tell anything says why at its end.
+  if (outcome === "failed" && said.length === 0) said.push(...last);
+  return {
+    ...facts,
+    outcome,
+    minutes: Math.ceil((performance.now() - start) / 60_000),
+    command: command.map((word) => word.replace(folder, "…")).join(" "),
+    said,
+  };
+}
+
+/** With a remark when there are changes that aren't committed; what runs write to bench/*.md is none. */
+function commitHere(): string {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+  const changed = git("status", "--porcelain", "--", ".", ":!bench/*.md") !== "";
+  return `${git("rev-parse", "--short", "HEAD")}${changed ? " and changes" : ""}`;
+}
+
+/** As Node itself says it; where it can't be had, what asks for it next fails and tells why. */
+function versionOf(version: string | undefined): string {
+  if (version === undefined) return process.versions.node;
+  const ask = ["-y", `node@${version}`, "-p", "process.versions.node"];
+  return spawnSync("npx", ask, { cwd: root, encoding: "utf8" }).stdout.trim() || version;
 }
