@@ -6,6 +6,7 @@
 import { type AnalyzeOptions, analyze } from "./analyze/analyze.js";
 import { type Diff, diffReports } from "./analyze/diff.js";
 import type { Finding, Report } from "./analyze/report.js";
+import { plainContext } from "./analyze/routed-context.js";
 import { demangle } from "./names/demangle.js";
 import { readProfileFile } from "./profile/file.js";
 import type { Profile } from "./profile/state.js";
@@ -28,7 +29,11 @@ export function diagnose(profile: Profile, options?: AnalyzeOptions): Finding[] 
 
 /** All that a profile says: what `linmem report --format json` prints. */
 export function report(profile: Profile, options?: AnalyzeOptions): Report {
-  return analyze(profile, { demangle, ...options });
+  const { modules, ...rest } = analyze(profile, { demangle, ...options });
+  return {
+    ...rest,
+    modules: modules.map((module) => ({ ...module, contexts: module.contexts.map(plainContext) })),
+  };
 }
 
 /** The report as text, without colours: what `linmem report` prints. */

@@ -1,18 +1,19 @@
 import type { MemoryState } from "../profile/state.js";
-import { callerFrame, type StackReader } from "./frames.js";
-import type { CallerReport, ContextReport, FrameReport, Totals } from "./report.js";
+import type { StackReader } from "./frames.js";
+import type { CallerReport, FrameReport, Totals } from "./report.js";
+import { RoutedContext, Routes } from "./routed-context.js";
 
 /** By memory and row of a context of the profile: the id of the report's context that it was added to. */
 export type ReportIds = ReadonlyMap<MemoryState, readonly number[]>;
 
 export interface ModuleContexts {
-  contexts: ContextReport[];
+  contexts: RoutedContext[];
   callers: CallerReport[];
 }
 
 /** A context, and what is known of it while callers are added up. */
 interface Sum {
-  report: ContextReport;
+  report: RoutedContext;
   /** Number of its wasm part, the same for all callers. */
   wasm: number;
   caller: number;
@@ -35,6 +36,7 @@ export function moduleContexts(
   const all: Sum[] = [];
   /** By the number of the wasm part: most have one caller, and that needs no hash of the two. */
   const firsts: (Sum | undefined)[] = [];
+  const routes = new Routes(stacks);
   for (const memory of memories) {
     const live = memory.collected === undefined;
     const ids: number[] = [0];
@@ -49,22 +51,9 @@ export function moduleContexts(
       let sum = first?.caller === callerKey ? first : first?.others?.get(callerKey);
       if (!sum) {
         const known = stacks.has(caller);
-        const frames = stacks.whole(stack, caller);
-        // written out, as spreading goes through each property by name
-        const report: ContextReport = {
-          id: all.length + 1,
-          stack: frames,
-          sampled: false,
-          allocations: 0,
-          frees: 0,
-          allocatedBytes: 0,
-          liveBytes: 0,
-          liveBlocks: 0,
-          peakLiveBytes: 0,
-          temporary: 0,
-        };
-        // asked while the frames are near: later each is a walk through memory
-        const frame = known ? callerFrame(frames) : undefined;
+        const route = routes.get(stack, caller);
+        const report = new RoutedContext(all.length + 1, route, stacks, stack, caller);
+        const frame = known ? route.caller : undefined;
         sum = { report, wasm, caller: callerKey, known, frame, others: undefined };
         if (first) (first.others ??= new Map()).set(callerKey, sum);
         else firsts[wasm] = sum;

@@ -24,6 +24,10 @@ export class StackReader {
   /** Numbers of frames by what they say. */
   readonly #frameKeys = new Map<FrameReport, number>();
   readonly #frameKeysByText = new Map<string, number>();
+  /** By node. */
+  readonly #shapes: number[] = [];
+  /** By shape: what it is with one frame more inside, by file for wasm and by number of the frame for JavaScript. */
+  readonly #innerShapes: Map<string | number, number>[] = [new Map()];
 
   constructor(profile: Profile, demangle: Demangle) {
     this.#profile = profile;
@@ -79,6 +83,40 @@ export class StackReader {
         .join();
       return known(this.#keysByText, text, () => this.#keysByText.size);
     });
+  }
+
+  /**
+   * The same small number for wasm parts of stacks between which `callerFrame` makes no difference: they come by the same
+   * JavaScript, and through functions of the same modules. 0 for none.
+   */
+  shape(id: number): number {
+    const { stacks } = this.#profile;
+    const shapes = this.#shapes;
+    const inward: number[] = [];
+    let node = stacks.node(id);
+    for (; node !== 0 && shapes[node] === undefined; node = stacks.outer(node)) inward.push(node);
+    let shape = node === 0 ? 0 : shapes[node]!;
+    for (let i = inward.length - 1; i >= 0; i--) {
+      shape = this.#innerShape(shape, stacks.frameNumber(inward[i]!));
+      shapes[inward[i]!] = shape;
+    }
+    return shape;
+  }
+
+  #innerShape(shape: number, number: number): number {
+    const { kind, file } = this.#profile.stacks.frame(number);
+    // whatever called the outermost function is not part of it: see `whole`
+    if (kind === "js" && shape === 0) return 0;
+    const inner = this.#innerShapes[shape]!;
+    const step = kind === "js" ? number : file;
+    let found = inner.get(step);
+    if (found === undefined) {
+      found = this.#innerShapes.length;
+      inner.set(step, found);
+      // more functions of the same module change nothing
+      this.#innerShapes.push(kind === "js" ? new Map() : new Map([[file, found]]));
+    }
+    return found;
   }
 
   #frameKey(frame: FrameReport): number {

@@ -5,6 +5,7 @@
  */
 import { callerFrame } from "./frames.js";
 import type { ContextReport, FrameReport, ModuleReport, ObjectReport } from "./report.js";
+import { type Route, routeOf } from "./routed-context.js";
 
 const constructorName = /^new (.+)$/;
 /** A static method that makes an object: `Image.fromBytes`. */
@@ -73,10 +74,13 @@ export function moduleObjects({
   const ofEmscripten = /emscripten/i.test(toolchain);
   const hooked = new Set(allocator.map(({ index }) => index));
   const sums = new Map<string, Sum>();
+  const classes = new Map<Route, ReturnType<typeof classOf>>();
   for (const context of contexts) {
-    const of = classOf(context.stack, ofEmscripten);
+    const route = routeOf(context);
+    if (!classes.has(route)) classes.set(route, classOf(route.stack, ofEmscripten));
+    const of = classes.get(route);
     if (of === undefined) continue;
-    const frame = callerFrame(context.stack);
+    const frame = route.caller;
     const key = JSON.stringify([of.call, frame?.function, frame?.file, frame?.line]);
     let sum = sums.get(key);
     if (!sum) {

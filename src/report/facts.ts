@@ -3,7 +3,7 @@ import { isCountedOnly } from "../analyze/collected-heaps.js";
 import type { CallerReport, ModuleReport, Report } from "../analyze/report.js";
 import { countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import { functionName, lineLocation, moduleName } from "./frames.js";
-import type { Page } from "./page.js";
+import type { Column, Page } from "./page.js";
 
 /** A caller and the module that its blocks are in. */
 export interface ModuleCaller {
@@ -92,29 +92,38 @@ export function callerTable(
   totals: LiveTotals,
   names: boolean,
 ): void {
-  const { bold, cyan } = page.colors;
   const cells = rows.map(({ module, caller }) => [
     formatBytes(caller.liveBytes),
     formatShare(caller.liveBytes, totals.bytes),
     formatCount(caller.liveBlocks),
-    caller.frame ? functionName(caller.frame) : "(caller not captured)",
-    caller.frame ? lineLocation(caller.frame, page.directory) : "",
+    ...callerCells(page, caller),
     names ? moduleName(module) : "",
     caller.atMostLiveBytes > caller.liveBytes * 1.01 ? formatBytes(caller.atMostLiveBytes) : "",
   ]);
   const head = ["bytes", "share", "blocks", "made by", "at", names ? "module" : "", ""];
   if (cells.some((row) => row[6] !== "")) head[6] = "at most";
-  page.table(
-    [
-      { align: "right", style: bold },
-      { align: "right" },
-      { align: "right" },
-      { cut: "end", style: bold },
-      { cut: "start", style: cyan },
-      { cut: "end" },
-      { align: "right" },
-    ],
-    cells,
-    { head },
-  );
+  page.table([...callerColumns(page), { cut: "end" }, { align: "right" }], cells, { head });
+}
+
+/** Bytes, share, blocks, and the two of `callerCells`. */
+export function callerColumns({ colors: { bold, cyan } }: Page): Column[] {
+  return [
+    { align: "right", style: bold },
+    { align: "right" },
+    { align: "right" },
+    { cut: "end", style: bold },
+    { cut: "start", style: cyan },
+  ];
+}
+
+/** A caller's function and its line. */
+export function callerCells(page: Page, { frame }: CallerReport): [string, string] {
+  return frame ? [functionName(frame), lineLocation(frame, page.directory)] : ["(caller not captured)", ""];
+}
+
+/** The line below a list that says what was left out of it; none where nothing was. */
+export function leftOut(page: Page, bytes: readonly number[]): void {
+  if (bytes.length === 0) return;
+  const all = formatBytes(bytes.reduce((sum, one) => sum + one, 0));
+  page.line(`  ${page.colors.dim(`and ${all} by ${countOf(bytes.length, "other")} (--top N)`)}`);
 }

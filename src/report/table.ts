@@ -1,6 +1,6 @@
 // Rows of a profile as a table: sorted, filtered, one a line.
-import { callerFrame } from "../analyze/frames.js";
 import type { ContextReport, ModuleReport, Report } from "../analyze/report.js";
+import { routeOf } from "../analyze/routed-context.js";
 import { clean, countOf, formatBytes, formatCount } from "./format.js";
 import { functionName, isAllocatorFrame, lineLocation, moduleName } from "./frames.js";
 import { Page, type TextOptions } from "./page.js";
@@ -82,7 +82,7 @@ export function tableReport(
 }
 
 function row(page: Page, module: ModuleReport, context: ContextReport, several: boolean): string[] {
-  const caller = callerFrame(context.stack);
+  const caller = routeOf(context).caller;
   const inner = context.stack.find((frame) => frame.kind === "wasm" && !isAllocatorFrame(frame, module));
   return [
     formatBytes(context.liveBytes),

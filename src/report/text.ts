@@ -6,7 +6,15 @@ import { callerFrame } from "../analyze/frames.js";
 import type { MemoryReport, ModuleReport, Report } from "../analyze/report.js";
 import { allocatedCallers } from "./allocated-callers.js";
 import { diagnosisSection, timelineSection } from "./diagnosis.js";
-import { callerTable, ending, knownSentence, liveCallers, liveSentence, liveTotals } from "./facts.js";
+import {
+  callerTable,
+  ending,
+  knownSentence,
+  leftOut,
+  liveCallers,
+  liveSentence,
+  liveTotals,
+} from "./facts.js";
 import { clean, countOf, formatBytes, formatCount, formatDuration, formatShare } from "./format.js";
 import { commandLine, lineLocation, moduleName } from "./frames.js";
 import { growthSection } from "./growth.js";
@@ -76,13 +84,10 @@ function callers(page: Page, report: Report, top: number): void {
   page.heading("Made at: callers in JavaScript of what is live at the end");
   const severalHeaps = report.modules.filter(({ heap }) => heap).length > 1;
   callerTable(page, all.slice(0, top), totals, severalHeaps);
-  const rest = all.slice(top);
-  if (rest.length > 0) {
-    const bytes = rest.reduce((sum, { caller }) => sum + caller.liveBytes, 0);
-    page.line(
-      `  ${page.colors.dim(`and ${formatBytes(bytes)} by ${countOf(rest.length, "other")} (--top N)`)}`,
-    );
-  }
+  leftOut(
+    page,
+    all.slice(top).map(({ caller }) => caller.liveBytes),
+  );
   page.prose(knownSentence(report, totals), { indent: 2, style: page.colors.dim });
 }
 
@@ -211,7 +216,7 @@ function objects(page: Page, module: ModuleReport, top: number): void {
   const live = module.objects.filter(({ liveBlocks }) => liveBlocks > 0);
   if (live.length === 0) return;
   page.heading("Objects that were not released, by class", 2);
-  const { bold, cyan, dim } = page.colors;
+  const { bold, cyan } = page.colors;
   page.table(
     [
       { align: "right", style: bold },
@@ -231,11 +236,10 @@ function objects(page: Page, module: ModuleReport, top: number): void {
       ]),
     { head: ["bytes", "live", "made", "by", "at"] },
   );
-  const rest = live.slice(top);
-  if (rest.length > 0) {
-    const bytes = formatBytes(rest.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
-    page.line(`  ${dim(`and ${bytes} by ${countOf(rest.length, "other")} (--top N)`)}`);
-  }
+  leftOut(
+    page,
+    live.slice(top).map(({ liveBytes }) => liveBytes),
+  );
 }
 
 function memories(page: Page, report: Report, top: number): void {

@@ -1,5 +1,6 @@
 // Live bytes as a tree, from the program's outermost line inwards: one line a frame, small branches left out.
 import type { ContextReport, FrameReport, ModuleReport } from "../analyze/report.js";
+import { routeOf } from "../analyze/routed-context.js";
 import { formatBytes, formatShare } from "./format.js";
 import { functionName, isAllocatorFrame, lineLocation } from "./frames.js";
 import type { Page } from "./page.js";
@@ -10,6 +11,16 @@ const deepest = 24;
 interface Node {
   frame: FrameReport;
   bytes: number;
+  paths: Path[];
+}
+
+/** Frames that some contexts have in common, gone through from the outer end. */
+interface Path {
+  stack: readonly FrameReport[];
+  /** How many of them are in the branches gone through so far. */
+  passed: number;
+  bytes: number;
+  /** Contexts whose stacks go on where these frames end; empty for a context's own. */
   contexts: ContextReport[];
 }
 
@@ -43,7 +54,7 @@ export function treeSection(page: Page, module: ModuleReport): void {
   const tree = new Tree(module);
   if (tree.whole <= 0) return;
   const rows: string[][] = [];
-  draw(tree, tree.contexts, tree.whole, "", rows, page, 0);
+  draw(tree, tree.paths, tree.whole, "", rows, page, 0);
   if (rows.length === 0) return;
   page.heading("Live at the end, as a tree", 2);
   page.table(
@@ -55,42 +66,66 @@ export function treeSection(page: Page, module: ModuleReport): void {
   );
 }
 
-/** Only branches that are drawn are ever made: the tree of 100,000 stacks has a million nodes. */
+/**
+ * Only branches that are drawn are ever made: the tree of 100,000 stacks has a million nodes. Contexts of one caller stay
+ * together for as long as the frames are the caller's.
+ */
 class Tree {
-  readonly contexts: ContextReport[];
+  readonly paths: Path[];
   readonly whole: number;
   readonly #lines: Lines;
-  /** By context id: how many frames of its stack, from the outer end, are in the branches gone through so far. */
-  readonly #passed: Uint32Array;
 
   constructor(module: ModuleReport) {
-    this.contexts = module.contexts.filter(({ liveBytes }) => liveBytes > 0);
-    this.whole = this.contexts.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
+    const live = module.contexts.filter(({ liveBytes }) => liveBytes > 0);
+    this.paths = byCaller(live);
+    this.whole = this.paths.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#lines = new Lines(module);
-    this.#passed = new Uint32Array(1 + module.contexts.reduce((most, { id }) => Math.max(most, id), 0));
   }
 
-  /** Branches of what `contexts` have in common, the largest first, without small ones. */
-  branches(contexts: readonly ContextReport[]): Node[] {
+  /** Branches of what `paths` have in common, the largest first, without small ones. */
+  branches(paths: readonly Path[]): Node[] {
     const nodes = new Map<number, Node>();
-    for (const context of contexts) {
-      const { id, stack, liveBytes } = context;
-      let at = stack.length - this.#passed[id]!;
-      let number = 0;
-      while (number === 0 && at > 0) number = this.#lines.numberOf(stack[--at]!);
-      if (number === 0) continue;
-      this.#passed[id] = stack.length - at;
-      const node = nodes.get(number);
-      if (!node) nodes.set(number, { frame: stack[at]!, bytes: liveBytes, contexts: [context] });
-      else {
-        node.bytes += liveBytes;
-        node.contexts.push(context);
-      }
-    }
+    for (const path of paths) this.#follow(path, nodes);
     return [...nodes.values()]
       .filter(({ bytes }) => bytes >= leastShare * this.whole)
       .sort((a, b) => b.bytes - a.bytes);
   }
+
+  /** Goes to the next frame that is shown. */
+  #follow(path: Path, nodes: Map<number, Node>): void {
+    const { stack, bytes, contexts } = path;
+    let at = stack.length - path.passed;
+    let number = 0;
+    while (number === 0 && at > 0) number = this.#lines.numberOf(stack[--at]!);
+    path.passed = stack.length - at;
+    if (number === 0) {
+      for (const context of contexts) {
+        const { stack, liveBytes } = context;
+        this.#follow({ stack, passed: path.passed, bytes: liveBytes, contexts: [] }, nodes);
+      }
+      return;
+    }
+    const node = nodes.get(number);
+    if (!node) nodes.set(number, { frame: stack[at]!, bytes, paths: [path] });
+    else {
+      node.bytes += bytes;
+      node.paths.push(path);
+    }
+  }
+}
+
+function byCaller(contexts: readonly ContextReport[]): Path[] {
+  const paths = new Map<readonly FrameReport[], Path>();
+  for (const context of contexts) {
+    const { outer } = routeOf(context);
+    const path = paths.get(outer);
+    if (!path) paths.set(outer, { stack: outer, passed: 0, bytes: context.liveBytes, contexts: [context] });
+    else {
+      path.bytes += context.liveBytes;
+      path.contexts.push(context);
+    }
+  }
+  return [...paths.values()];
 }
 
 function isShown(frame: FrameReport, module: ModuleReport): boolean {
@@ -99,14 +134,14 @@ function isShown(frame: FrameReport, module: ModuleReport): boolean {
 
 function draw(
   tree: Tree,
-  contexts: readonly ContextReport[],
+  paths: readonly Path[],
   bytes: number,
   prefix: string,
   rows: string[][],
   page: Page,
   depth: number,
 ): void {
-  const children = tree.branches(contexts);
+  const children = tree.branches(paths);
   children.forEach((child, i) => {
     const last = i === children.length - 1;
     // a chain without branches stays in its column
@@ -120,6 +155,6 @@ function draw(
     ]);
     if (depth >= deepest) return;
     const inner = prefix + (alone ? "" : last ? "  " : "│ ");
-    draw(tree, child.contexts, child.bytes, inner, rows, page, depth + 1);
+    draw(tree, child.paths, child.bytes, inner, rows, page, depth + 1);
   });
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { callerFrame, StackReader } from "../../src/analyze/frames.js";
 import type { FrameReport } from "../../src/analyze/report.js";
+import { Routes } from "../../src/analyze/routed-context.js";
 import { type HeaderRecord, profileVersion } from "../../src/profile/records.js";
 import { emptyProfile } from "../../src/profile/state.js";
 
@@ -79,6 +81,54 @@ test("a context has its wasm part, with JavaScript between wasm frames and not b
   assert.deepEqual(names(1, 2), ["a", "callback", "b", "main"]);
   assert.deepEqual(names(1, 0), ["a", "callback", "b"]);
   assert.deepEqual(names(2, 2), ["main"]);
+});
+
+test("contexts of one route have one caller: that of each one's whole stack", () => {
+  const glue = "/a/pkg/m.js";
+  const frames = [
+    wasm("f"),
+    wasm("g"),
+    wasm("h", "/a/pkg/other.wasm"),
+    js("glue", glue),
+    js("other", "/a/pkg/other.js"),
+    js("library", "/a/node_modules/p/p.js"),
+    js("emit", "node:events"),
+    js("program", "/a/app.mjs"),
+  ];
+  const stack = fc.array(fc.constantFrom(...frames), { maxLength: 7 });
+  const script = fc.array(fc.constantFrom(...frames.slice(3)), { maxLength: 4 });
+  const pairs = fc.array(fc.tuple(stack, script), { minLength: 1, maxLength: 40 });
+  fc.assert(
+    fc.property(pairs, (contexts) => {
+      const profile = emptyProfile(header);
+      contexts.forEach(([inner, outer], i) => {
+        if (inner.length > 0) profile.stacks.addWhole(2 * i + 1, inner);
+        if (outer.length > 0) profile.stacks.addWhole(2 * i + 2, outer);
+      });
+      const stacks = new StackReader(profile, (name) => name);
+      const routes = new Routes(stacks);
+      contexts.forEach((_, i) => {
+        const { caller, outer } = routes.get(2 * i + 1, 2 * i + 2);
+        const whole = stacks.whole(2 * i + 1, 2 * i + 2);
+        assert.deepEqual(caller, callerFrame(whole));
+        assert.deepEqual(outer, whole.slice(whole.length - outer.length));
+      });
+    }),
+    { seed: 20_261_130, numRuns: 2000 },
+  );
+});
+
+test("contexts that differ in functions of a module only have one route", () => {
+  const profile = emptyProfile(header);
+  profile.stacks.addWhole(1, [wasm("f"), wasm("g"), js("first", "x.js")]);
+  profile.stacks.addWhole(2, [wasm("g"), js("second", "x.js")]);
+  profile.stacks.addWhole(3, [wasm("g"), js("callback", "x.js"), wasm("g")]);
+  profile.stacks.addWhole(4, [js("main", "x.js")]);
+  profile.stacks.addWhole(5, [js("other", "x.js")]);
+  const routes = new Routes(new StackReader(profile, (name) => name));
+  assert.equal(routes.get(1, 4), routes.get(2, 4));
+  assert.notEqual(routes.get(1, 4), routes.get(3, 4));
+  assert.notEqual(routes.get(1, 4), routes.get(1, 5));
 });
 
 test("Rust's hashes are hidden, other brackets stay", () => {

@@ -62,6 +62,11 @@ for (const name of profiles) {
       );
     });
 
+    test("is the same text for a report that was read from JSON", () => {
+      const read = JSON.parse([...jsonReport(report)].join(""));
+      assert.equal(textReport(read, { top: 100 }), textReport(report, { top: 100 }));
+    });
+
     test("holds nothing that a terminal would act on", () => {
       assert.doesNotMatch(textReport(report).replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
     });

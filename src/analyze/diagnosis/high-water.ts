@@ -1,8 +1,8 @@
 /** Nothing is left of it, but the memory stays as large: what made the high-water mark. */
 
 import { formatBytes, formatShare } from "../figures.js";
-import { callerFrame } from "../frames.js";
 import type { ContextReport } from "../report.js";
+import { routeOf } from "../routed-context.js";
 import { callerName, type Finding, type Subject } from "./finding.js";
 
 const leastBytes = 1024 * 1024;
@@ -16,7 +16,7 @@ export function findHighWater({ module, report }: Subject): Finding[] {
   if (report.memories.filter((memory) => memory.module === module.id).length > 1) return [];
   const shares = new Map<string, { bytes: number; context: ContextReport }>();
   for (const context of module.contexts) {
-    const frame = callerFrame(context.stack);
+    const frame = routeOf(context).caller;
     const key = frame ? JSON.stringify([frame.function, frame.file, frame.line]) : "";
     const share = shares.get(key) ?? { bytes: 0, context };
     shares.set(key, share);
@@ -26,8 +26,8 @@ export function findHighWater({ module, report }: Subject): Finding[] {
   const [first, second] = [...shares.values()].sort((a, b) => b.bytes - a.bytes);
   if (!first) return [];
   const part = ({ bytes, context }: typeof first) =>
-    `${formatBytes(bytes)} (${formatShare(bytes, heap.peakLiveBytes)}) by ${callerName(callerFrame(context.stack))}`;
-  const caller = callerFrame(first.context.stack);
+    `${formatBytes(bytes)} (${formatShare(bytes, heap.peakLiveBytes)}) by ${callerName(routeOf(context).caller)}`;
+  const caller = routeOf(first.context).caller;
   return [
     {
       kind: "high-water",

@@ -4,6 +4,7 @@ import { isCountedOnly } from "../../analyze/collected-heaps.js";
 import type { Details } from "../../analyze/details.js";
 import { callerFrame } from "../../analyze/frames.js";
 import type { Finding, FrameReport, ModuleReport, Report } from "../../analyze/report.js";
+import { routeOf } from "../../analyze/routed-context.js";
 import { ending } from "../facts.js";
 import { clean } from "../format.js";
 import { commandLine, functionName, lineLocation, moduleName } from "../frames.js";
@@ -77,7 +78,7 @@ function packProfile(
       node: columns.add(all.map(({ place }) => place.innermost)),
       module: columns.add(all.map(({ index }) => index)),
       caller: columns.add(
-        all.map(({ context, place }) => (context.sampled ? 0 : place.nodeOf(callerFrame(context.stack)))),
+        all.map(({ context, place }) => (context.sampled ? 0 : place.nodeOf(routeOf(context).caller))),
       ),
       allocations: column("allocations"),
       frees: column("frees"),
