@@ -45,7 +45,8 @@ export function chooseJobs(jobs: readonly Job[], words: readonly string[]): Job[
   );
 }
 
-const tests = /^ℹ (tests|pass|fail|cancelled|skipped|todo) |^test at /;
+/** Counts, what was skipped and why, what failed. */
+const tests = /^ℹ (tests|pass|fail|cancelled|skipped|todo) |^\s*﹣ |^test at /;
 
 function engineJobs(version: string, profile: string): Job[] {
   const on = (name: string, command: string[], telling: RegExp) =>
@@ -53,7 +54,7 @@ function engineJobs(version: string, profile: string): Job[] {
   const example = ["dist/cli/main.js", "run", "--out", profile, "examples/thumbnails/app.mjs"];
   return [
     on("Tests", ["scripts/test.mjs"], tests),
-    on("Specification", ["--import=tsx", "scripts/spec.ts"], /assertions|outcomes|differences/),
+    on("Specification", ["--import=tsx", "scripts/spec.ts"], /assertions|skipped|outcomes|differences/),
     on("Example", example, /app\.mjs:\d+$/),
   ];
 }
