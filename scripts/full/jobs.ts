@@ -64,7 +64,11 @@ function checkJobs(version: string): Job[] {
     onVersion(version, "check", name, command, telling);
   return [
     on("Tests of checks", ["scripts/test.mjs", "check/", "cli/check"], tests),
-    on("Bug suite", ["--import=tsx", "scripts/bug-suite.ts"], /^Node|^all |different cases|^Known|^Of \d/),
+    on(
+      "Bug suite",
+      ["--import=tsx", "scripts/bug-suite.ts"],
+      /^Node|^\| (module|all) |different cases|^Known|^Of \d/,
+    ),
     on("Corpus under checks", ["--import=tsx", "scripts/check-corpus.ts"], / errors {2}/),
   ];
 }
