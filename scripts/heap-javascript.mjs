@@ -254,7 +254,9 @@ class Program {
 
   /** A word of the header: at a constant, or at an index of a table there. */
   #header(table, index) {
-    const at = this.#at(this.#constant(table));
+    const begin = this.#constant(table);
+    if (begin === undefined) throw unknown(table);
+    const at = this.#at(begin);
     return `this.words[${index === undefined ? at : `${at} + ${this.#value(index)}`}]`;
   }
 

@@ -119,7 +119,8 @@ export function checkHeap(core: HeapCore, byteLength: number, whole: boolean): v
   const inOrder =
     start === core.header * 4 &&
     start + HEADER_BYTES <= first &&
-    first <= top &&
+    first <= core.get("unpaged") &&
+    core.get("unpaged") <= top &&
     top <= end &&
     end <= byteLength;
   if (!inOrder || (first + HEADER) % GRANULE !== 0) {
@@ -203,6 +204,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
       free++;
       freeBytes += each.size;
     } else if (each.own === true && isPage(words[at + 1]!)) {
+      if (end > core.get("unpaged")) throw damaged(block, "is a page where none is expected");
       ownBytes += each.size;
       const found = checkPage(core, block, each);
       const { rec } = found;
@@ -232,7 +234,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   if (end !== core.get("top")) throw damaged(end, "does not end at the top");
   if (before?.used === false) throw damaged(end, ": the last block is free");
   if (free !== listed.size) throw damaged(core.header * 4, "has blocks in lists that it doesn't have");
-  if (!compactingIsBlock)
+  if (!compactingIsBlock || core.get("compacting") > core.get("unpaged"))
     throw damaged(core.get("compacting"), "is no block, and compaction would go on there");
   const known = core.get("chunks") + Number(core.get("room") > 0) + core.get("ownBlocks");
   if (own !== known || ownBytes !== core.get("own"))

@@ -56,11 +56,11 @@
  * Their headers say what that of the page said. The record stays until the last slot is free.
  */
 
-import { highestBit } from "./bits.js";
+import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 5;
+export const VERSION = 6;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -126,7 +126,11 @@ export const field = {
   stack: 113,
   /** The last block of records that was made: each has the one before behind its records. */
   pools: 114,
-  heads: 116,
+  /** From here to the top all is blocks, none of which is a page or that with which compaction goes on. */
+  unpaged: 115,
+  /** Written instead of neighbours that free blocks don't have, and never read. */
+  nowhere: 116,
+  heads: 117,
 } as const;
 
 /** Granules of 8 bytes with a bin of their own; above, 16 bins for each power of two. */
@@ -259,9 +263,17 @@ export function smallWord(block: number, size: number, requested: number): numbe
   return ((block << CHECK_SHIFT) | (requested << ASKED_SHIFT) | (size - smallSize(requested))) >>> 0;
 }
 
+/**
+ * How a word that lies before a payload, at `block`, differs from the header of a small block that is used and behind another used
+ * one; of it only `PREV_FREE` may.
+ */
+export function smallMismatch(block: number, word: number): number {
+  return ((word ^ ((block << CHECK_SHIFT) | USED)) & (CHECK_BITS | USED | WIDE | PREV_FREE)) >>> 0;
+}
+
 /** Whether a word that lies before a payload, at `block`, is the header of a small block that is used. */
 export function isSmall(block: number, word: number): boolean {
-  return ((word ^ ((block << CHECK_SHIFT) | USED)) & (CHECK_BITS | USED | WIDE)) === 0;
+  return (smallMismatch(block, word) & ~PREV_FREE) === 0;
 }
 
 /** What lies before the payload of a wide block. */
@@ -287,7 +299,6 @@ export function sizeOf(word: number): number {
 /** The bin that a block of this size belongs to. */
 export function binOf(size: number): number {
   const granules = size >>> 3;
-  if (granules < EXACT) return granules;
   const power = highestBit(granules);
-  return EXACT + ((power - 7) << 4) + ((granules >>> (power - 4)) & 15);
+  return choose(granules < EXACT, granules, EXACT + ((power - 7) << 4) + ((granules >>> (power - 4)) & 15));
 }

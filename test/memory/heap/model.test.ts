@@ -1,7 +1,7 @@
 // A heap against a plain model: a Map of blocks with the bytes that they should hold. 100,000 operations a seed.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { AllocationError, Heap, LinearMemory } from "../../../src/index.js";
+import { AllocationError, Heap, LinearMemory, LinmemRangeError } from "../../../src/index.js";
 import { field } from "../../../src/memory/heap/layout.js";
 import { Random } from "../../recorder/random.js";
 
@@ -33,7 +33,10 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
   let refused = 0;
   let pagesSeen = false;
 
-  /** Bytes at both ends tell whose they are: all of it would take longer than the operations. */
+  /**
+   * Bytes at both ends tell whose they are: all of it would take longer than the operations. Even ones, which no header begins
+   * with.
+   */
   const mark = (ptr: number, { byteLength, mark }: Known) => {
     const bytes = heap.memory.u8;
     bytes.fill(mark, ptr, ptr + Math.min(byteLength, 8));
@@ -47,6 +50,20 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
   };
   const size = () =>
     random.chance(0.05) ? random.below(4) : 1 + random.below(2 ** random.below(Math.log2(largest) + 1));
+  /** Addresses that were those of blocks. */
+  const gone: number[] = [];
+  const end = (ptr: number) => {
+    blocks.delete(ptr);
+    gone.push(ptr);
+    if (gone.length > 100) gone.shift();
+  };
+  /** An address where no block is: it was one's, lies in or next to one's, or somewhere. */
+  const stray = () => {
+    const { start } = heap;
+    const somewhere = start + random.below(heap.stats().span + 64);
+    const places = [gone[random.below(gone.length)], pick() + 4 * random.below(16) - 16, somewhere];
+    return places[random.below(places.length)] ?? somewhere;
+  };
   const pick = () => [...blocks.keys()][random.below(blocks.size)]!;
   const attempt = (ask: () => number) => {
     try {
@@ -61,7 +78,7 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
   for (let i = 0; i < operations; i++) {
     const grow = random.below(2 * live) >= blocks.size;
     if (grow) {
-      const known = { byteLength: size(), mark: 1 + random.below(255) };
+      const known = { byteLength: size(), mark: 2 + 2 * random.below(127) };
       const alignment = random.chance(0.1) ? 1 << random.below(13) : 8;
       const zeroed = random.chance(0.1);
       const ptr = attempt(() =>
@@ -84,7 +101,7 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
       const moved = attempt(() => heap.reallocate(ptr, known.byteLength, byteLength));
       if (moved !== 0) {
         verify(moved, known, Math.min(known.byteLength, byteLength));
-        blocks.delete(ptr);
+        end(ptr);
         known.byteLength = byteLength;
         blocks.set(moved, known);
         mark(moved, known);
@@ -93,7 +110,11 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
       const ptr = pick();
       verify(ptr, blocks.get(ptr)!);
       heap.free(ptr);
-      blocks.delete(ptr);
+      end(ptr);
+    }
+    if (blocks.size > 0 && random.chance(0.2)) {
+      const ptr = stray();
+      if (ptr !== 0 && !blocks.has(ptr)) assert.throws(() => heap.free(ptr), LinmemRangeError);
     }
     if (i % every === 0) {
       heap.check();

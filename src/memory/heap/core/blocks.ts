@@ -125,6 +125,7 @@ export class Blocks extends FreeLists {
   protected setTop(top: number): void {
     this.setWord(field.top, top);
     if (this.word(field.compacting) > top) this.setWord(field.compacting, top);
+    if (this.word(field.unpaged) > top) this.setWord(field.unpaged, top);
   }
 
   /** There is one block from `start` to `end` now. */

@@ -17,11 +17,13 @@ import {
   LARGEST_SLOT,
   MAGIC,
   MOVABLE,
+  PREV_FREE,
   pageBytes,
   record,
   SMALL_MOST,
   sizeOf,
   slotSize,
+  smallMismatch,
   smallSize,
   smallSizeOf,
   smallWord,
@@ -48,6 +50,7 @@ export class HeapCore extends Pages {
     this.setWord(field.start, start);
     this.setWord(field.first, first);
     this.setWord(field.top, first);
+    this.setWord(field.unpaged, first);
     this.setWord(field.end, end);
     this.setWord(field.ceiling, ceiling);
     this.setWord(field.pagesFrom, PAGES_FROM);
@@ -218,30 +221,53 @@ export class HeapCore extends Pages {
     return isSmall(block, word) ? askedOf(word) : this.load(payload - WIDE_HEADER, 4);
   }
 
-  /** Takes back a block; false, and nothing happens, when none begins here. */
+  /**
+   * Takes back a block; false, and nothing happens, when none begins here. What is frequent comes first, and all of it from values
+   * that are there already: whoever frees the last block, or one behind all pages, pays for nothing else.
+   */
   // @inline
   free(payload: number): boolean {
     this.begin();
+    const top = this.word(field.top);
+    const unpaged = this.word(field.unpaged);
+    // both ends at once
+    if (payload - unpaged < top - unpaged) {
+      const block = payload - HEADER;
+      const word = this.load(block, 0);
+      const size = smallSizeOf(word);
+      const wrong = smallMismatch(block, word);
+      // never of an address that is no multiple of 8: top is 4 more than one
+      if ((((top - block) ^ size) | wrong) === 0) {
+        // whoever frees it again is to be told
+        this.store(block, 0, 0);
+        this.setWord(field.top, block);
+        this.subtract(field.requested, askedOf(word), 1);
+        return true;
+      }
+      if ((payload & (GRANULE - 1)) === 0 && (wrong & ~PREV_FREE) === 0 && size <= top - block) {
+        this.subtract(field.requested, askedOf(word), 1);
+        this.release(block, size);
+        return true;
+      }
+    }
+    return this.freeRest(payload);
+  }
+
+  /** The same of slots, of blocks between pages, of wide ones, and of what is none. */
+  private freeRest(payload: number): boolean {
     const rec = this.recordOf(payload);
     if (rec !== 0) {
       if (this.giveSlot(rec, payload)) return true;
       if (this.loadByte(rec, record.lent) === 0) return false;
     }
-    const top = this.word(field.top);
-    if ((payload & (GRANULE - 1)) !== 0 || payload <= this.word(field.first) || payload >= top) return false;
+    if (!this.isInside(payload)) return false;
     const block = payload - HEADER;
     const word = this.load(block, 0);
     if (!isSmall(block, word)) return this.freeWide(payload);
     const size = smallSizeOf(word);
-    if (block + size === top && this.word(field.stack) !== 0) {
-      // whoever frees it again is to be told
-      this.store(block, 0, 0);
-      this.setWord(field.top, block);
-    } else {
-      if (size > top - block) return false;
-      this.release(block, size);
-    }
+    if (size > this.word(field.top) - block) return false;
     this.subtract(field.requested, askedOf(word), 1);
+    this.release(block, size);
     return true;
   }
 
@@ -321,5 +347,6 @@ export class HeapCore extends Pages {
   settle(): void {
     this.begin();
     this.setStack();
+    this.setUnpaged(this.word(field.records) === 0 ? this.word(field.first) : this.word(field.unpaged));
   }
 }

@@ -1,6 +1,6 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 
-import { highestBit, lowestBit } from "../bits.js";
+import { choose, highestBit, lowestBit } from "../bits.js";
 import { binOf, EXACT_BYTES, field, sizeOf } from "../layout.js";
 import { Access } from "./access.js";
 
@@ -41,42 +41,48 @@ export class FreeLists extends Access {
     return this.headFrom(bin + 1);
   }
 
-  /** Puts a free block at the head of its list. */
+  /**
+   * Puts a free block at the head of its list. Whether there is a neighbour in it nobody can predict, and a wrong guess takes the
+   * processor longer than all the rest: so here and in `unlink` everything is written, and what no neighbour is there for goes nowhere.
+   */
   protected put(block: number, size: number): void {
     const bin = binOf(size);
     const next = this.wordAt(field.heads, bin);
     this.store(block, next, 4);
     this.store(block, 0, 8);
-    this.setWord(field.free, this.word(field.free) + size);
+    this.store(choose(next !== 0, next, this.nowhere()), block, 8);
     this.setWordAt(field.heads, bin, block);
-    if (next !== 0) {
-      this.store(next, block, 8);
-    } else {
-      const word = bin >>> 5;
-      this.setWordAt(field.bitmap, word, (this.wordAt(field.bitmap, word) | (1 << (bin & 31))) >>> 0);
-      this.setWord(field.summary, (this.word(field.summary) | (1 << (bin >>> 5))) >>> 0);
-      this.setWord(field.stack, 0);
-    }
+    this.setWord(field.free, this.word(field.free) + size);
+    const index = bin >>> 5;
+    this.setWordAt(field.bitmap, index, (this.wordAt(field.bitmap, index) | (1 << (bin & 31))) >>> 0);
+    this.setWord(field.summary, (this.word(field.summary) | (1 << index)) >>> 0);
+    this.setWord(field.stack, 0);
   }
 
   protected unlink(block: number, size: number): void {
+    const bin = binOf(size);
     const next = this.load(block, 4);
     const previous = this.load(block, 8);
+    this.store(choose(next !== 0, next, this.nowhere()), previous, 8);
+    this.store(choose(previous !== 0, previous, this.beforeHead(bin)), next, 4);
     this.setWord(field.free, this.word(field.free) - size);
-    if (next !== 0) this.store(next, previous, 8);
-    if (previous !== 0) {
-      this.store(previous, next, 4);
-      return;
-    }
-    const bin = binOf(size);
-    this.setWordAt(field.heads, bin, next);
-    if (next !== 0) return;
-    const word = bin >>> 5;
-    const bits = (this.wordAt(field.bitmap, word) & ~(1 << (bin & 31))) >>> 0;
-    this.setWordAt(field.bitmap, word, bits);
+    const index = bin >>> 5;
+    const emptied = choose((next | previous) === 0, 1, 0) << (bin & 31);
+    const bits = (this.wordAt(field.bitmap, index) & ~emptied) >>> 0;
+    this.setWordAt(field.bitmap, index, bits);
     if (bits !== 0) return;
-    this.setWord(field.summary, (this.word(field.summary) & ~(1 << (bin >>> 5))) >>> 0);
+    this.setWord(field.summary, (this.word(field.summary) & ~(1 << index)) >>> 0);
     this.setStack();
+  }
+
+  /** Where a block would be whose link backwards is the word `nowhere`. */
+  private nowhere(): number {
+    return this.word(field.start) + 4 * field.nowhere - 8;
+  }
+
+  /** Where a block would be whose link forwards is the head of a bin. */
+  private beforeHead(bin: number): number {
+    return this.word(field.start) + ((field.heads + bin) << 2) - 4;
   }
 
   /** Finds out where the stack ends, as the bounds or the lists have changed. */

@@ -88,6 +88,7 @@ export class Pages extends Slots {
     this.setCells(page, size, rec);
     this.setWord(field.slotsThere, this.word(field.slotsThere) + size * slots);
     this.linkPage(rec, size);
+    if (this.word(field.unpaged) < block + bytes) this.setWord(field.unpaged, block + bytes);
     return true;
   }
 

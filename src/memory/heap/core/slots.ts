@@ -135,7 +135,15 @@ export class Slots extends Blocks {
     const kind = recordKind(this.loadByte(rec, record.slots));
     this.store(rec, this.wordAt(field.freeRecords, kind), record.page);
     this.setWordAt(field.freeRecords, kind, rec);
-    this.setWord(field.records, this.word(field.records) - 1);
+    const records = this.word(field.records) - 1;
+    this.setWord(field.records, records);
+    if (records === 0) this.setUnpaged(this.word(field.first));
+  }
+
+  /** From here on there are no pages. */
+  protected setUnpaged(from: number): void {
+    const compacting = this.word(field.compacting);
+    this.setWord(field.unpaged, from < compacting ? compacting : from);
   }
 
   /** Tells the map what record the page for slots of this size has. */
