@@ -43,13 +43,28 @@ function fromModule(name: string, module: WebAssembly.Module, allocate: string, 
   return {
     name,
     make() {
-      const imports = { env: { emscripten_notify_memory_growth() {} }, wasi_snapshot_preview1: {} };
-      const exports = new WebAssembly.Instance(module, imports).exports as unknown as Exports;
+      const exports: Exports = new WebAssembly.Instance(module, {
+        env: { emscripten_notify_memory_growth() {} },
+        wasi_snapshot_preview1: system(module, () => exports.memory),
+      }).exports as Exports;
       const memory = LinearMemory.wrap(exports.memory);
       exports._initialize?.(0);
       return { allocate: exports[allocate], free: exports[free], words: () => memory.u32 };
     },
   };
+}
+
+/** What an allocator in C asks of its system: the time, and nothing else is there. */
+function system(module: WebAssembly.Module, memory: () => WebAssembly.Memory): WebAssembly.ModuleImports {
+  const notThere = 52;
+  const all: WebAssembly.ModuleImports = {};
+  for (const { module: from, name } of WebAssembly.Module.imports(module))
+    if (from.startsWith("wasi")) all[name] = () => notThere;
+  all.clock_time_get = (_clock: number, _precision: bigint, at: number) => {
+    new DataView(memory().buffer).setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
+    return 0;
+  };
+  return all;
 }
 
 async function assemblyScript(): Promise<Kind> {
@@ -60,32 +75,74 @@ export function free(address: usize): void { heap.free(address); }`;
   return fromModule("AssemblyScript TLSF", module, "malloc", "free");
 }
 
-/** An allocator of Emscripten, where that is installed and knows it. */
-function emscripten(name: string): Kind | undefined {
+const linked = [
+  "--no-entry",
+  "-sSTANDALONE_WASM",
+  "-sALLOW_MEMORY_GROWTH",
+  "-sMAXIMUM_MEMORY=128MB",
+  "-sEXPORTED_FUNCTIONS=_malloc,_free",
+];
+
+/** Runs Emscripten's compiler in a folder of its own; the module that it wrote, or why there is none. */
+function compileC(commands: readonly (readonly string[])[]): WebAssembly.Module | string {
   const folder = mkdtempSync(join(tmpdir(), "linmem-heap-"));
   try {
     writeFileSync(join(folder, "empty.c"), "");
-    const options = ["-O3", "--no-entry", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH", `-sMALLOC=${name}`];
-    const args = [
-      ...options,
-      "-sMAXIMUM_MEMORY=128MB",
-      "-sEXPORTED_FUNCTIONS=_malloc,_free",
-      "empty.c",
-      "-o",
-      "out.wasm",
-    ];
-    const { status, error } = spawnSync("emcc", args, { cwd: folder, stdio: "ignore" });
-    if (status !== 0) {
-      const why =
-        error === undefined ? "is not in the Emscripten that is installed" : "needs Emscripten's emcc";
-      process.stderr.write(`left out: ${name} ${why}\n`);
-      return undefined;
+    for (const args of commands) {
+      const { status, error, stderr } = spawnSync("emcc", ["-O3", ...args], {
+        cwd: folder,
+        encoding: "utf8",
+      });
+      if (error !== undefined) return "needs Emscripten's emcc";
+      if (status !== 0) return stderr;
     }
-    const module = new WebAssembly.Module(readFileSync(join(folder, "out.wasm")));
-    return fromModule(`Emscripten ${name}`, module, "malloc", "free");
+    return new WebAssembly.Module(readFileSync(join(folder, "out.wasm")));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** An allocator of Emscripten, where that is installed and knows it. */
+function emscripten(name: string): Kind | undefined {
+  const module = compileC([["empty.c", ...linked, `-sMALLOC=${name}`, "-o", "out.wasm"]]);
+  if (typeof module === "object") return fromModule(`Emscripten ${name}`, module, "malloc", "free");
+  if (name === "mimalloc" && process.env.MIMALLOC) return mimalloc(process.env.MIMALLOC);
+  const why = module.startsWith("needs") ? module : "is not in the Emscripten that is installed";
+  const how = name === "mimalloc" ? "; with a folder of its sources in MIMALLOC it is built" : "";
+  return leftOut(`${name} ${why}${how}`);
+}
+
+/**
+ * Mimalloc from its sources, as Emscripten has it from 3.1.50 on: it gets its pages from emmalloc, whose own names must not be those
+ * of the allocator that a program calls.
+ */
+function mimalloc(sources: string): Kind | undefined {
+  const root = spawnSync("em-config", ["EMSCRIPTEN_ROOT"], { encoding: "utf8" });
+  if (root.error !== undefined) return leftOut("mimalloc needs Emscripten's em-config");
+  const library = join(root.stdout.trim(), "system/lib");
+  const names = ["malloc", "free", "realloc", "calloc", "memalign"];
+  const others = names.map((name) => `-D__libc_${name}=emmalloc_libc_${name}`);
+  const options = ["-fno-builtin", "-DNDEBUG", "-c"];
+  const override = ["-DMI_MALLOC_OVERRIDE", "-DMI_DEBUG=0", `-I${join(sources, "include")}`];
+  const module = compileC([
+    [...options, ...others, join(library, "emmalloc.c"), "-o", "emmalloc.o"],
+    [...options, ...override, join(sources, "src/static.c"), "-o", "mimalloc.o"],
+    ["mimalloc.o", "emmalloc.o", join(library, "sbrk.c"), ...linked, "-sMALLOC=none", "-o", "out.wasm"],
+  ]);
+  if (typeof module === "object")
+    return fromModule(`mimalloc ${versionOf(sources)}`, module, "malloc", "free");
+  return leftOut(`mimalloc could not be built: ${module}`);
+}
+
+function leftOut(why: string): undefined {
+  process.stderr.write(`left out: ${why}\n`);
+}
+
+/** `20401` is 2.4.1. */
+function versionOf(sources: string): string {
+  const text = readFileSync(join(sources, "include/mimalloc.h"), "utf8");
+  const [, major, minor, patch] = /MI_MALLOC_VERSION\s+(\d+)(\d\d)(\d\d)/.exec(text) ?? [];
+  return [major, minor, patch].map(Number).join(".");
 }
 
 interface ThingPool {

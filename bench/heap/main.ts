@@ -1,6 +1,7 @@
 /**
  * `npm run bench heap [trace]`: the heap against other allocators driven from JavaScript; `npm run bench heap compaction`:
- * movable blocks alone. All variants in one process, in turn; nanoseconds of one allocation or release, without the loop
+ * movable blocks alone; `npm run bench heap placement`: what spans rules of placement have. Environment: MIMALLOC, the folder of
+ * mimalloc's sources, for where Emscripten doesn't have it. All variants in one process, in turn; nanoseconds of one allocation or release, without the loop
  * itself: a trace is timed in slices, and of each slice the fastest round counts. Span: from the lowest to the highest byte given out, over the most bytes that were
  * asked for at one time.
  */
@@ -9,6 +10,7 @@ import { circumstances, writeResults } from "../results.js";
 import { table } from "../tables.js";
 import { type Allocator, allocators, type Kind } from "./allocators.js";
 import { compaction } from "./compaction.js";
+import { placement } from "./placement.js";
 import { type Trace, traces } from "./traces.js";
 
 const rounds = 15;
@@ -151,6 +153,19 @@ Measured ${circumstances("npm run bench heap compaction")}`;
   process.stdout.write(`${text}\n\n`);
   if (args.includes("--write")) writeResults("heap compaction", text);
   if (filter === "compaction") process.exit(0);
+}
+
+if (filter !== "" && "placement".includes(filter)) {
+  const text = `## Heap: placement
+
+Span over the most bytes asked for at one time, of rules of placement alone, see bench/heap/placement.ts.
+
+${placement()}
+
+Measured ${circumstances("npm run bench heap placement")}`;
+  process.stdout.write(`${text}\n`);
+  if (args.includes("--write")) writeResults("heap placement", text);
+  process.exit(0);
 }
 
 ensurePackages();
