@@ -39,7 +39,7 @@ export default {
   // tsx and jest are named only in command lines; @jest/globals is what Jest answers itself; speedscope is read as
   // files, in test/report/exports/.
   ignoreDependencies: ["tsx", "jest", "@jest/globals", "speedscope"],
-  // Tests that need them skip where they are not.
-  ignoreBinaries: ["emcc", "go"],
+  // What needs them is left out where they are not.
+  ignoreBinaries: ["emcc", "em-config", "go"],
   ignore: ["src/*/assembly/**", "test/**/fixtures/**"],
 };

@@ -26,8 +26,9 @@ import type { HeapOperations } from "./operations.js";
 import { type HeapStats, statsOf } from "./stats.js";
 import { wasmCore } from "./wasm-core.js";
 
-/** Growth at a time: an eighth of what there is, so that the cost of growing is spread evenly. */
+/** Growth at a time: an eighth of what there is, so that the cost of growing is spread evenly; or this much if that is less. */
 const GROWTH_SHARE = 8;
+const MOST_GROWTH = 64 * 2 ** 20;
 /** No sum of an address and a small size passes 2^32. */
 const NO_CEILING = 0xffff_f000;
 
@@ -309,7 +310,7 @@ export class Heap extends OwningHeap {
     const byteLength = Math.min(memory.byteLength, NO_CEILING);
     if (!this.grows || !(memory instanceof LinearMemory) || byteLength - now >= PAGE_SIZE) return false;
     const ceiling = core.get("ceiling");
-    const geometric = now + (now - this.start) / GROWTH_SHARE;
+    const geometric = now + Math.min((now - this.start) / GROWTH_SHARE, MOST_GROWTH);
     for (const wanted of [Math.min(Math.max(end, geometric), ceiling), end]) {
       const pages = Math.ceil((wanted - byteLength) / PAGE_SIZE);
       try {
