@@ -19,25 +19,29 @@ export function loopEffects(
   end: number,
 ): Map<number, LoopEffects> | undefined {
   const loops = new Map<number, LoopEffects>();
-  const open: (LoopEffects | undefined)[] = [];
+  /** Whether each open block is a loop, and the effects of those that are. */
+  const open: boolean[] = [];
+  const around: LoopEffects[] = [];
   for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
     const opcode = bytes[pos];
-    if (opcode === op.block || opcode === op.if) open.push(undefined);
+    if (opcode === op.block || opcode === op.if) open.push(false);
     else if (opcode === op.loop) {
       const effects = { assigned: new Set<number>(), calls: false };
       loops.set(pos, effects);
-      open.push(effects);
+      open.push(true);
+      around.push(effects);
     } else if (opcode === op.end) {
-      const closed = open.pop();
-      const around = closed && open.findLast((it) => it !== undefined);
-      if (!around) continue;
-      around.calls ||= closed.calls;
-      for (const local of closed.assigned) around.assigned.add(local);
+      if (!open.pop()) continue;
+      const closed = around.pop()!;
+      const outer = around[around.length - 1];
+      if (!outer) continue;
+      outer.calls ||= closed.calls;
+      for (const local of closed.assigned) outer.assigned.add(local);
     } else if (opcode === op.localSet || opcode === op.localTee) {
-      open.findLast((it) => it !== undefined)?.assigned.add(u32At(bytes, pos + 1));
+      around[around.length - 1]?.assigned.add(u32At(bytes, pos + 1));
     } else if (isCall(opcode)) {
-      const around = open.findLast((it) => it !== undefined);
-      if (around) around.calls = true;
+      const inner = around[around.length - 1];
+      if (inner) inner.calls = true;
     } else if (opcode === op.try || opcode === op.tryTable) return undefined;
   }
   return loops;

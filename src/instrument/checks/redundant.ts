@@ -52,8 +52,8 @@ interface Frame {
   atEnd: Fact[] | undefined;
   /** What was known where it began. */
   atStart: readonly Fact[];
-  /** Locals that were assigned in it, and what they were before. */
-  undo: { local: number; before: Value }[];
+  /** Locals that were assigned in it, and what they were before; undefined when there are none. */
+  undo: Map<number, Value> | undefined;
   reachable: boolean;
 }
 
@@ -225,7 +225,9 @@ class Walk implements AccessFacts {
   }
 
   #assign(local: number, value: Value): void {
-    this.#frame.undo.push({ local, before: this.#locals[local] });
+    const frame = this.#frame;
+    frame.undo ??= new Map();
+    if (!frame.undo.has(local)) frame.undo.set(local, this.#locals[local]);
     this.#locals[local] = value;
   }
 
@@ -296,7 +298,7 @@ class Walk implements AccessFacts {
       results,
       atEnd: undefined,
       atStart: this.#facts.slice(),
-      undo: [],
+      undo: undefined,
       reachable: this.#frames.length === 0 || this.#frame.reachable,
     });
   }
@@ -355,8 +357,7 @@ class Walk implements AccessFacts {
     const around = this.#frames[this.#frames.length - 2];
     frame.reachable = around.reachable;
     frame.opcode = op.else;
-    // the first one before is what it was when the block began
-    for (let i = frame.undo.length - 1; i >= 0; i--) this.#locals[frame.undo[i].local] = frame.undo[i].before;
+    for (const [local, before] of frame.undo ?? []) this.#locals[local] = before;
     this.#facts = frame.atStart.slice();
     this.#operands.length = frame.height;
     return true;
@@ -376,13 +377,26 @@ class Walk implements AccessFacts {
     if (frame.atEnd) this.#facts = frame.reachable ? common(frame.atEnd, this.#facts) : frame.atEnd;
     if (!around) return true;
     if (!frame.reachable && !joins) around.reachable = false;
-    for (const { local, before } of frame.undo) {
-      around.undo.push({ local, before });
-      if (joins) this.#locals[local] = this.#unknown();
+    if (frame.undo) {
+      if (joins) for (const local of frame.undo.keys()) this.#locals[local] = this.#unknown();
+      around.undo = around.undo ? earlierOf(around.undo, frame.undo) : frame.undo;
     }
     if (joins && this.#known.stackPointer !== undefined) this.#stack = this.#unknown();
     this.#operands.length = frame.height;
     for (let i = 0; i < frame.results; i++) this.#operands.push(this.#unknown());
     return true;
   }
+}
+
+/**
+ * What locals were before both of two blocks, of which one is in the other. One of the maps becomes the result, the larger
+ * one: Go's functions are thousands of blocks deep.
+ */
+function earlierOf(outer: Map<number, Value>, inner: Map<number, Value>): Map<number, Value> {
+  if (outer.size >= inner.size) {
+    for (const [local, before] of inner) if (!outer.has(local)) outer.set(local, before);
+    return outer;
+  }
+  for (const [local, before] of outer) inner.set(local, before);
+  return inner;
 }

@@ -23,6 +23,7 @@ export interface Loop {
 }
 
 interface Open {
+  /** Undefined for other blocks. */
   loop?: Loop;
   backEdges: { pos: number; depth: number }[];
 }
@@ -36,8 +37,9 @@ const [brOnNull, brOnNonNull] = [0xd5, 0xd6];
 export function loopTree(bytes: Uint8Array, start: number, end: number): Loop[] | undefined {
   const outermost: Loop[] = [];
   const open: Open[] = [{ backEdges: [] }];
-  const loops: Loop[] = [];
-  const around = () => loops[loops.length - 1];
+  /** Those that are open, and where in `open` they are. */
+  const loops: { loop: Loop; at: number }[] = [];
+  const around = () => loops[loops.length - 1]?.loop;
   let count = 0;
   for (let pos = start, next: number; pos < end; pos = next) {
     const opcode = bytes[pos];
@@ -60,7 +62,7 @@ export function loopTree(bytes: Uint8Array, start: number, end: number): Loop[] 
           exits: new Set(),
         };
         (around()?.children ?? outermost).push(loop);
-        loops.push(loop);
+        loops.push({ loop, at: open.length });
         open.push({ loop, backEdges: [] });
         break;
       }
@@ -87,7 +89,9 @@ export function loopTree(bytes: Uint8Array, start: number, end: number): Loop[] 
         for (const depth of labels(bytes, pos)) {
           const target = open.length - 1 - depth;
           open[target]?.backEdges.push({ pos, depth });
-          for (let at = target + 1; at < open.length; at++) open[at]?.loop?.exits.add(at - 1 - target);
+          for (let i = loops.length - 1; i >= 0 && loops[i].at > target; i--) {
+            loops[i].loop.exits.add(loops[i].at - 1 - target);
+          }
         }
         break;
       case op.localSet:
