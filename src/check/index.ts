@@ -136,7 +136,7 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
     host.found({
       kind: memoryErrorKinds[kind - 1]!,
       access: accesses[access]!,
-      address: address >>> 0,
+      address,
       size: size >>> 0,
       place: place >>> 0,
       ...(block !== 0 && { block: blockAt(new DataView(wasm.memory.buffer), block >>> 0) }),

@@ -116,7 +116,7 @@ function sentence(error: MemoryErrorReport): string {
     default: {
       const what = `${access} of ${bytes(size)} at ${hex(address)}`;
       if (kind === "null-access") return `${what}, where no object lies`;
-      if (kind === "out-of-bounds") return `${what}, beyond the end of the memory`;
+      if (kind === "out-of-bounds") return `${what}, which reaches beyond the end of the memory`;
       return block
         ? `${what}, ${position(address, block)}${kind === "use-after-free" ? " that was freed" : ""}`
         : what;

@@ -48,12 +48,14 @@ export function checkHeaderReads(value: i32): void {
 }
 
 /** For checks of engines without a second memory: what an inline check reads. */
-export function peek(address: u32): i32 {
-  return load<u8>(<usize>(address >> 3));
+export function peek(address: u32, offset: u32): i32 {
+  const at = <u64>address + offset;
+  return at >> 32 ? BEYOND : load<u8>(<usize>(at >> 3));
 }
 
-export function peek2(address: u32): i32 {
-  return load<u16>(<usize>(address >> 3));
+export function peek2(address: u32, offset: u32): i32 {
+  const at = <u64>address + offset;
+  return at >> 32 ? BEYOND : load<u16>(<usize>(at >> 3));
 }
 
 /** Before a loop: whether all may be used that it will touch. */
@@ -61,24 +63,30 @@ export function usable(address: u32, size: u32): i32 {
   return isUsable(address, size) ? 1 : 0;
 }
 
+/** Whether bytes from an address on lie in the memory. */
+function isWithin(first: u64, size: u32): bool {
+  if (first + size <= bytes) return true;
+  // somebody may have made it grow whom we don't see
+  setPages(pages());
+  return first + size <= bytes;
+}
+
 /**
  * A check was not satisfied with what it read: that may be all right.
+ * @param base the access is at that plus `offset`
  * @param context lowest bit: the allocator is running, and may do as it likes
  */
-export function access(address: u32, size: u32, how: u32, site: u32, context: u64): void {
-  if (<u32>context & 1 || isUsable(address, size)) return;
-  let value = shadowOf(bad);
-  if (value == BEYOND && <u64>bad >= bytes) {
-    const now = pages();
-    if (<u64>now << 16 > bytes) {
-      // somebody made it grow whom we don't see
-      setPages(now);
-      access(address, size, how, site, context);
-      return;
-    }
-    report(OUT_OF_BOUNDS, address, size, how & WRITE, placeOf(site), 0);
+export function access(base: u32, offset: u32, size: u32, how: u32, site: u32, context: u64): void {
+  const first = <u64>base + offset;
+  const within = isWithin(first, size);
+  const address = <u32>first;
+  if (within && (<u32>context & 1 || isUsable(address, size))) return;
+  // of a long one the first byte that is wrong may lie in the memory
+  if (!within && (first >= bytes || <u32>context & 1 || isUsable(address, <u32>(bytes - first)))) {
+    report(OUT_OF_BOUNDS, first, size, how & WRITE, placeOf(site), 0);
     return;
   }
+  const value = shadowOf(bad);
   // Library functions read whole words, of which the block may end in the middle: `strlen`
   if (how == READ && size <= 16 && !(address & (size - 1)) && isPartlyUsable(address, size)) return;
   if (how == STRICT_READ) how = READ;
@@ -87,7 +95,7 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
     report(stackIsFull ? STACK_OVERFLOW : NULL_ACCESS, address, size, how, placeOf(site), 0);
     return;
   }
-  if (how == READ && !headerReads) {
+  if (within && how == READ && !headerReads) {
     const start = (bad & ~7) + GRANULE;
     const after = start ? findBlock(start) : 0;
     if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
@@ -102,7 +110,10 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
     return;
   }
   const block = nearestBlock(bad, bytes);
-  if (!block) return;
+  if (!block) {
+    if (!within) report(OUT_OF_BOUNDS, first, size, how, placeOf(site), 0);
+    return;
+  }
   const under = bad < load<u32>(block, ADDRESS);
   report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
 }
@@ -110,7 +121,7 @@ export function access(address: u32, size: u32, how: u32, site: u32, context: u6
 /** Somebody asked the header of a block how large it is, and may use all of it. */
 function useWhole(block: usize): void {
   if (stateOf(block) != LIVE) return;
-    markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extraOf(block), 0);
+  markLive(load<u32>(block, ADDRESS), load<u32>(block, SIZE) + extraOf(block), 0);
 }
 
 /** The stack pointer was set to what lies outside of the stack. */

@@ -1,6 +1,7 @@
 /**
  * Something is wrong.
- * @param address first byte that the program should not have touched, or what it released
+ * @param address first byte that the program should not have touched, or what it released; what an offset is added to may lie
+ *   beyond 4 GiB
  * @param size bytes of the access
  * @param access one of `READ`, `WRITE`, `FREE`, `REALLOC`
  * @param place where in `PLACES` it is counted
@@ -9,7 +10,7 @@
 @external("host", "found")
 export declare function found(
   kind: u32,
-  address: u32,
+  address: f64,
   size: u32,
   access: u32,
   place: usize,

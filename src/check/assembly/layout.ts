@@ -3,37 +3,43 @@
  * blocks. Most of it is never touched, and so takes no room: an engine gets such pages from the system at first use.
  *
  * ```
- *  0                    0x2000_0000        0x2800_0000      0x2840_0000       0x2850_0000        0x2a50_0000
- *  | shadow, a byte for | blocks, by their | how often each | contexts in     | blocks that were | blocks that found
- *  | 8 of the program's | address          | place reported | which blocks    | freed, in that   | their place taken,
- *  |                    |                  |                | were freed      | order            | up to the end
+ *  0                    0x2000_0000 0x2100_0000        0x2900_0000      0x2940_0000       0x2950_0000        0x2b50_0000
+ *  | shadow, a byte for | nothing   | blocks, by their | how often each | contexts in     | blocks that were | blocks that found
+ *  | 8 of the program's |           | address          | place reported | which blocks    | freed, in that   | their place taken,
+ *  |                    |           |                  |                | were freed      | order            | up to the end
  * ```
  *
  * A byte of shadow says how many of its 8 bytes, from the first on, the program may use. What lies beyond the end of the
- * program's memory is 0 by itself: nobody ever wrote there.
+ * program's memory is 0 by itself: nobody ever wrote there. So is what addresses beyond 4 GiB lead to, which an access has
+ * whose offset takes it there: offsets of more than 128 MiB, for which that is not enough, are never looked up inline.
  */
 export const GRANULE: u32 = 8;
 export const FULL: u8 = 8;
 /** Beyond the end of the memory. */
 export const BEYOND: u8 = 0;
-/** What the program may not use although the memory has it; everything above `FULL`. */
+/**
+ * The last 8 bytes of the memory, all of which may be used: every access to them is looked at, as one that is not aligned
+ * as its instruction says it is may reach beyond them.
+ */
+export const LAST: u8 = 0xf5;
+/** What the program may not use although the memory has it; everything above `FULL` but `LAST`. */
 export const REDZONE: u8 = 0xf2;
 export const FREED: u8 = 0xf3;
 export const NULL_PAGE: u8 = 0xf4;
 
-export const BLOCKS: usize = 0x2000_0000;
+export const BLOCKS: usize = 0x2100_0000;
 /** Every unit of so many bytes of the program's memory has a place for a block that begins in it … */
 export const UNIT_BITS: u32 = 5;
 /** … of so many places: a larger memory uses them again. */
 export const PLACE_COUNT_BITS: u32 = 22;
-export const PLACES: usize = 0x2800_0000;
+export const PLACES: usize = 0x2900_0000;
 export const PLACE_BITS: u32 = 20;
 /** A cache: 2^15 sets of two hashes of 32 bits. */
-export const FREE_CONTEXTS: usize = 0x2840_0000;
+export const FREE_CONTEXTS: usize = 0x2940_0000;
 export const FREE_CONTEXT_BITS: u32 = 15;
-export const QUEUE: usize = 0x2850_0000;
+export const QUEUE: usize = 0x2950_0000;
 export const MOST_QUEUED: u32 = 1 << 20;
-export const FURTHER: usize = 0x2a50_0000;
+export const FURTHER: usize = 0x2b50_0000;
 
 /**
  * A block:

@@ -15,9 +15,9 @@ export function placeOfContext(context: u64): usize {
   return placeOf(((<u32>(context ^ (context >> 32)) * 0x9e37_79b1) >> (32 - PLACE_BITS)) | (1 << (PLACE_BITS - 1)));
 }
 
-export function report(kind: u32, address: u32, size: u32, how: u32, place: usize, block: usize): void {
+export function report(kind: u32, address: u64, size: u32, how: u32, place: usize, block: usize): void {
   const times = load<u32>(place) + 1;
   store<u32>(place, times);
   if (times > ALWAYS && times & (times - 1)) return;
-  found(kind, address, size, how, place, block);
+  found(kind, <f64>address, size, how, place, block);
 }

@@ -1,5 +1,5 @@
 /** What the program may use, byte by byte. */
-import { FREED, FULL, GRANULE, REDZONE } from "./layout";
+import { FREED, FULL, GRANULE, LAST, REDZONE } from "./layout";
 
 /** Of 64 bytes that may all be used. */
 const ALL_FULL: u64 = 0x0808_0808_0808_0808;
@@ -18,6 +18,14 @@ function maskOf(granules: u32): u64 {
 /** One byte of shadow, eight times. */
 const EIGHT: u64 = 0x0101_0101_0101_0101;
 
+/** Number of the memory's last granule. */
+let lastGranule: u32 = 0;
+
+/** After a change of it. */
+function seal(): void {
+  if (load<u8>(lastGranule) == FULL) store<u8>(lastGranule, LAST);
+}
+
 /** Granules from the one at `from` on, up to but without `until`, in units of 8 bytes. */
 function fill(from: u32, until: u32, value: u8): void {
   if (until <= from) return;
@@ -33,10 +41,13 @@ function fill(from: u32, until: u32, value: u8): void {
     const mask = maskOf(count);
     store<u64>(from, (load<u64>(from) & ~mask) | (eight & mask));
   }
+  if (until > lastGranule) seal();
 }
 
 /** The memory has that many bytes: what is new may be used. */
 export function setUsable(from: u64, until: u64): void {
+  if (load<u8>(lastGranule) == LAST) store<u8>(lastGranule, FULL);
+  lastGranule = <u32>(until >> 3) - 1;
   fill(<u32>(from >> 3), <u32>(until >> 3), FULL);
 }
 
@@ -51,7 +62,7 @@ export function poison(from: u32, until: u32, value: u8): void {
 export function markLive(address: u32, size: u32, extra: u32): void {
   const granules = (size + extra + 4) >> 3;
   if (!(address & 7) && size < 64 && extra && granules <= 8) {
-    // all of a small block at once
+    // all of a small block at once; behind it the memory goes on
     const full = size >> 3;
     const used = (size + 7) >> 3;
     const part = <u64>(size & 7) << ((full & 7) << 3);
@@ -65,7 +76,10 @@ export function markLive(address: u32, size: u32, extra: u32): void {
   const last = end >> 3;
   fill(first, last, FULL);
   // of a granule that it shares with what lies before it nothing can be said
-  if (end & 7) store<u8>(last, last == first && address & 7 ? FULL : <u8>(end & 7));
+  if (end & 7) {
+    store<u8>(last, last == first && address & 7 ? FULL : <u8>(end & 7));
+    if (last >= lastGranule) seal();
+  }
   // behind what was added the next header begins, or a block that is aligned to 8
   if (extra) fill((end + 7) >> 3, (end + extra + 4) >> 3, REDZONE);
 }
@@ -97,6 +111,7 @@ export function markReleased(address: u32, size: u32, extra: u32): void {
     const mask = ((shadow >> 7) & EIGHT & maskOf(min<u32>(until - at, 8))) * 0xff;
     store<u64>(at, (shadow & ~mask) | (ALL_FULL & mask));
   }
+  if (until > lastGranule) seal();
 }
 
 /** Whether `size` bytes from `address` on are all usable; else the first that isn't is in `bad`. */
@@ -125,7 +140,7 @@ export function isUsable(address: u32, size: u32): bool {
     }
     const usable = load<u8>(granule);
     const start = at & ~7;
-    if (usable != FULL) {
+    if (usable != FULL && usable != LAST) {
       const usableEnd = start + <u64>(usable < FULL ? usable : 0);
       if (min(end, start + GRANULE) > usableEnd) {
         bad = <u32>max(at, usableEnd);
@@ -142,7 +157,7 @@ export function isPartlyUsable(address: u32, size: u32): bool {
   for (let i: u32 = 0; i < size; i++) {
     const at = address + i;
     const usable = shadowOf(at);
-    if (usable <= FULL && (at & 7) < usable) return true;
+    if ((usable <= FULL && (at & 7) < usable) || usable == LAST) return true;
   }
   return false;
 }

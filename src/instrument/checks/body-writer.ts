@@ -66,6 +66,7 @@ export class BodyWriter {
     const index = importedFunctionCount + body;
     const checks = this.#checks;
     checks.branches = [];
+    checks.needsLimit = false;
     if (this.#options.isExempt(index)) {
       spans?.push({ written: 0, original: start, isCheck: false });
       writer.copy(bytes, start, end);
@@ -81,10 +82,13 @@ export class BodyWriter {
     const copy = new Copy(this.#module, this.#options, checks, { code, locals, facts, spans: inner });
     copy.range(declared.end, end, plans);
 
+    const prologue = new CodeWriter(32);
+    if (checks.needsLimit) checks.prologue(prologue, locals);
     const from = writer.length;
     writer.u32(declared.groups + locals.types.length);
     writer.copy(bytes, skipLeb(bytes, start), declared.end);
     for (const type of locals.types) writer.op(1, type);
+    writer.copy(prologue.buffer, 0, prologue.length);
     const header = writer.length - from;
     checks.branches = checks.branches.map((at) => at + header);
     writer.copy(code.buffer, 0, code.length);
@@ -107,20 +111,21 @@ export class BodyWriter {
 
   #factsOf(body: number, declared: { end: number; count: number }): AccessFacts {
     const module = this.#module;
-    const { stack, data, gap, everywhere } = this.#options;
+    const { stack, data, gap, everywhere, boundsOnly } = this.#options;
     if (everywhere) return nothingKnown;
     const parameters = module.functionType(module.importedFunctionCount + body).params.length;
     return redundantAccesses(
       module,
       body,
       { start: declared.end, end: module.bodies.end[body], locals: parameters + declared.count },
-      { ...(stack && { stackPointer: stack.global }), data, gap },
+      { ...(stack && { stackPointer: stack.global }), data, gap, isConstant: boundsOnly },
     );
   }
 
   #plansOf(body: number, start: number, { redundant, groups }: AccessFacts): LoopPlans {
     const { bytes, bodies, importedFunctionCount } = this.#module;
-    if (this.#options.everywhere) return noPlans;
+    const { everywhere, boundsOnly } = this.#options;
+    if (everywhere || boundsOnly) return noPlans;
     const declared = decodeLocals(bytes, bodies.start[body], bodies.end[body]);
     const { params } = this.#module.functionType(importedFunctionCount + body);
     const localTypes = [...params, ...declared.groups.flatMap(({ count, type }) => Array(count).fill(type))];

@@ -4,14 +4,14 @@ import { valueType } from "../../wasm/types.js";
 const { i32, i64 } = valueType;
 
 export const checkerFunctions = {
-  /** (address) → shadow of its 8 bytes; for engines that have one memory only */
-  checkPeek: { params: [i32], results: [i32] },
-  /** (address) → shadow of its 16 bytes */
-  checkPeek2: { params: [i32], results: [i32] },
+  /** (address, offset) → shadow of its 8 bytes; for engines that have one memory only */
+  checkPeek: { params: [i32, i32], results: [i32] },
+  /** (address, offset) → shadow of its 16 bytes */
+  checkPeek2: { params: [i32, i32], results: [i32] },
   /** (address, size) → whether all of it may be used */
   checkUsable: { params: [i32, i32], results: [i32] },
-  /** (address, size, 1 for a write, site, context): what it was told may not be all right */
-  checkAccess: { params: [i32, i32, i32, i32, i64], results: [] },
+  /** (address, offset, size, 1 for a write, site, context): what it was told may not be all right */
+  checkAccess: { params: [i32, i32, i32, i32, i32, i64], results: [] },
   /** (stack pointer, site, context) */
   checkStack: { params: [i32, i32, i64], results: [] },
   /** (address, size, bytes added, context) */

@@ -53,6 +53,8 @@ export interface ChecksPlan {
   exempt: ReadonlySet<number>;
   stack?: StackBounds;
   everywhere: boolean;
+  /** The memory is the module's own, and no block in it is watched. */
+  boundsOnly: boolean;
 }
 
 interface Known {
@@ -121,9 +123,10 @@ export function planChecks(
   const isAssemblyScript = toolchain.startsWith("AssemblyScript");
   const low = nullEnd(layout, isAssemblyScript);
   const stack = stackBounds(module, layout, low);
+  const boundsOnly = !blocks && (module.memories[0]?.min ?? 0) > 0 && allMemories(module).length === 1;
   return {
     module: {
-      inline: inline && canInline(module),
+      inline: inline && canInline(module) && !boundsOnly,
       blocks,
       heapStart: heapStart(layout),
       nullEnd: low,
@@ -140,6 +143,7 @@ export function planChecks(
     exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
     ...(stack && { stack }),
     everywhere,
+    boundsOnly,
   };
 }
 
@@ -298,6 +302,8 @@ export function checksOf(checks: ChecksPlan, module: Module, plan: Plan): Insert
     ...(checks.stack && { stack: checks.stack }),
     data: staticData(checks.module, module),
     gap: leastGap(checks.blocks),
+    boundsOnly: checks.boundsOnly,
+    nullEnd: checks.module.nullEnd,
     everywhere: checks.everywhere,
   };
 }

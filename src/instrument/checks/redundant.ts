@@ -14,7 +14,7 @@
  * Where anything is met that this walk doesn't know (exceptions, garbage-collected types) all accesses of the body are checked.
  */
 import { instructionEnd, op } from "../../wasm/instructions.js";
-import { Reader, skipLeb, u32At } from "../../wasm/leb128.js";
+import { skipLeb, u32At } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
 import { type Access, accessAt } from "./accesses.js";
 import { blockType } from "./block-type.js";
@@ -30,6 +30,8 @@ export interface KnownMemory {
   data: readonly [start: number, end: number];
   /** Of two bytes that may be used and have this distance or less, all between them may be used. */
   gap: number;
+  /** What may be used once may always be used: no blocks are watched. */
+  isConstant: boolean;
 }
 
 /** Base of constants. */
@@ -38,6 +40,7 @@ const constant = 0;
 /** Bodies with more locals than that are checked as they are: branches would cost too much here. */
 const mostLocals = 20_000;
 
+/** Of a number of 64 bits, which Go's code has addresses in, the lowest 32: additions need no others. */
 interface Value {
   base: number;
   offset: number;
@@ -194,11 +197,20 @@ class Walk implements AccessFacts {
         this.#setGlobal(u32At(bytes, pos + 1), this.#pop());
         return true;
       case op.i32Const:
-        this.#operands.push({ base: constant, offset: new Reader(bytes, pos + 1, bytes.length).s33() });
+      case op.i64Const:
+        this.#operands.push({ base: constant, offset: low32(bytes, pos + 1) });
         return true;
       case op.i32Add:
+      case op.i64Add:
+        this.#add(1);
+        return true;
       case op.i32Sub:
-        this.#add(opcode === op.i32Add ? 1 : -1);
+      case op.i64Sub:
+        this.#add(-1);
+        return true;
+      case op.i32WrapI64:
+      case op.i64ExtendI32S:
+      case op.i64ExtendI32U:
         return true;
       default:
         return this.#other(pos);
@@ -259,6 +271,7 @@ class Walk implements AccessFacts {
   }
 
   #forget(): void {
+    if (this.#known.isConstant) return;
     this.#facts = this.#facts.filter(({ lasting }) => lasting);
   }
 
@@ -385,6 +398,16 @@ class Walk implements AccessFacts {
     this.#operands.length = frame.height;
     for (let i = 0; i < frame.results; i++) this.#operands.push(this.#unknown());
     return true;
+  }
+}
+
+/** The lowest 32 bits of a constant, with a sign. */
+function low32(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at++];
+    if (shift < 32) value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return shift < 25 && byte & 0x40 ? value | (-1 << (shift + 7)) : value;
   }
 }
 
