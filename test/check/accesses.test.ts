@@ -91,11 +91,16 @@ for (const [name, size] of Object.entries(atomics)) {
   );
 }
 
+const far = (offset: number) =>
+  `(func (export "far_${offset}") (param i32) (drop (i32.load8_u offset=${offset} (local.get 0))))`;
+
 const bytes = assemble(`(module ${bumpAllocator}
   (data $text "linmem")
   (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 1) (local.get 1)))
   (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
   (func (export "init") (param i32 i32) (memory.init $text (local.get 0) (i32.const 0) (local.get 1)))
+  (func (export "grow") (drop (memory.grow (i32.const 1))))
+  ${[2, 2048, 2051, 2065, 2 ** 27 + 8, 2 ** 32 - 1].map(far).join("\n")}
   ${functions.join("\n")})`);
 
 const start = (inline: boolean) => checking(bytes, { inline, allocator: overridesOf(mallocAndFree) });
@@ -164,6 +169,95 @@ for (const { name, inline } of waysToCheck) {
       assert.deepEqual(checked.found(), ["out-of-bounds read at 65536"]);
       assert.throws(() => checked.call.i32_load!(-8), WebAssembly.RuntimeError);
       assert.deepEqual(checked.found(), ["out-of-bounds read at 4294967292"]);
+    });
+
+    test("an access of any width that begins in the memory and ends behind it", () => {
+      const checked = start(inline);
+      const name = (access: string) => `${access} of ${readers.get(access) ?? writers.get(access)}`;
+      for (const [access, size] of [...readers, ...writers]) {
+        // others that are not aligned trap for that
+        const isAtomic = access.includes("atomic");
+        const operand = (address: number) => address - (isAtomic ? 8 : 4);
+        checked.call[access]!(operand(65536 - size));
+        assert.deepEqual(checked.found(), [], name(access));
+        for (let inside = isAtomic ? 0 : size - 1; inside >= 0; inside--) {
+          assert.throws(
+            () => checked.call[access]!(operand(65536 - inside)),
+            WebAssembly.RuntimeError,
+            name(access),
+          );
+          const how = writers.has(access) ? "write" : "read";
+          assert.deepEqual(checked.found(), [`out-of-bounds ${how} at ${65536 - inside}`], name(access));
+        }
+      }
+    });
+
+    test("memory.fill, copy and init across the end of the memory, and of no bytes behind it", () => {
+      const checked = start(inline);
+      const bulk: [string, number[], string][] = [
+        ["fill", [65530, 7], "write at 65530"],
+        ["copy", [65530, 2000, 7], "write at 65530"],
+        ["copy", [2000, 65530, 7], "read at 65530"],
+        ["init", [65531, 6], "write at 65531"],
+        ["fill", [65537, 0], "write at 65537"],
+        ["copy", [2000, 65537, 0], "read at 65537"],
+        ["init", [65537, 0], "write at 65537"],
+        ["fill", [-1, 2], "write at 4294967295"],
+      ];
+      for (const [name, operands, found] of bulk) {
+        assert.throws(() => checked.call[name]!(...operands), WebAssembly.RuntimeError);
+        assert.deepEqual(checked.found(), [`out-of-bounds ${found}`], `${name} ${operands}`);
+      }
+      checked.call.fill!(65536, 0);
+      checked.call.fill!(65530, 6);
+      checked.call.copy!(65530, 65524, 6);
+      checked.call.init!(65530, 6);
+      assert.deepEqual(checked.found(), []);
+    });
+
+    test("an offset that leads beyond 4 GiB is not taken for a low address", () => {
+      const checked = start(inline);
+      for (const [address, offset] of [
+        [-1, 2],
+        [-1, 2048],
+        [-1, 2051],
+        [-16, 2065],
+        [-8, 2 ** 27 + 8],
+        [-1, 2 ** 32 - 1],
+      ] as const) {
+        assert.throws(() => checked.call[`far_${offset}`]!(address), WebAssembly.RuntimeError);
+        assert.deepEqual(checked.found(), [`out-of-bounds read at ${(address >>> 0) + offset}`]);
+      }
+    });
+
+    test("a block that ends where the memory does, live, freed and forgotten", () => {
+      const checked = checking(bytes, {
+        inline,
+        quarantine: 0,
+        redzone: 0,
+        allocator: overridesOf(mallocAndFree),
+      });
+      const p = block(checked, 65536 - 1024);
+      for (const release of [() => {}, () => checked.call.free!(p)]) {
+        release();
+        checked.call.i64_load!(65536 - 8 - 4);
+        assert.deepEqual(checked.found(), []);
+        assert.throws(() => checked.call.i64_load!(65536 - 7 - 4), WebAssembly.RuntimeError);
+        assert.deepEqual(checked.found(), ["out-of-bounds read at 65529"]);
+      }
+    });
+
+    test("where the memory ended before it grew nothing is wrong any more", () => {
+      const checked = start(inline);
+      for (const grow of [() => checked.call.grow!(), () => checked.memory.grow(1)]) {
+        const before = checked.memory.buffer.byteLength;
+        grow();
+        checked.call.i64_load!(before - 4 - 4);
+        assert.deepEqual(checked.found(), []);
+        const end = checked.memory.buffer.byteLength;
+        assert.throws(() => checked.call.i64_load!(end - 4 - 4), WebAssembly.RuntimeError);
+        assert.deepEqual(checked.found(), [`out-of-bounds read at ${end - 4}`]);
+      }
     });
 
     test("memory that JavaScript adds may be used", () => {

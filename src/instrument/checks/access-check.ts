@@ -224,6 +224,15 @@ export class AccessChecks {
     this.#context(code).call(this.#options.checker("checkStack")).end();
   }
 
+  /** Go's stack pointer, on the stack: it has to lie in the memory, or be its end. */
+  goStack(code: CodeWriter, locals: Locals): void {
+    const pointer = locals.of(valueType.i32, "address");
+    code.localTee(pointer).localGet(pointer).i32Const(16).op(op.i32ShrU, op.memorySize, 0, op.i32GeU);
+    this.#ifUnlikely(code);
+    this.#lookCloser(code, pointer, { offset: 0, size: 0, how: accessKind.write });
+    code.end();
+  }
+
   bulk(code: CodeWriter, ranges: readonly BulkAccess[], locals: Locals): void {
     const operands = ["address", "b", "c"].map((purpose) => locals.of(valueType.i32, purpose));
     for (const operand of operands.toReversed()) code.localSet(operand);

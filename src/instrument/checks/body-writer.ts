@@ -12,10 +12,11 @@ import {
   Locals,
   type StackBounds,
 } from "./access-check.js";
+import { type AccessFacts, nothingKnown } from "./access-facts.js";
 import { accessAt, bulkAccesses } from "./accesses.js";
 import { type LoopPlan, type LoopPlans, noPlans, planLoops } from "./loops/plan.js";
 import { labels } from "./loops/tree.js";
-import { type AccessFacts, nothingKnown, redundantAccesses } from "./redundant.js";
+import { redundantAccesses } from "./redundant.js";
 
 export interface BodyOptions extends AccessCheckOptions {
   /** Whether a function is left as it is, by its index in the module. */
@@ -26,6 +27,8 @@ export interface BodyOptions extends AccessCheckOptions {
   data: readonly [start: number, end: number];
   /** Of two bytes that may be used and have this distance or less, all between them may be used. */
   gap: number;
+  /** Go's own compiler made the module. */
+  isGo: boolean;
   /** Accesses are checked too of which the outcome is known. */
   everywhere: boolean;
 }
@@ -111,14 +114,14 @@ export class BodyWriter {
 
   #factsOf(body: number, declared: { end: number; count: number }): AccessFacts {
     const module = this.#module;
-    const { stack, data, gap, everywhere, boundsOnly } = this.#options;
+    const { stack, data, gap, everywhere, boundsOnly, isGo } = this.#options;
     if (everywhere) return nothingKnown;
     const parameters = module.functionType(module.importedFunctionCount + body).params.length;
     return redundantAccesses(
       module,
       body,
       { start: declared.end, end: module.bodies.end[body], locals: parameters + declared.count },
-      { ...(stack && { stackPointer: stack.global }), data, gap, isConstant: boundsOnly },
+      { ...(stack && { stackPointer: stack.global }), data, gap, isConstant: boundsOnly, isGo },
     );
   }
 
@@ -191,6 +194,8 @@ class Copy {
       if (opcode === op.globalSet) {
         if (stack && u32At(bytes, pos + 1) === stack.global) {
           this.#insert(pos, () => this.#checks.stack(code, stack, locals));
+        } else if (facts.stackChanges.has(pos)) {
+          this.#insert(pos, () => this.#checks.goStack(code, locals));
         }
         continue;
       }

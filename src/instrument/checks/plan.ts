@@ -7,6 +7,7 @@ import { type MemoryLayout, stackPointer } from "../layout.js";
 import { allMemories, type Plan } from "../plan.js";
 import type { Callers } from "../reachability.js";
 import { type AllocatorFunction, allocatorRoles, kindOfRole } from "../roles.js";
+import { isGo } from "../toolchain.js";
 import type { Sites } from "../walker.js";
 import type { StackBounds } from "./access-check.js";
 import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
@@ -304,6 +305,7 @@ export function checksOf(checks: ChecksPlan, module: Module, plan: Plan): Insert
     gap: leastGap(checks.blocks),
     boundsOnly: checks.boundsOnly,
     nullEnd: checks.module.nullEnd,
+    isGo: checks.boundsOnly && isGo(module),
     everywhere: checks.everywhere,
   };
 }

@@ -16,35 +16,18 @@
 import { instructionEnd, op } from "../../wasm/instructions.js";
 import { skipLeb, u32At } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
+import { type AccessFacts, type KnownMemory, none, nothingKnown } from "./access-facts.js";
 import { type Access, accessAt } from "./accesses.js";
 import { blockType } from "./block-type.js";
 import { common, type Fact, learn } from "./facts.js";
+import { goStackPointer, stackLocals } from "./go-stack.js";
 import { type AccessGroup, type GroupedAccess, groupsOf } from "./groups.js";
 import { type LoopEffects, loopEffects } from "./loop-effects.js";
 import { stackEffect } from "./stack-effects.js";
-
-export interface KnownMemory {
-  /** Global with the stack pointer, if it is checked. */
-  stackPointer?: number;
-  /** Addresses that are static data, `[start, end)`. */
-  data: readonly [start: number, end: number];
-  /** Of two bytes that may be used and have this distance or less, all between them may be used. */
-  gap: number;
-  /** What may be used once may always be used: no blocks are watched. */
-  isConstant: boolean;
-}
-
-/** Base of constants. */
-const constant = 0;
+import { constant, earlierOf, isOnGoStack, low32, onGoStack, type Value } from "./values.js";
 
 /** Bodies with more locals than that are checked as they are: branches would cost too much here. */
 const mostLocals = 20_000;
-
-/** Of a number of 64 bits, which Go's code has addresses in, the lowest 32: additions need no others. */
-interface Value {
-  base: number;
-  offset: number;
-}
 
 interface Frame {
   opcode: number;
@@ -60,16 +43,6 @@ interface Frame {
   reachable: boolean;
 }
 
-/** What is known of the accesses of a body, by their positions. */
-export interface AccessFacts {
-  /** These need no check. */
-  redundant: ReadonlySet<number>;
-  /** These reads are checked as strictly as writes. */
-  strict: ReadonlySet<number>;
-  /** For the accesses of a group, the group. */
-  groups: ReadonlyMap<number, AccessGroup>;
-}
-
 export function redundantAccesses(
   module: Module,
   body: number,
@@ -83,11 +56,10 @@ export function redundantAccesses(
   return walk.run(code.start, code.end) ? walk : nothingKnown;
 }
 
-export const nothingKnown: AccessFacts = { redundant: new Set(), strict: new Set(), groups: new Map() };
-
 class Walk implements AccessFacts {
   readonly redundant = new Set<number>();
   readonly strict = new Set<number>();
+  readonly stackChanges = new Set<number>();
   groups: ReadonlyMap<number, AccessGroup> = new Map();
   readonly #checked: GroupedAccess[] = [];
   #stretch = 0;
@@ -101,6 +73,8 @@ class Walk implements AccessFacts {
   #bases = constant;
   /** What the stack pointer is. */
   #stack: Value;
+  /** Locals that always hold Go's. */
+  #stackLocals = none;
 
   constructor(
     module: Module,
@@ -129,6 +103,7 @@ class Walk implements AccessFacts {
   /** Returns false when it came to what it doesn't know. */
   run(start: number, end: number): boolean {
     const { bytes } = this.#module;
+    if (this.#known.isGo) this.#stackLocals = stackLocals(bytes, start, end);
     for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
       if (!this.#step(pos)) return false;
     }
@@ -176,9 +151,11 @@ class Walk implements AccessFacts {
         if (type?.kind !== "func") return false;
         return this.#call(type.params.length + 1, type.results.length);
       }
-      case op.localGet:
-        this.#operands.push(this.#locals[u32At(bytes, pos + 1)]);
+      case op.localGet: {
+        const local = u32At(bytes, pos + 1);
+        this.#operands.push(this.#stackLocals.has(local) ? onGoStack : this.#locals[local]);
         return true;
+      }
       case op.localSet:
         this.#assign(u32At(bytes, pos + 1), this.#pop());
         return true;
@@ -189,12 +166,10 @@ class Walk implements AccessFacts {
         return true;
       }
       case op.globalGet:
-        this.#operands.push(
-          u32At(bytes, pos + 1) === this.#known.stackPointer ? this.#stack : this.#unknown(),
-        );
+        this.#operands.push(this.#global(u32At(bytes, pos + 1)));
         return true;
       case op.globalSet:
-        this.#setGlobal(u32At(bytes, pos + 1), this.#pop());
+        this.#setGlobal(pos, u32At(bytes, pos + 1), this.#pop());
         return true;
       case op.i32Const:
       case op.i64Const:
@@ -254,7 +229,13 @@ class Walk implements AccessFacts {
     this.#operands.push(sum);
   }
 
-  #setGlobal(global: number, value: Value): void {
+  #global(global: number): Value {
+    if (this.#known.isGo && global === goStackPointer) return onGoStack;
+    return global === this.#known.stackPointer ? this.#stack : this.#unknown();
+  }
+
+  #setGlobal(pos: number, global: number, value: Value): void {
+    if (this.#known.isGo && global === goStackPointer && !isOnGoStack(value)) this.stackChanges.add(pos);
     if (global !== this.#known.stackPointer) return;
     const { base, offset } = this.#stack;
     if (value.base === base && value.offset < offset) {
@@ -280,6 +261,7 @@ class Walk implements AccessFacts {
     const high = low + size;
     const [start, end] = this.#known.data;
     if (base === constant && low >= start && high <= end) this.redundant.add(pos);
+    else if (isOnGoStack({ base, offset: low })) this.redundant.add(pos);
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
     else {
       const reads = write || size === 1 ? [] : [{ pos, low, high }];
@@ -399,27 +381,4 @@ class Walk implements AccessFacts {
     for (let i = 0; i < frame.results; i++) this.#operands.push(this.#unknown());
     return true;
   }
-}
-
-/** The lowest 32 bits of a constant, with a sign. */
-function low32(bytes: Uint8Array, at: number): number {
-  let value = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++];
-    if (shift < 32) value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return shift < 25 && byte & 0x40 ? value | (-1 << (shift + 7)) : value;
-  }
-}
-
-/**
- * What locals were before both of two blocks, of which one is in the other. One of the maps becomes the result, the larger
- * one: Go's functions are thousands of blocks deep.
- */
-function earlierOf(outer: Map<number, Value>, inner: Map<number, Value>): Map<number, Value> {
-  if (outer.size >= inner.size) {
-    for (const [local, before] of inner) if (!outer.has(local)) outer.set(local, before);
-    return outer;
-  }
-  for (const [local, before] of outer) inner.set(local, before);
-  return inner;
 }
