@@ -231,7 +231,10 @@ try { exports.load(65536); } catch {}
     const { code, stderr } = await sandbox.linmem(["check", "--strict", "--error-exitcode", "9", script]);
     assert.equal(code, 9);
     assert.match(stderr, /no allocator was found: its blocks are not checked/);
-    assert.match(stderr, /out-of-bounds: read of 4 bytes at 0x10000, which reaches beyond the end of the memory/);
+    assert.match(
+      stderr,
+      /out-of-bounds: read of 4 bytes at 0x10000, which reaches beyond the end of the memory/,
+    );
   });
 
   test("a module that can't be rewritten runs as it is, and it says that nothing was checked", async () => {

@@ -22,27 +22,30 @@ export const bugModules: readonly BugModule[] = readdirSync(bugsFolder)
     return { file, bytes, cases };
   });
 
-/**
- * What is not found, and known not to be. Without names `calloc` is not known; as it reads the header of its block, it may
- * be a function that asks how much of it can be used.
- * There Rust tells sizes to functions that are not known, too.
- */
-export const knownMissed: Record<string, readonly string[]> = {
-  // nothing tells that these are other objects than those that the program means
-  "beyond.wasm": [
-    "global_overflow__read",
-    "stack_buffer_overflow__write",
-    "stack_use_after_return__read",
-    "heap_overflow__into_the_next_block",
-    "heap_overflow__within_a_struct",
-  ],
-  "c-Os-stripped.wasm": ["heap_underflow__read_int", "heap_overflow__calloc"],
-  // its optimiser puts `calloc` into other functions, which read headers then
-  "em-dlmalloc-O2.wasm": ["heap_underflow__read_int", "heap_overflow__calloc"],
-  "em-emmalloc.wasm": ["heap_underflow__read_int"],
-  // wee_alloc aligns blocks to 4 bytes: this one has 4, in 8 bytes that it shares with what lies before it
-  "rust-wee.wasm": ["use_after_free__box"],
-  "rust-lto-stripped.wasm": ["mismatched_free__dealloc", "mismatched_free__realloc"],
+const asOtherObject =
+  "the address belongs to another object, and nothing in the module tells which one was meant";
+const asUsableSize =
+  "it reads the header, as a program does that asks how much of its block it may use: without names that can't be told apart";
+const withoutSize =
+  "the part of Rust's release that gets the size was put into its callers: what is left to hook takes the block alone";
+
+/** What is not found, and why it can't be. */
+export const knownMissed: Record<string, Record<string, string>> = {
+  "beyond.wasm": {
+    global_overflow__read: asOtherObject,
+    stack_buffer_overflow__write: asOtherObject,
+    stack_use_after_return__read:
+      "below the stack pointer small functions keep their variables without moving it: an old frame looks like theirs",
+    heap_overflow__into_the_next_block: asOtherObject,
+    heap_overflow__within_a_struct: asOtherObject,
+  },
+  "c-Os-stripped.wasm": { heap_underflow__read_int: asUsableSize },
+  "em-dlmalloc-O2.wasm": { heap_underflow__read_int: asUsableSize },
+  "em-emmalloc.wasm": { heap_underflow__read_int: asUsableSize },
+  "rust-lto-stripped.wasm": {
+    mismatched_free__dealloc: withoutSize,
+    mismatched_free__realloc: withoutSize,
+  },
 };
 
 /** The kind that a case is to be found as. */

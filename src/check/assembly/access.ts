@@ -99,7 +99,8 @@ export function access(base: u32, offset: u32, size: u32, how: u32, site: u32, c
     const start = (bad & ~7) + GRANULE;
     const after = start ? findBlock(start) : 0;
     if (after && bad + 4 >= load<u32>(after, ADDRESS)) {
-      useWhole(after);
+      // `calloc` reads the byte with flags, who wants to know the size all 4
+      if (size >= 4) useWhole(after);
       return;
     }
   }
@@ -114,7 +115,14 @@ export function access(base: u32, offset: u32, size: u32, how: u32, site: u32, c
     if (!within) report(OUT_OF_BOUNDS, first, size, how, placeOf(site), 0);
     return;
   }
-  const under = bad < load<u32>(block, ADDRESS);
+  const start = load<u32>(block, ADDRESS);
+  const under = bad < start;
+  if (!under && bad - start < load<u32>(block, SIZE) && stateOf(block) != LIVE) {
+    // its first bytes, which share a granule with something else
+    if (how == WRITE && stateOf(block) == HELD) setState(block, CHANGED);
+    report(USE_AFTER_FREE, bad, size, how, placeOf(site), block);
+    return;
+  }
   report(under ? HEAP_UNDERFLOW : HEAP_OVERFLOW, under ? address : bad, size, how, placeOf(site), block);
 }
 

@@ -100,11 +100,17 @@ export function unmarkHeader(address: u32): void {
 export function markFreed(address: u32, size: u32): void {
   const until = (address + size + 7) >> 3;
   fill((address + 7) >> 3, until, FREED);
+  // of a granule that it shares with what lies before it the rest can be poisoned
+  const before = address & 7;
+  const first = address >> 3;
+  if (before && before + size >= GRANULE && load<u8>(first) == FULL) store<u8>(first, <u8>before);
 }
 
 /** The allocator has a block back, and may give it to whom it likes. */
 export function markReleased(address: u32, size: u32, extra: u32): void {
   const until = (address + size + extra + 7) >> 3;
+  const before = address & 7;
+  if (before && load<u8>(address >> 3) == before) store<u8>(address >> 3, FULL);
   for (let at = address >> 3; at < until; at += 8) {
     const shadow = load<u64>(at);
     // what may not be used at all has its highest bit set
