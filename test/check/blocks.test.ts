@@ -34,6 +34,19 @@ const bytes = assemble(`(module
     (global.set $released (local.get 0))
     (global.set $releasedSize (local.get 1)))
   (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "loadWord") (param i32) (result i32) (i32.load (local.get 0)))
+  (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 1))))`);
+
+/** Blocks of it lie at multiples of 4, each behind 4 bytes of a header; `again` begins from the beginning. */
+const narrow = assemble(`(module
+  (memory (export "memory") 2)
+  (global $top (mut i32) (i32.const 4100))
+  (func (export "malloc") (param i32) (result i32)
+    (global.get $top)
+    (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get 0) (i32.const 11)) (i32.const -8)))))
+  (func (export "free") (param i32))
+  (func (export "again") (global.set $top (i32.const 4100)))
+  (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
   (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 1))))`);
 
 /** Of modules that have Rust's functions, whose allocator bears no more. */
@@ -201,6 +214,59 @@ for (const { name, inline } of waysToCheck) {
       assert.deepEqual(found(), ["double-free realloc 0 into 20"]);
       for (let i = 0; i < 4; i++) call.free!(call.malloc!(20));
       assert.notEqual(released.value, p);
+    });
+
+    test("a block that shares 8 bytes with what lies before it", () => {
+      const checked = checking(narrow, {
+        inline,
+        allocator: overridesOf({ malloc: "malloc", free: "free" }),
+      });
+      const { malloc, free, load, store } = checked.call;
+      const [p, q] = [malloc!(4) as number, malloc!(10) as number];
+      assert.deepEqual([p % 8, q % 8], [4, 4]);
+      for (const block of [p, q]) {
+        store!(block);
+        assert.deepEqual(checked.found(), []);
+        free!(block);
+        load!(block - 1);
+        assert.deepEqual(checked.found(), []);
+        load!(block);
+        assert.deepEqual(checked.found(), [`use-after-free read 0 into ${block === p ? 4 : 10}`]);
+        store!(block + 3);
+        assert.deepEqual(checked.found(), [`use-after-free write 3 into ${block === p ? 4 : 10}`]);
+      }
+      checked.compareHeld();
+      assert.deepEqual(checked.found(), []);
+    });
+
+    test("and the same address when it is given out again", () => {
+      const checked = checking(narrow, {
+        inline,
+        quarantine: 0,
+        allocator: overridesOf({ malloc: "malloc", free: "free" }),
+      });
+      const { malloc, free, load, again } = checked.call;
+      const p = malloc!(4) as number;
+      free!(p);
+      // 16 of the smallest blocks are held in any case
+      for (let i = 0; i < 40; i++) free!(malloc!(4));
+      load!(p);
+      assert.deepEqual(checked.found(), []);
+      again!();
+      assert.equal(malloc!(4), p);
+      load!(p);
+      assert.deepEqual(checked.found(), []);
+    });
+
+    test("who reads the flags in a header doesn't ask how large the block is", () => {
+      const { call, found } = start();
+      const p = call.malloc!(20) as number;
+      call.load!(p - 4);
+      call.load!(p + 20);
+      assert.deepEqual(found(), ["heap-overflow read 0 past 20"]);
+      call.loadWord!(p - 4);
+      call.load!(p + 20);
+      assert.deepEqual(found(), []);
     });
 
     test("a violation knows where its block was allocated and freed, and repetitions are counted", () => {
