@@ -93,13 +93,14 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const damage = damagedNames(module);
   const data = initialData(module);
   const layout = memoryLayout(module, data);
-  const hooked = allMemories(module).some(({ shared }) => shared)
+  const candidates = allMemories(module).some(({ shared }) => shared)
     ? []
     : hookable(module, options.check ? functions.filter(isCheckable) : functions);
   const callers = findCallers(module, sites);
   const checks =
     options.check &&
-    planChecks(module, sites, callers, { ...found, hooked, toolchain, layout }, options.check);
+    planChecks(module, sites, callers, { ...found, hooked: candidates, toolchain, layout }, options.check);
+  const hooked = checks?.hooked ?? candidates;
   const plan = makePlan(module, sites, callers, hooked, checks?.functions);
   if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
   if (plan.imports.length === 0) {

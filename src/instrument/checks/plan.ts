@@ -10,6 +10,7 @@ import { type AllocatorFunction, allocatorRoles, kindOfRole } from "../roles.js"
 import { isGo } from "../toolchain.js";
 import type { Sites } from "../walker.js";
 import type { StackBounds } from "./access-check.js";
+import { bypassed } from "./bypassed.js";
 import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
 import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
 import { canCheckMemory, canInline, type InsertOptions } from "./insert.js";
@@ -48,6 +49,8 @@ export interface CheckedModule {
 export interface ChecksPlan {
   module: CheckedModule;
   functions: readonly CheckerFunction[];
+  /** Functions of the allocator that get hooks. */
+  hooked: readonly AllocatorFunction[];
   /** Undefined when there is no allocator that can be checked. */
   blocks?: Pick<CheckHookOptions, "redzone" | "keepsMultiples" | "rounding">;
   /** Functions that run only for the allocator, by their index in the original. */
@@ -109,7 +112,13 @@ export function planChecks(
   if (!canCheckMemory(module)) return undefined;
   const notes: string[] = [];
   const collected = functions.some(({ role }) => kindOfRole(role) === "counted");
-  const blocks = canCheckBlocks(module, hooked, collected, notes);
+  const calls = new Callees(module, sites);
+  const own = allocatorOnly(module, calls, callers, hooked);
+  const passedBy = bypassed(hooked, (index) => calls.of(index), own);
+  const blocks = canCheckBlocks(module, hooked, collected, notes) && !passedBy;
+  if (passedBy) {
+    notes.push(`what ${passedBy.name} calls is called directly too: its blocks are not checked`);
+  }
   if (blocks && resizedElsewhere) {
     notes.push(
       "functions that are not hooked resize its blocks: overflows are not found, uses after free and double frees are",
@@ -135,13 +144,15 @@ export function planChecks(
       freedOnly: resizedElsewhere,
       headers: onlyHookedReadHeaders(module, toolchain, hooked) ? "any" : "writes",
     },
+    // what is released unseen would look like a leak
+    hooked: passedBy ? [] : hooked,
     functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
     ...(blocks && {
       blocks: isAssemblyScript
         ? { redzone: 0, rounding: assemblyScriptRounding }
         : redzoneOf(redzone, resizedElsewhere || !sizesAreKnown, isRust(toolchain, hooked)),
     }),
-    exempt: exemptFunctions(module, sites, callers, hooked, isAssemblyScript),
+    exempt: exemptFunctions(module, own, isAssemblyScript),
     ...(stack && { stack }),
     everywhere,
     boundsOnly,
@@ -212,12 +223,10 @@ const assemblyScriptRuntime = /^~lib\/rt\//;
 
 function exemptFunctions(
   module: Module,
-  sites: Sites,
-  callers: Callers,
-  hooked: readonly AllocatorFunction[],
+  own: ReadonlySet<number>,
   isAssemblyScript: boolean,
-): Set<number> {
-  const exempt = allocatorOnly(module, sites, callers, hooked);
+): ReadonlySet<number> {
+  const exempt = new Set(own);
   if (!isAssemblyScript) return exempt;
   for (const [index, name] of module.names.functions ?? []) {
     if (assemblyScriptRuntime.test(name)) exempt.add(index);
@@ -225,27 +234,42 @@ function exemptFunctions(
   return exempt;
 }
 
+/** The functions that a function calls directly. */
+class Callees {
+  readonly #module: Module;
+  readonly #sites: Sites;
+
+  constructor(module: Module, sites: Sites) {
+    this.#module = module;
+    this.#sites = sites;
+  }
+
+  /** Imported ones left out. */
+  of(index: number): number[] {
+    const { target, first, opcode } = this.#sites;
+    const imported = this.#module.importedFunctionCount;
+    const body = index - imported;
+    if (body < 0) return [];
+    return [...target.subarray(first[body], first[body + 1])].filter(
+      (callee, i) => isCall(opcode[first[body] + i]) && callee >= imported,
+    );
+  }
+}
+
 /** The allocator's functions, and those that nobody calls but them. */
 function allocatorOnly(
   module: Module,
-  sites: Sites,
+  calls: Callees,
   callers: Callers,
   hooked: readonly AllocatorFunction[],
 ): Set<number> {
   const imported = module.importedFunctionCount;
   const own = new Set(hooked.map(({ index }) => index));
   const found = new Set(own);
-  const callees = (index: number): number[] => {
-    const body = index - imported;
-    if (body < 0) return [];
-    return [...sites.target.subarray(sites.first[body], sites.first[body + 1])].filter((_, i) =>
-      isCall(sites.opcode[sites.first[body] + i]),
-    );
-  };
   const work = [...own];
   for (let index = work.pop(); index !== undefined; index = work.pop()) {
-    for (const callee of callees(index)) {
-      if (callee < imported || found.has(callee)) continue;
+    for (const callee of calls.of(index)) {
+      if (found.has(callee)) continue;
       found.add(callee);
       work.push(callee);
     }
@@ -260,7 +284,7 @@ function allocatorOnly(
     if (!found.has(imported + body)) drop.push(imported + body);
   for (let index = drop.pop(); index !== undefined; index = drop.pop()) {
     found.delete(index);
-    for (const callee of callees(index)) {
+    for (const callee of calls.of(index)) {
       if (!found.has(callee) || own.has(callee)) continue;
       found.delete(callee);
       drop.push(callee);
