@@ -4,7 +4,10 @@
  * host (boundary.ts). What isn't certain is left out and named in a note: a wrong hook lies in every figure,
  * a missing one is seen.
  */
+import { instructionEnd, op } from "../wasm/instructions.js";
+import { u32At } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
+import { countLocals } from "../wasm/sections/code.js";
 import { followBoundary } from "./allocators/boundary.js";
 import { type CoreFunction, findCores } from "./allocators/cores.js";
 import { confirmAllocator, discoverAllocator } from "./allocators/discover.js";
@@ -181,11 +184,7 @@ function behindWrappers(
       continue;
     if ([...functions, ...found].some((member) => member.index === inner)) continue;
     if (module.functionTypeIndex(inner) !== module.functionTypeIndex(index)) continue;
-    const body = index - module.importedFunctionCount;
-    const { start, end } = module.bodies;
-    const parameters = module.functionType(index).params.length;
-    // no locals, local.get for each parameter, call, end
-    if (end[body] - start[body] > 2 * parameters + 8) continue;
+    if (!passesOn(module, index)) continue;
     const next = {
       role,
       index: inner,
@@ -265,4 +264,17 @@ function allocates({ role }: AllocatorFunction): boolean {
 
 function releases({ role }: AllocatorFunction): boolean {
   return kindOfRole(role) === "releases";
+}
+
+/** Whether a function does nothing but call another one with its own arguments, in their order. */
+function passesOn(module: Module, index: number): boolean {
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  let pos = countLocals(bytes, bodies.start[body], bodies.end[body]).end;
+  for (let parameter = 0; parameter < module.functionType(index).params.length; parameter++) {
+    if (bytes[pos] !== op.localGet || u32At(bytes, pos + 1) !== parameter) return false;
+    pos = instructionEnd(bytes, pos);
+  }
+  if (bytes[pos] !== op.call && bytes[pos] !== op.returnCall) return false;
+  return bytes[instructionEnd(bytes, pos)] === op.end;
 }

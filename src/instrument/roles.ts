@@ -31,8 +31,12 @@ export const allocatorRoles = {
   memalign_method: { params: ["self", "alignment", "size"], returns: "block" },
   /** a method `Dlmalloc::realloc(self, p, size) → p` */
   realloc_method: { params: ["self", "block", "size"], returns: "block" },
+  /** a method `Talck::realloc(self, p, alignment, oldSize, newSize) → p` */
+  realloc_layout_method: { params: ["self", "block", "alignment", "oldSize", "size"], returns: "block" },
   /** a method `Dlmalloc::free(self, p)` */
   free_method: { params: ["self", "block"], returns: "nothing" },
+  /** a method `Talc::free(self, p, size)` */
+  free_sized_method: { params: ["self", "block", "oldSize"], returns: "nothing" },
   /** a method in Zig's debug builds, `alloc(errorTrace, self, size, …) → p` */
   malloc_traced_method: { params: ["trace", "self", "size"], returns: "block" },
   /** a method in Zig's debug builds, `free(errorTrace, self, p, …)` */

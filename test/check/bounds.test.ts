@@ -2,6 +2,7 @@
 // an object may have, without any shadow memory.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { instrument } from "../../src/instrument/index.js";
 import { assemble } from "../instrument/support.js";
 import { forSeeds, type Random } from "../recorder/random.js";
 import { checking, waysToCheck } from "../support/checking.js";
@@ -130,6 +131,33 @@ for (const { name: way, inline } of waysToCheck) {
     });
   });
 }
+
+/** A release in Rust that does no more than call the allocator which the program chose; `own` calls that directly, or not. */
+const shims = (own: string) => `(module ${layout}
+  (global $top (mut i32) (i32.const 8192))
+  (func $__rust_alloc (export "alloc") (param i32 i32) (result i32)
+    (global.get $top)
+    (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get 0) (i32.const 15)) (i32.const -8)))))
+  (func $__rust_dealloc (export "dealloc") (param i32 i32 i32)
+    (call $chosen (i32.const 64) (local.get 0) (local.get 1)))
+  (func $chosen (param i32 i32 i32) (i32.store (local.get 1) (local.get 0)))
+  (func (export "own") (param i32) ${own}))`;
+
+test("blocks that are released past what is hooked are not watched", () => {
+  const past = instrument(assemble(shims("(call $chosen (i32.const 64) (local.get 0) (i32.const 8))")), {
+    check: { inline: false, redzone: 16 },
+  });
+  assert.equal(past.check?.blocks, false);
+  assert.deepEqual(past.check.notes, [
+    "what __rust_dealloc calls is called directly too: its blocks are not checked",
+  ]);
+  assert.deepEqual(past.allocator, []);
+  const by = instrument(assemble(shims("(call $__rust_dealloc (local.get 0) (i32.const 8) (i32.const 8))")), {
+    check: { inline: false, redzone: 16 },
+  });
+  assert.equal(by.check?.blocks, true);
+  assert.equal(by.allocator.length, 2);
+});
 
 /** As Go compiles a function that calls another one: the local 1 is the stack pointer, addresses have 64 bits. */
 const goProgram = `(module (import "gojs" "runtime.wasmExit" (func (param i32)))

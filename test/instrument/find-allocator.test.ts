@@ -67,6 +67,33 @@ describe("by name", () => {
     assert.equal(roles["dlmalloc::dlmalloc::Dlmalloc<A>::memalign"], "memalign_method");
   });
 
+  test("Rust: talc's own functions, which others than the shims call too", () => {
+    const talc = fileURLToPath(new URL("../fixtures/bugs/rust-talc.wasm", import.meta.url));
+    const { functions } = findAllocator(decodeModule(readFileSync(talc)));
+    assert.deepEqual(
+      functions.slice(0, 3).map(({ role, index }) => [role, index]),
+      [
+        ["free_sized_method", 0],
+        ["memalign_method", 1],
+        ["realloc_layout_method", 2],
+      ],
+    );
+    // Rust's older mangling
+    for (const [name, role] of [
+      ["_ZN4talc4talc13Talc$LT$O$GT$6malloc17h0123456789abcdefE", "memalign_method"],
+      ["_ZN4talc4talc13Talc$LT$O$GT$4free17h0123456789abcdefE", "free_sized_method"],
+      [
+        "_ZN91_$LT$talc..talck..Talck$LT$R$C$O$GT$$u20$as$u20$core..alloc..global..GlobalAlloc$GT$7realloc17h0123456789abcdefE",
+        "realloc_layout_method",
+      ],
+    ] as const) {
+      assert.deepEqual(
+        conventionsOf(name).map((it) => it.role),
+        [role],
+      );
+    }
+  });
+
   test("AssemblyScript: the level at which allocation and release pair", () => {
     const { functions, notes } = findAllocator(fixture("as-named"));
     const pair = functions.filter(({ role }) => role !== "collect");

@@ -29,9 +29,6 @@ const asUsableSize =
 const withoutSize =
   "the part of Rust's release that gets the size was put into its callers: what is left to hook takes the block alone";
 
-const passedBy =
-  "the optimiser put what Rust calls its release into its callers, and talc's own functions are not known by name: no block is watched";
-
 /** What is not found, and why it can't be. */
 export const knownMissed: Record<string, Record<string, string>> = {
   "beyond.wasm": {
@@ -45,16 +42,6 @@ export const knownMissed: Record<string, Record<string, string>> = {
   "c-Os-stripped.wasm": { heap_underflow__read_int: asUsableSize },
   "em-dlmalloc-O2.wasm": { heap_underflow__read_int: asUsableSize },
   "em-emmalloc.wasm": { heap_underflow__read_int: asUsableSize },
-  "rust-talc.wasm": Object.fromEntries(
-    [
-      ["double_free__box", "invalid_free__middle", "mismatched_free__dealloc", "mismatched_free__realloc"],
-      ["heap_overflow__boxed_slice", "heap_overflow__copy", "heap_overflow__get_unchecked"],
-      ["heap_overflow__realloc", "heap_overflow__vec_set_len", "heap_underflow__write"],
-      ["use_after_free__box", "use_after_free__string", "use_after_free__vec_grown"],
-    ]
-      .flat()
-      .map((name) => [name, passedBy]),
-  ),
   "rust-lto-stripped.wasm": {
     mismatched_free__dealloc: withoutSize,
     mismatched_free__realloc: withoutSize,

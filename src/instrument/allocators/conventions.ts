@@ -110,6 +110,16 @@ const dlmallocOuter: Record<string, readonly Convention[]> = {
   realloc: [convention("Rust", "rust_realloc")],
 };
 
+/**
+ * `talc::Talc` and its lock: `Layout` is handed over as alignment and size, and a release doesn't look at the alignment.
+ * What else they have calls these.
+ */
+const talc: Record<string, readonly Convention[]> = {
+  malloc: [convention("Rust", "memalign_method")],
+  free: [convention("Rust", "free_sized_method")],
+  realloc: [convention("Rust", "realloc_layout_method")],
+};
+
 const assemblyScript: Record<string, Convention> = {
   __alloc: convention("AssemblyScript", "malloc", 1, 2),
   __realloc: convention("AssemblyScript", "realloc"),
@@ -154,6 +164,16 @@ const patterns: readonly Pattern[] = [
   [
     /^_R.*?8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
     ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  ],
+  [/^_R.*4talc4talcI\w*4Talc\w*E\d(malloc|free)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/, ([, name]) => talc[name]],
+  [
+    /^_R.*4talc5talckI\w*5Talck\w*GlobalAlloc\d(realloc)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/,
+    ([, name]) => talc[name],
+  ],
+  [/^_ZN4talc4talc\d+Talc\$LT\$\w+\$GT\$\d(malloc|free)17h[0-9a-f]{16}E/, ([, name]) => talc[name]],
+  [
+    /^_ZN\d+_?\$LT\$talc\.\.talck\.\.Talck.*GlobalAlloc\$GT\$\d(realloc)17h[0-9a-f]{16}E/,
+    ([, name]) => talc[name],
   ],
   [
     /^~lib\/rt\/(?:tlsf|stub)\/(__alloc|__realloc|__free|\w+Block)$/,

@@ -78,7 +78,12 @@ export function release(trial: Trial, way: Way, { address, size }: TriedBlock): 
   const layout = way.alignmentFirst ? [fourth, size] : [size, fourth];
   const free = [address, ...layout, 0];
   const method = [selfOf(trial, way), ...free];
-  const args = role === "free_method" ? method : role === "free_traced_method" ? [0, ...method] : free;
+  const args =
+    role === "free_method" || role === "free_sized_method"
+      ? method
+      : role === "free_traced_method"
+        ? [0, ...method]
+        : free;
   return trial.call(index, args.slice(0, parameters)) !== undefined;
 }
 
@@ -132,6 +137,8 @@ function argumentsOfResize(trial: Trial, way: Way, { address, size }: TriedBlock
   switch (way.role) {
     case "realloc_method":
       return [selfOf(trial, way), address, to];
+    case "realloc_layout_method":
+      return [selfOf(trial, way), address, usualAlignment, size, to];
     case "rust_realloc":
       return way.alignmentFirst ? [address, usualAlignment, size, to] : [address, size, usualAlignment, to];
     case "sized_realloc":

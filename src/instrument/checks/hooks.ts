@@ -68,7 +68,7 @@ export function makeCheckHook(
   const params: readonly ArgumentMeaning[] = allocatorRoles[role].params;
   const argument = (meaning: ArgumentMeaning) => params.indexOf(meaning);
   return allocatorRoles[role].returns === "nothing"
-    ? releaseHook(type, argument("block"), index, options)
+    ? releaseHook(type, { block: argument("block"), size: argument("oldSize") }, index, options)
     : allocationHook(role, type, argument, index, options);
 }
 
@@ -224,13 +224,21 @@ function allocationHook(
   };
 }
 
-function releaseHook(type: FunctionType, blockAt: number, index: number, options: CheckHookOptions): Hook {
+/** @param known which arguments are the block and its size, -1 where that isn't known */
+function releaseHook(
+  type: FunctionType,
+  known: { block: number; size: number },
+  index: number,
+  options: CheckHookOptions,
+): Hook {
+  const blockAt = known.block;
   const { targets, checker, releases, sizesUnknown = false } = options;
   const [saved, answer, held, work] = [0, 1, 2, 3];
   const params = type.params.length;
-  const sizeAt = params > blockAt + 1 && !(sizesUnknown && params > blockAt + 2) ? blockAt + 1 : -1;
+  const mayHaveSize = params > blockAt + 1 && !(sizesUnknown && params > blockAt + 2);
+  const sizeAt = known.size >= 0 ? known.size : mayHaveSize ? blockAt + 1 : -1;
   // (block, size, alignment); in two arguments the second may be an alignment
-  const strict = params > blockAt + 2;
+  const strict = known.size >= 0 || params > blockAt + 2;
   const number = releases.findIndex((release) => release.index === index);
 
   const finish = (code: CodeWriter) => {
