@@ -23,15 +23,13 @@ export function checkText(report: Report, { suppressed = 0, ...options }: CheckT
     ...(suppressed > 0 ? [`${formatCount(suppressed)} suppressed`] : []),
   ];
   page.line(bold(`linmem: ${found.join(", ")}`));
-  for (const { code, message, module } of report.warnings) {
-    if (code !== "not-checked") continue;
+  // each thread may have the same module
+  const unchecked = report.warnings.flatMap(({ code, message, module }) => {
+    if (code !== "not-checked") return [];
     const about = report.modules.find(({ id }) => id === module);
-    page.prose(`${about ? `${moduleName(about)}: ` : ""}${message}`, {
-      indent: 2,
-      hanging: 4,
-      style: yellow,
-    });
-  }
+    return [`${about ? `${moduleName(about)}: ` : ""}${message}`];
+  });
+  for (const text of new Set(unchecked)) page.prose(text, { indent: 2, hanging: 4, style: yellow });
   memoryErrorList(page, report);
   if (!report.run.complete) {
     page.line();

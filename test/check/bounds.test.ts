@@ -159,6 +159,17 @@ test("blocks that are released past what is hooked are not watched", () => {
   assert.equal(by.allocator.length, 2);
 });
 
+test("a module that is linked dynamically has its blocks in another one, which watches them", () => {
+  const [magic, name] = [8, new TextEncoder().encode("dylink.0")];
+  const plain = assemble(`(module (import "env" "memory" (memory 1))
+    (func (export "load") (param i32) (drop (i32.load (local.get 0)))))`);
+  const section = [0, name.length + 1, name.length, ...name];
+  const side = Uint8Array.from([...plain.subarray(0, magic), ...section, ...plain.subarray(magic)]);
+  const { check, checks } = instrument(side, { check: { inline: false, redzone: 16 } });
+  assert.deepEqual(check?.notes, []);
+  assert.equal(checks, 1);
+});
+
 /** As Go compiles a function that calls another one: the local 1 is the stack pointer, addresses have 64 bits. */
 const goProgram = `(module (import "gojs" "runtime.wasmExit" (func (param i32)))
   ${memory} (global (mut i32) (i32.const 0))

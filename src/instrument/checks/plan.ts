@@ -2,6 +2,7 @@
 import { op } from "../../wasm/instructions.js";
 import type { Module } from "../../wasm/module.js";
 import { externalKind } from "../../wasm/types.js";
+import { isSideModule } from "../dynamic-linking.js";
 import type { HookTargets } from "../hooks.js";
 import { type MemoryLayout, stackPointer } from "../layout.js";
 import { allMemories, type Plan } from "../plan.js";
@@ -182,6 +183,8 @@ function canCheckBlocks(
   notes: string[],
 ): boolean {
   if (hooked.length === 0) {
+    // its blocks are those of the module that has the allocator
+    if (isSideModule(module)) return false;
     const why = collected ? "only its garbage collector knows which blocks live" : "no allocator was found";
     notes.push(`${why}: its blocks are not checked`);
     return false;
