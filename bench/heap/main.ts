@@ -145,7 +145,8 @@ const [filter = ""] = args.filter((argument) => !argument.startsWith("--"));
 if ("compaction".includes(filter)) {
   const text = `## Heap: compaction
 
-Bytes of blocks that were moved, with their headers, over the time of the whole compaction.
+Bytes of blocks that were moved, with their headers, over the time of the whole compaction. Steps with a budget of 1 ms: where other
+programs take the processor away a step ends late; its processor time shows what the step itself did.
 
 ${compaction()}
 
