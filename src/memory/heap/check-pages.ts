@@ -22,6 +22,9 @@ import {
   wideSize,
 } from "./layout.js";
 
+/** As many as 2^32 bytes have. */
+const MOST_CELLS = 2 ** 32 / CELL;
+
 /** What a record says of its page. */
 export interface PageRecord {
   page: number;
@@ -70,7 +73,7 @@ export function checkMap(core: HeapCore): void {
   const at = (map - WIDE_HEADER) >>> 2;
   const more = sizeOf(words[at]!) - wideSize(cells * 4);
   const inside = map % GRANULE === 0 && map > core.get("first") && map < core.get("top");
-  if (!inside || words[at + 1] !== PAGES_OWN || (more !== 0 && more !== GRANULE))
+  if (!inside || cells > MOST_CELLS || words[at + 1] !== PAGES_OWN || (more !== 0 && more !== GRANULE))
     throw damaged(map, "is no map of pages");
 }
 

@@ -20,6 +20,7 @@ import {
   isSmall,
   LEAST,
   LENT_SLOT,
+  MOST_HANDLES,
   MOVABLE,
   PAGES_OWN,
   PREV_FREE,
@@ -270,7 +271,13 @@ function checkChunks(core: HeapCore): void {
     );
   };
   const [directory, room, chunks] = [core.get("directory"), core.get("room"), core.get("chunks")];
-  if (chunks > room || core.get("handles") > chunks << CHUNK_BITS || (directory === 0) !== (room === 0))
+  const most = MOST_HANDLES >>> CHUNK_BITS;
+  if (
+    chunks > room ||
+    room > most ||
+    core.get("handles") > chunks << CHUNK_BITS ||
+    (directory === 0) !== (room === 0)
+  )
     throw damaged(core.header * 4, "has fewer chunks of handles than handles");
   if (directory !== 0 && !own(directory, DIRECTORY, room * 4))
     throw damaged(directory, "is no directory of handles");

@@ -1,7 +1,9 @@
 // What a heap says to wrong requests, and that it is whole afterwards.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { AllocationError, Heap, LinearMemory, struct, u32 } from "../../../src/index.js";
+import { AllocationError, Heap, LinearMemory, LinmemError, struct, u32 } from "../../../src/index.js";
+import { field } from "../../../src/memory/heap/layout.js";
+import { Random } from "../../recorder/random.js";
 
 const memory = () => new LinearMemory({ initial: 1, maximum: 16 });
 
@@ -141,6 +143,39 @@ describe("opening", () => {
       target.u32[word] = right;
     }
     Heap.open(target).check();
+  });
+
+  test("ends whatever word was overwritten, and so does a check: with an error of its own, or none", () => {
+    const random = new Random(3);
+    for (const pages of [false, true]) {
+      const heap = Heap.create(memory());
+      const { u32: words } = heap.memory;
+      if (pages) {
+        words[heap.start / 4 + field.pagesFrom] = 0;
+        words[heap.start / 4 + field.stack] = words[heap.start / 4 + field.first]!;
+      }
+      const blocks = Array.from({ length: 200 }, () => heap.allocate(random.below(1200)));
+      for (let i = 0; i < 20; i++) heap.movable(random.below(500));
+      for (const block of blocks) if (random.chance(0.4)) heap.free(block);
+      const saved = heap.memory.u8.slice();
+      const found = new Set<string>();
+      for (let i = 0; i < 4000; i++) {
+        const at = heap.start / 4 + random.below(random.chance(0.6) ? 120 : saved.length / 4 - 16);
+        const right = heap.memory.u32[at]!;
+        const values = [0, 1, 2 ** 30 + right, 2 ** 32 - 1, random.u32(), right + 4, right - 8, saved.length];
+        heap.memory.u32[at] = random.pick([...values, right ^ (1 << random.below(32))]);
+        try {
+          Heap.open(heap.memory as LinearMemory).check();
+        } catch (error) {
+          assert.ok(error instanceof LinmemError, `word ${at}: ${error}`);
+          found.add(error.code);
+        }
+        heap.memory.u8.set(saved);
+      }
+      const expected = ["ERR_LINMEM_HEAP_DAMAGED", "ERR_LINMEM_HEAP_VERSION", "ERR_LINMEM_NO_HEAP"];
+      assert.deepEqual([...found].sort(), expected);
+      heap.check();
+    }
   });
 
   test("a check finds what was overwritten", () => {
