@@ -3,6 +3,7 @@
 import type { HeapCore } from "../generated/heap-core.js";
 import { usedIn } from "./check.js";
 import type { GuardedCore } from "./guard.js";
+import { GRANULE } from "./layout.js";
 
 /** How a heap stands. Bytes, but for `blocks` and the two shares. */
 export interface HeapStats {
@@ -31,8 +32,10 @@ export function statsOf(core: HeapCore, guard: GuardedCore | undefined): HeapSta
   const used = usedIn(core) + core.get("slotsUsed");
   const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
   const [top, end] = [core.get("top"), core.get("end")];
-  const free = core.get("free") + core.get("slotsThere") - core.get("slotsUsed") + end - top;
-  const largestFree = Math.max(end - top, core.largestFree());
+  // blocks have whole granules, and the heap ends 4 bytes behind one
+  const unused = end - top - ((end - top) % GRANULE);
+  const free = core.get("free") + core.get("slotsThere") - core.get("slotsUsed") + unused;
+  const largestFree = Math.max(unused, core.largestFree());
   return {
     blocks,
     requested,
