@@ -113,7 +113,7 @@ function emscripten(name: string): Kind | undefined {
 }
 
 /**
- * Mimalloc from its sources, as Emscripten has it from 3.1.50 on: it gets its pages from emmalloc, whose own names must not be those
+ * Mimalloc from its sources, as newer versions of Emscripten have it: it gets its pages from emmalloc, whose own names must not be those
  * of the allocator that a program calls.
  */
 function mimalloc(sources: string): Kind | undefined {
