@@ -153,6 +153,7 @@ ${cpus().length} × ${model}.
 
 - *Attributed*: of the bytes by which ${3 * n} steps hold more than ${n}, the share whose stack names the \
 workload's own function that forgets to release (\`leak\`; in lightningcss \`free\`, which leaks in correct use).
+- More than 100 % are attributed where the rest of what is held became less.
 - *At the high-water mark*: a FinalizationRegistry of the package released most of it before the program ended, \
 which it does without linmem too.
 - *Callers captured*: of the blocks that outlived the call from JavaScript that made them.
