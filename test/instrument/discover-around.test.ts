@@ -62,6 +62,25 @@ describe("beside what allocates and what releases", () => {
     assert.deepEqual(roles(resizing('(export "resize")')), pair);
   });
 
+  test("what it calls back through a table is no other way to its memory", () => {
+    const grows =
+      "(i32.and (call $pages (i32.const 4)) (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0)))";
+    const obtain = (head: string) => `
+      (table 1 funcref)
+      (elem (i32.const 0) $obtain)
+      (func $pages (param $count i32) (result i32) (memory.grow (local.get $count)))
+      (func $obtain ${head} (param $count i32) (result i32) (call $pages (local.get $count)))`;
+    const given = (more: string) =>
+      found(heapAtAddresses({ grows, more })).functions.map(({ role, index }) => [role, index]);
+    assert.deepEqual(given(obtain("")), pair);
+    // whoever else calls it takes memory as well
+    assert.deepEqual(given(obtain('(export "obtain")')), []);
+    assert.deepEqual(
+      given(`${obtain("")} (func (export "more") (result i32) (call $obtain (i32.const 1)))`),
+      [],
+    );
+  });
+
   test("what only runs at exit may tear the heap down", () => {
     const exiting = (look: string) => `
       (table 1 funcref)

@@ -139,6 +139,8 @@ describe("what else works on an allocator's state", () => {
   test("is no function that has only messages for panics in common with it", () => {
     assert.deepEqual(roles(heapAtAddresses({})), pair);
     assert.deepEqual(roles(heapAtAddresses({ panics: "unreachable (br $stop)" })), pair);
+    // right in front of the lists, which are not behind this address but at their own
+    assert.deepEqual(roles(heapAtAddresses({ message: 4990 })), pair);
   });
 
   test("is a copy for one size, which has an address of its own within the state", () => {

@@ -57,19 +57,24 @@ export const release = `
  * A heap of lists whose state lies at static addresses: the lists from 5000 on, the top at 5100. Both functions have the
  * address of a message for a panic, as others do.
  */
-export function heapAtAddressesText({ more = "", panics = "unreachable" }): string {
+export function heapAtAddressesText({
+  more = "",
+  panics = "unreachable",
+  message = 5300,
+  grows = "(memory.grow (i32.const 4))",
+}): string {
   return `(module
     (memory (export "memory") 1)
     (data (i32.const 5000) "\\00")
     (data (i32.const 5100) "\\00\\40\\00\\00")
-    (data (i32.const 5300) "too large")
+    (data (i32.const ${message}) "too large")
     (func $panic (param $message i32) (local $at i32)
       (local.set $at (local.get $message))
       (loop $stop ${panics}))
     (func $list (param $size i32) (result i32)
       (i32.shl (i32.sub (i32.const 28) (i32.clz (i32.or (i32.add (local.get $size) (i32.const 7)) (i32.const 15)))) (i32.const 2)))
     (func $make (param $size i32) (result i32) (local $list i32) (local $block i32)
-      (if (i32.gt_u (local.get $size) (i32.const 1000000)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (if (i32.gt_u (local.get $size) (i32.const 1000000)) (then (call $panic (i32.const ${message})) (call $panic (i32.const ${message + 5}))))
       (local.set $list (call $list (local.get $size)))
       (local.set $block (i32.load offset=5000 (local.get $list)))
       (if (local.get $block)
@@ -81,16 +86,16 @@ export function heapAtAddressesText({ more = "", panics = "unreachable" }): stri
         (i32.add (local.get $block) (i32.shl (i32.const 16) (i32.shr_u (local.get $list) (i32.const 2)))))
       (block $room
         (br_if $room (i32.le_u (i32.load (i32.const 5100)) (i32.shl (memory.size) (i32.const 16))))
-        (drop (memory.grow (i32.const 4))))
+        (drop ${grows}))
       (i32.store offset=4 (local.get $block) (local.get $list))
       (i32.add (local.get $block) (i32.const 8)))
     (func $release (param $address i32) (local $block i32)
-      (if (i32.gt_u (local.get $address) (i32.const 1073741823)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (if (i32.gt_u (local.get $address) (i32.const 1073741823)) (then (call $panic (i32.const ${message})) (call $panic (i32.const ${message + 5}))))
       (local.set $block (i32.sub (local.get $address) (i32.const 8)))
       (i32.store (local.get $block) (i32.load offset=5000 (i32.load offset=4 (local.get $block))))
       (i32.store offset=5000 (i32.load offset=4 (local.get $block)) (local.get $block)))
     (func $node (export "node") (param $size i32) (result i32) (local $node i32)
-      (if (i32.gt_u (local.get $size) (i32.const 99)) (then (call $panic (i32.const 5300)) (call $panic (i32.const 5305))))
+      (if (i32.gt_u (local.get $size) (i32.const 99)) (then (call $panic (i32.const ${message})) (call $panic (i32.const ${message + 5}))))
       (local.set $node (call $make (i32.const 24)))
       (i32.store (local.get $node) (call $make (local.get $size)))
       (local.get $node))
