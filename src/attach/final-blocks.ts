@@ -60,7 +60,7 @@ function rootsOf({ layouts, globals }: TrackedMemory, { addresses }: Blocks, buf
   const initial: InitialData[] = [];
   for (const { layout, data } of layouts) {
     all.push(...layout.data.filter(([, end]) => end > all[0]![1]));
-    if (data) initial.push(...data);
+    if (data) initial.push(data.ascending());
   }
   const values = globals.flatMap((ref) => {
     const global = ref.deref();
@@ -68,15 +68,21 @@ function rootsOf({ layouts, globals }: TrackedMemory, { addresses }: Blocks, buf
     return value === undefined ? [] : [value];
   });
   const words = new Uint32Array(buffer);
-  for (const segment of initial) changedWords(words, segment, values);
-  const ranges = all.flatMap((range) => without(range, initial));
+  for (const data of initial) {
+    for (let segment = 0; segment < data.count; segment++) changedWords(words, data, segment, values);
+  }
+  const outside = (range: Range) =>
+    initial.reduce((parts, data) => parts.flatMap((part) => without(part, data)), [range]);
+  const ranges = all.flatMap(outside);
   return { ranges, values };
 }
 
 type Range = readonly [start: number, end: number];
 
 /** Adds the aligned words of a segment that are not as they were at first. */
-function changedWords(words: Uint32Array, { start, bytes }: InitialData, changed: number[]): void {
+function changedWords(words: Uint32Array, data: InitialData, segment: number, changed: number[]): void {
+  const start = data.starts[segment]!;
+  const bytes = data.bytes(segment);
   const before = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const last = Math.min(Math.floor((start + bytes.length) / 4), words.length);
   for (let at = Math.ceil(start / 4); at < last; at++) {
@@ -85,13 +91,13 @@ function changedWords(words: Uint32Array, { start, bytes }: InitialData, changed
   }
 }
 
-/** The parts of a range that lie outside of segments; the words at a segment's edges belong to both. */
-function without([start, end]: Range, segments: readonly InitialData[]): Range[] {
+/** The parts of a range outside of segments, which ascend; the words at a segment's edges belong to both. */
+function without([start, end]: Range, data: InitialData): Range[] {
   const parts: Range[] = [];
   let from = start;
-  for (const { start, bytes } of [...segments].sort((a, b) => a.start - b.start)) {
-    const first = Math.ceil(start / 4) * 4;
-    const last = Math.floor((start + bytes.length) / 4) * 4;
+  for (let segment = 0; segment < data.count; segment++) {
+    const first = Math.ceil(data.starts[segment]! / 4) * 4;
+    const last = Math.floor(data.end(segment) / 4) * 4;
     if (last <= from || first >= end) continue;
     if (first > from) parts.push([from, first]);
     from = last;

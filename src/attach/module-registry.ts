@@ -50,7 +50,7 @@ export interface KnownModule {
   /** What it says about the addresses of its first memory; undefined when its bytes were not looked into. */
   layout?: MemoryLayout;
   /** Data that it comes with; undefined when that is much, or not known. */
-  data?: readonly InitialData[];
+  data?: InitialData;
   /** How it is checked; absent when it isn't. */
   check?: CheckedModule;
   /** Facts of what the engine runs. */
@@ -117,13 +117,6 @@ const instrumentedBefore = "linmem instrument made it, without checks: give the 
 const noAllocator = "no allocator was found";
 const unhooked = (name: string, reason: string) => `${name || "a module"} runs as it is: ${reason}`;
 const identity = (functionIndex: number, offset: number) => ({ functionIndex, offset });
-
-/** Data that does not hold on to the bytes of the module. */
-function copyOf(data: readonly InitialData[]): InitialData[] | undefined {
-  const bytes = data.reduce((sum, segment) => sum + segment.bytes.length, 0);
-  if (bytes > maximumInitialData) return undefined;
-  return data.map((segment) => ({ start: segment.start, bytes: segment.bytes.slice() }));
-}
 
 export class ModuleRegistry {
   readonly #options: RegistryOptions;
@@ -241,7 +234,8 @@ export class ModuleRegistry {
         layout: instrumentation.layout,
         damage,
         ...(check ? { check, unchecked: check.notes } : this.#unchecked(noPlainMemory)),
-        data: copyOf(instrumentation.data),
+        // not to hold on to the bytes of the module
+        data: instrumentation.data.copy(maximumInitialData),
         instrumented: true,
         toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
       }),

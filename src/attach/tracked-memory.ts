@@ -34,7 +34,7 @@ export class TrackedMemory {
   /** Who made it grow last (stack id). */
   growStack = 0;
   /** What its modules say about its addresses, the data that they came with, and globals that they export. */
-  readonly layouts: { layout: MemoryLayout; data?: readonly InitialData[] }[] = [];
+  readonly layouts: { layout: MemoryLayout; data?: InitialData }[] = [];
   readonly globals: WeakRef<WebAssembly.Global>[] = [];
   /** Whether blocks of linmem's own heaps lie in it. */
   ownHeaps = false;

@@ -19,6 +19,8 @@ export interface CallGraph {
   readonly callCount: Uint32Array;
   /** Defined functions that contain `memory.grow`. */
   readonly growing: ReadonlySet<number>;
+  /** Whether a defined function has one of these constants, told as `marksOf` does; perhaps where its numbers are large. */
+  mayHave(index: number, marks: number): boolean;
   /** Functions that `index` calls directly, each once, in the order of their first call. */
   callees(index: number): number[];
   /** Types of the functions that `index` calls through a table or a reference, each once. */
@@ -93,5 +95,7 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
     return false;
   }
 
-  return { callCount, growing, callees, indirectTypes, callers, reaches };
+  const mayHave = (index: number, marks: number) => (sites.marked[index - imported] & marks) !== 0;
+
+  return { callCount, growing, mayHave, callees, indirectTypes, callers, reaches };
 }

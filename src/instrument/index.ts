@@ -3,6 +3,7 @@
  * The design is in plan.ts (what is added where), context.ts, hooks.ts and walker.ts.
  */
 import { InstrumentError } from "../errors.js";
+import type { InitialData } from "../wasm/initial-data.js";
 import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
 import { encodeTypes } from "../wasm/sections/types.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
@@ -13,7 +14,7 @@ import { isSideModule } from "./dynamic-linking.js";
 import { findAllocator } from "./find-allocator.js";
 import type { GlueScripts } from "./glue-names.js";
 import { fitsRole } from "./hooks.js";
-import { type InitialData, initialData, type MemoryLayout, memoryLayout } from "./layout.js";
+import { type MemoryLayout, memoryLayout } from "./layout.js";
 import { allMemories, makePlan, type Plan } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
@@ -30,9 +31,10 @@ import {
   TypeTable,
 } from "./write-sections.js";
 
+export type { InitialData } from "../wasm/initial-data.js";
 export type { CheckedModule, CheckOptions } from "./checks/plan.js";
 export type { GlueScripts } from "./glue-names.js";
-export type { InitialData, MemoryLayout } from "./layout.js";
+export type { MemoryLayout } from "./layout.js";
 export type { OriginalPosition } from "./positions.js";
 export type { AllocatorOverride } from "./roles.js";
 
@@ -64,7 +66,7 @@ export interface Instrumentation {
   /** What it says about the addresses of its first memory. */
   layout: MemoryLayout;
   /** Data that it comes with. */
-  data: readonly InitialData[];
+  data: InitialData;
   /** How accesses are checked; absent when they aren't. */
   check?: CheckedModule;
   /** At how many places. */
@@ -91,8 +93,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
   const toolchain = detectToolchain(module);
   const damage = damagedNames(module);
-  const data = initialData(module);
-  const layout = memoryLayout(module, data);
+  const data = module.initialData;
+  const layout = memoryLayout(module);
   const candidates = allMemories(module).some(({ shared }) => shared)
     ? []
     : hookable(module, options.check ? functions.filter(isCheckable) : functions);

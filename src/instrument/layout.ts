@@ -4,6 +4,7 @@
  * so between what is known there may be more.
  */
 import { constantOf } from "../wasm/constant.js";
+import type { InitialData } from "../wasm/initial-data.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type Global, valueType } from "../wasm/types.js";
 import { allMemories } from "./plan.js";
@@ -21,29 +22,9 @@ export interface MemoryLayout {
   hiddenGlobals: number;
 }
 
-/** What a module puts at an address of its first memory before it runs: views of the module's bytes. */
-export interface InitialData {
-  start: number;
-  bytes: Uint8Array;
-}
-
-/** Active segments of the first memory at constant addresses, in their order. */
-export function initialData(module: Module): InitialData[] {
-  return module.data.flatMap(({ memory, offset, bytes }) => {
-    const start = memory === 0 && offset && bytes.length > 0 ? constantOf(offset) : undefined;
-    return start === undefined ? [] : [{ start, bytes }];
-  });
-}
-
-/**
- * @param initial the module's `initialData`
- * @throws DecodeError when a section that says something about it is damaged
- */
-export function memoryLayout(
-  module: Module,
-  initial: readonly InitialData[] = initialData(module),
-): MemoryLayout {
-  const data = dataRanges(initial);
+/** @throws DecodeError when a section that says something about it is damaged */
+export function memoryLayout(module: Module): MemoryLayout {
+  const data = dataRanges(module.initialData.ascending());
   const pointer = stackPointer(module);
   const top = pointer && stackTop(module, pointer.global);
   const dataEnd = data.at(-1)?.[1] ?? 0;
@@ -59,15 +40,15 @@ export function memoryLayout(
   };
 }
 
-function dataRanges(initial: readonly InitialData[]): [start: number, end: number][] {
-  const all = initial.map(({ start, bytes }): [number, number] => [start, start + bytes.length]);
-  all.sort(([a], [b]) => a - b);
+function dataRanges(initial: InitialData): [start: number, end: number][] {
   const joined: [number, number][] = [];
-  for (const [start, end] of all) {
-    const last = joined.at(-1);
+  let last: [number, number] | undefined;
+  for (let segment = 0; segment < initial.count; segment++) {
+    const start = initial.starts[segment];
+    const end = initial.end(segment);
     // the linker aligns what follows
     if (last && start <= last[1] + 16) last[1] = Math.max(last[1], end);
-    else joined.push([start, end]);
+    else joined.push((last = [start, end]));
   }
   if (joined.length <= maximumRanges) return joined;
   const rest = joined.splice(maximumRanges - 1);

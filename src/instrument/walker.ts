@@ -9,6 +9,7 @@ import { u32At } from "../wasm/leb128.js";
 import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
+import { markedConstants } from "./allocators/core-constants.js";
 import { walkerWasmBase64 } from "./generated/walker-wasm.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */
@@ -24,6 +25,8 @@ export interface Sites {
   first: Uint32Array;
   /** 1 for defined functions that catch exceptions. */
   catches: Uint8Array;
+  /** By defined function: bit i is set where it has the i-th of `markedConstants`. */
+  marked: Uint8Array;
 }
 
 /** What a rewriting changes; all indices are of the instrumented module. */
@@ -65,8 +68,13 @@ interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
   endsAddress(): number;
   walk(): number;
   stopped: AddressOf;
+  facts(body: number): number;
+  factsAt: AddressOf;
+  instructions: AddressOf;
+  flags: AddressOf;
   first: AddressOf;
   catches: AddressOf;
+  marked: AddressOf;
   positions: AddressOf;
   targets: AddressOf;
   opcodes: AddressOf;
@@ -93,9 +101,10 @@ const at = {
   prologue: 0x600,
   setContext: 0x640,
   keepContext: 0x680,
+  marks: 0x6c0,
 };
 
-/** Opcodes of sites: 1. Opcodes with which exception handling begins: 2. */
+/** Opcodes of sites: 1. Opcodes with which exception handling begins: 2. Constants: 3. */
 const interest = new Uint8Array(256);
 for (const opcode of [
   op.call,
@@ -111,6 +120,8 @@ for (const opcode of [
 }
 interest[op.try] = 2;
 interest[op.tryTable] = 2;
+interest[op.i32Const] = 3;
+interest[op.i64Const] = 3;
 
 /** Memory of more bytes than this is left to the garbage collector, and not kept for the next module. */
 const keptMemory = 4 << 20;
@@ -147,6 +158,10 @@ class Program {
     this.put(at.miscForms, new Uint8Array(at.interest - at.miscForms).fill(0xff));
     this.put(at.miscForms, misc);
     this.put(at.interest, interest);
+    this.put(
+      at.marks,
+      Uint32Array.from({ length: 8 }, (_, i) => markedConstants[i] ?? markedConstants[0]),
+    );
     this.wasm.mostLocals.value = limits.locals;
   }
 
@@ -169,6 +184,16 @@ class Program {
       new Uint8Array(column.buffer, column.byteOffset, column.byteLength),
       address >>> 0,
     );
+  }
+
+  /** Makes one body the only one. */
+  putBody(module: Module, body: number): void {
+    const { start, end } = module.bodies;
+    this.module = module;
+    const address = this.wasm.prepare(end[body] - start[body], start[body], 1);
+    this.put(address, module.bytes.subarray(start[body], end[body]));
+    this.put(this.wasm.startsAddress(), start.subarray(body, body + 1));
+    this.put(this.wasm.endsAddress(), end.subarray(body, body + 1));
   }
 
   /** A copy of `count` numbers. */
@@ -234,6 +259,7 @@ export class CodeWalker {
       opcode: program.bytes(wasm.opcodes, count),
       first: program.numbers(wasm.first, bodies.count + 1),
       catches: program.bytes(wasm.catches, bodies.count),
+      marked: program.bytes(wasm.marked, bodies.count),
     };
   }
 
@@ -289,6 +315,30 @@ export function findSites(module: Module): Sites {
   return sites;
 }
 
+/** Kinds of facts, and what `flags` says of a body: see assembly/facts.ts. */
+export const factKind = { constant: 0, offset: 1, callee: 2, read: 3, written: 4 } as const;
+export const factFlag = { multiplies: 1, readsMemory: 2, callsIndirectly: 4 } as const;
+
+/** Collects what a body has in it. Calls back with the kind and the number of each fact; some come more than once. */
+export function readFacts(
+  module: Module,
+  body: number,
+  fact: (kind: number, value: number) => void,
+): { instructions: number; flags: number } {
+  const program = Program.idle();
+  const { wasm } = program;
+  program.putBody(module, body);
+  const count = wasm.facts(0);
+  const { buffer } = wasm.memory;
+  const at = wasm.factsAt.value >>> 0;
+  const values = new Float64Array(buffer, at, 2 * count);
+  const kinds = new Uint32Array(buffer, at, 4 * count);
+  for (let i = 0; i < count; i++) fact(kinds[4 * i + 2], values[2 * i]);
+  const facts = { instructions: wasm.instructions.value, flags: wasm.flags.value };
+  program.rest();
+  return facts;
+}
+
 /** Rewrites one body and tells where the distance between new code and old changes. */
 export function watchBody(
   module: Module,
@@ -299,17 +349,12 @@ export function watchBody(
 ): void {
   const program = Program.idle();
   const { wasm } = program;
-  const { start, end } = module.bodies;
   const [from, until] = [sites.first[body], sites.first[body + 1]];
   const rows = (column: Column, size: number) =>
     // what the walker adds to get to a site's row
     program.add(column.subarray(from, until)) - from * size;
 
-  program.module = module;
-  const address = wasm.prepare(end[body] - start[body], start[body], 1);
-  program.put(address, module.bytes.subarray(start[body], end[body]));
-  program.put(wasm.startsAddress(), start.subarray(body, body + 1));
-  program.put(wasm.endsAddress(), end.subarray(body, body + 1));
+  program.putBody(module, body);
   program.put(wasm.first.value, Uint32Array.of(from, until));
   wasm.positions.value = rows(sites.position, 4);
   wasm.targets.value = rows(sites.target, 4);

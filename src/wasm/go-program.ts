@@ -38,11 +38,7 @@ export class GoProgram {
 
   /** @throws DecodeError when its data or its elements are damaged */
   static of(module: Module): GoProgram | undefined {
-    const segments = module.data.flatMap(({ memory, offset, bytes }) => {
-      const start = memory === 0 && offset ? constantOf(offset) : undefined;
-      return start === undefined ? [] : [{ start, bytes }];
-    });
-    const table = GoTable.find(new MemoryImage(segments), module.functions.length);
+    const table = GoTable.find(new MemoryImage(module.initialData), module.functions.length);
     return table && new GoProgram(module, table);
   }
 

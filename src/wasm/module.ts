@@ -6,6 +6,7 @@
  * checked when it is decoded; types, index ranges and instructions stay the engine's business.
  */
 import { DecodeError } from "../errors.js";
+import { InitialData } from "./initial-data.js";
 import { Reader, Writer } from "./leb128.js";
 import { limits } from "./limits.js";
 import { lazyNames } from "./names.js";
@@ -152,6 +153,7 @@ export class Module {
   #importedCounts?: Uint32Array;
   #importedFunctionTypes?: number[];
   #bodies?: FunctionBodies;
+  #initialData?: InitialData;
 
   /** Use `decodeModule`. */
   constructor(bytes: Uint8Array, sections: readonly RawSection[]) {
@@ -254,6 +256,13 @@ export class Module {
 
   get data(): readonly DataSegment[] {
     return this.#list(sectionId.data, decodeData);
+  }
+
+  /** Active segments of the first memory at constant addresses. */
+  get initialData(): InitialData {
+    const section = this.section(sectionId.data);
+    this.#initialData ??= section ? InitialData.read(this.reader(section)) : InitialData.none;
+    return this.#initialData;
   }
 
   /** The name section; of a damaged one what can be read. Never throws. */

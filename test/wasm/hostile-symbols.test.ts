@@ -8,10 +8,10 @@ import fc from "fast-check";
 import { SourceMap } from "../../src/analyze/source-map.js";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
 import { instrument } from "../../src/instrument/index.js";
-import { initialData } from "../../src/instrument/layout.js";
 import { bodiesAt, findFunctionNames, openDebugFile } from "../../src/wasm/dwarf/debug-file.js";
 import { findPositions, memorySource, Section } from "../../src/wasm/dwarf/index.js";
 import { GoTable } from "../../src/wasm/go-table.js";
+import { InitialData } from "../../src/wasm/initial-data.js";
 import { MemoryImage } from "../../src/wasm/memory-image.js";
 import { decodeModule, encodeModule, makeSection } from "../../src/wasm/module.js";
 import { sectionId } from "../../src/wasm/types.js";
@@ -261,11 +261,11 @@ describe("source maps that are damaged or point nowhere", () => {
 describe("a damaged table of Go", () => {
   const bytes = new Uint8Array(brotliDecompressSync(readFileSync(new URL("guests/guest.wasm.br", fixtures))));
   const module = decodeModule(bytes);
-  const segments = initialData(module);
-  const end = Math.max(...segments.map(({ start, bytes: { length } }) => start + length));
-  const whole = new Uint8Array(end);
-  for (const { start, bytes: part } of segments) whole.set(part, start);
-  const magic = new MemoryImage([{ start: 0, bytes: whole }]).findWord(0xfffffff1);
+  const data = module.initialData;
+  const segments = Array.from({ length: data.count }, (_, i) => i);
+  const whole = new Uint8Array(Math.max(...segments.map((i) => data.end(i))));
+  for (const i of segments) whole.set(data.bytes(i), data.starts[i]);
+  const magic = new MemoryImage(InitialData.of(0, whole)).findWord(0xfffffff1);
   const at = magic.next().value!;
 
   test("gives what can be read, and ends", () => {
@@ -283,7 +283,7 @@ describe("a damaged table of Go", () => {
           ),
           at + 72,
         );
-        const table = GoTable.find(new MemoryImage([{ start: 0, bytes: image }]), module.functions.length);
+        const table = GoTable.find(new MemoryImage(InitialData.of(0, image)), module.functions.length);
         let left = 40;
         for (const known of table?.functions() ?? []) {
           assert.ok(known.name.length <= 4096);
@@ -302,9 +302,9 @@ describe("a damaged table of Go", () => {
   });
 
   test("in a module leaves the module to run", () => {
-    const data = segments.find(({ start, bytes: { length } }) => start <= at && at < start + length)!;
+    const holder = segments.find((i) => data.starts[i] <= at && at < data.end(i))!;
     const broken = bytes.slice();
-    const count = data.bytes.byteOffset - bytes.byteOffset + (at - data.start) + 8;
+    const count = data.positions[holder] + (at - data.starts[holder]) + 8;
     broken.fill(0xff, count, count + 2);
     const { allocator, notes, bytes: instrumented } = instrument(broken);
     assert.deepEqual(allocator, []);

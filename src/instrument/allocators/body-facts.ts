@@ -6,6 +6,7 @@ import { instructionEnd, op } from "../../wasm/instructions.js";
 import { u32At, Writer } from "../../wasm/leb128.js";
 import type { Module } from "../../wasm/module.js";
 import { decodeLocals } from "../../wasm/sections/code.js";
+import { factFlag, factKind, readFacts } from "../walker.js";
 
 export interface BodyFacts {
   instructions: number;
@@ -25,11 +26,6 @@ export interface BodyFacts {
   callsIndirectly: boolean;
 }
 
-/** `i32.store`, behind which the other stores follow. */
-const firstStore = 0x36;
-/** Prefixes of bulk memory, vector and atomic instructions. */
-const prefixes: ReadonlySet<number> = new Set([0xfc, 0xfd, 0xfe]);
-
 /** Below lies the null page: what is smaller is a number. So is what lies next to a power of two. */
 export const lowestAddress = 1024;
 
@@ -39,54 +35,35 @@ function besidePower(value: number): boolean {
 }
 
 export function bodyFacts(module: Module, index: number): BodyFacts {
-  const { bytes, bodies } = module;
-  const body = index - module.importedFunctionCount;
-  const end = bodies.end[body];
   const constants = new Set<number>();
   const addresses = new Set<number>();
   const callees = new Set<number>();
   const globals = new Set<number>();
   const written = new Set<number>();
-  const facts = {
-    instructions: 0,
+  const own = module.importedGlobalCount;
+  const { instructions, flags } = readFacts(module, index - module.importedFunctionCount, (kind, value) => {
+    if (kind === factKind.callee) {
+      callees.add(value);
+    } else if (kind === factKind.constant || kind === factKind.offset) {
+      if (kind === factKind.constant) constants.add(value);
+      if (value >= lowestAddress) addresses.add(value);
+    } else {
+      if (value >= own) globals.add(value);
+      if (kind === factKind.written) written.add(value);
+    }
+  });
+  for (const address of addresses) if (besidePower(address)) addresses.delete(address);
+  return {
+    instructions,
     constants,
     addresses,
     callees,
     globals,
     written,
-    multiplies: false,
-    readsMemory: false,
-    callsIndirectly: false,
+    multiplies: (flags & factFlag.multiplies) !== 0,
+    readsMemory: (flags & factFlag.readsMemory) !== 0,
+    callsIndirectly: (flags & factFlag.callsIndirectly) !== 0,
   };
-  let pos = decodeLocals(bytes, bodies.start[body], end).end;
-  while (pos < end) {
-    const opcode = bytes[pos];
-    facts.instructions++;
-    if (isConstant(opcode)) {
-      const value = signedAt(bytes, pos + 1);
-      constants.add(value);
-      if (value >= lowestAddress) addresses.add(value);
-    } else if (opcode >= op.i32Load && opcode < op.memorySize) {
-      const offset = u32At(bytes, memargOffset(bytes, pos + 1));
-      if (offset >= lowestAddress) addresses.add(offset);
-      if (opcode < firstStore) facts.readsMemory = true;
-    } else if (opcode === op.call || opcode === op.returnCall) {
-      callees.add(u32At(bytes, pos + 1));
-    } else if (opcode === op.globalGet || opcode === op.globalSet) {
-      const global = u32At(bytes, pos + 1);
-      if (global >= module.importedGlobalCount) globals.add(global);
-      if (opcode === op.globalSet) written.add(global);
-    } else if (opcode === op.i32Mul || opcode === op.i64Mul) {
-      facts.multiplies = true;
-    } else if (prefixes.has(opcode)) {
-      facts.readsMemory = true;
-    } else if (opcode === op.callIndirect || opcode === op.returnCallIndirect) {
-      facts.callsIndirectly = true;
-    }
-    pos = instructionEnd(bytes, pos);
-  }
-  for (const address of addresses) if (besidePower(address)) addresses.delete(address);
-  return facts;
 }
 
 /**
@@ -185,11 +162,6 @@ function isWrite(opcode: number): boolean {
 
 function isConstant(opcode: number): boolean {
   return opcode === op.i32Const || opcode === op.i64Const;
-}
-
-/** Where the offset of a load's or store's immediates is: behind the alignment and, with bit 6, the memory. */
-function memargOffset(bytes: Uint8Array, pos: number): number {
-  return pos + (bytes[pos] & 0x40 ? 2 : 1);
 }
 
 /** Value of a signed LEB128 of at most 64 bits; beyond 2^53 rounded. */

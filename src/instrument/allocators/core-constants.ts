@@ -30,13 +30,23 @@ export function libraryOfMalloc(
   return undefined;
 }
 
+/** Constants by which most bodies can be left out: the walk over all code notes which bodies have them. At most 8. */
+export const markedConstants = [16777215, 245, 1073741824, 240, 255, 71, 256] as const;
+
+export type MarkedConstant = (typeof markedConstants)[number];
+
+/** Constants as bits of `Sites.marked`. */
+export function marksOf(constants: readonly MarkedConstant[]): number {
+  return constants.reduce((bits: number, value) => bits | (1 << markedConstants.indexOf(value)), 0);
+}
+
 /** One of these constants is in every `malloc` that `libraryOfMalloc` knows. */
-export function mallocMarks(pointer: ValueType): readonly number[] {
+export function mallocMarks(pointer: ValueType): readonly MarkedConstant[] {
   return pointer === valueType.i64 ? [240] : [16777215, 245, 1073741824];
 }
 
 /** One of these constants is in every function that `freesLike` knows. */
-export function freeMarks(library: Library, pointer: ValueType): readonly number[] {
+export function freeMarks(library: Library, pointer: ValueType): readonly MarkedConstant[] {
   if (pointer === valueType.i64) return [255];
   if (library === "emmalloc") return [71];
   return library === "dlmalloc" ? [16777215] : [256, 16777215];

@@ -10,15 +10,15 @@ import type { Module } from "../../wasm/module.js";
 import { type ValueType, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorRole, Confidence } from "../roles.js";
+import { type BodyFacts, bodyFacts, passedLocals, subtractedFrom } from "./body-facts.js";
 import {
-  type BodyFacts,
-  bodyFacts,
-  encodedConstant,
-  mayHaveConstant,
-  passedLocals,
-  subtractedFrom,
-} from "./body-facts.js";
-import { freeMarks, freesLike, type Library, libraryOfMalloc, mallocMarks } from "./core-constants.js";
+  freeMarks,
+  freesLike,
+  type Library,
+  libraryOfMalloc,
+  mallocMarks,
+  marksOf,
+} from "./core-constants.js";
 import { pointerType } from "./pointer-type.js";
 import { countShared, stateAddresses } from "./state-addresses.js";
 
@@ -135,11 +135,12 @@ class Search {
     return facts;
   }
 
-  /** Defined functions that take `parameters` addresses or sizes and return one, or nothing. */
+  /** Defined functions that take `parameters` addresses or sizes, return one, or nothing, and have one of the constants. */
   *#shaped(
     parameters: readonly number[],
     results: 0 | 1,
     size: readonly [number, number],
+    marks: number,
   ): Generator<number> {
     const { bodies, importedFunctionCount, types, functions } = this.#module;
     const pointer = this.#pointer;
@@ -157,6 +158,7 @@ class Search {
       const bytes = bodies.end[body] - bodies.start[body];
       if (!fits[functions[body]] || bytes < least || bytes > most) continue;
       const index = importedFunctionCount + body;
+      if (!this.#graph.mayHave(index, marks)) continue;
       if (this.#graph.callees(index).length <= mostCallees) yield index;
     }
   }
@@ -168,9 +170,8 @@ class Search {
 
   findMallocs(): Candidate[] {
     const found: Candidate[] = [];
-    const marks = mallocMarks(this.#pointer).map(encodedConstant);
-    for (const index of this.#shaped([1, 2], 1, sizes.malloc)) {
-      if (!mayHaveConstant(this.#module, index, marks)) continue;
+    const marks = marksOf(mallocMarks(this.#pointer));
+    for (const index of this.#shaped([1, 2], 1, sizes.malloc, marks)) {
       const facts = this.#factsOf(index);
       const library = libraryOfMalloc(facts, this.#pointer);
       if (!library) continue;
@@ -188,9 +189,8 @@ class Search {
     const state = stateAddresses(malloc.facts.addresses);
     const withSelf = hasSelf(malloc);
     const found: Candidate[] = [];
-    const marks = freeMarks(malloc.library, this.#pointer).map(encodedConstant);
-    for (const index of this.#shaped(withSelf ? [2] : [1, 3], 0, sizes.free)) {
-      if (!mayHaveConstant(this.#module, index, marks)) continue;
+    const marks = marksOf(freeMarks(malloc.library, this.#pointer));
+    for (const index of this.#shaped(withSelf ? [2] : [1, 3], 0, sizes.free, marks)) {
       const facts = this.#factsOf(index);
       const byConstants = freesLike(malloc.library, facts.constants, this.#pointer);
       const shared = countShared(facts.addresses, state);

@@ -3,8 +3,8 @@
  * walker knows; the host is asked about all others.
  *
  * ```
- *  0       0x100           0x300          0x500                     0x600             0x1000
- *  | opcode | prefix 0xfd  | prefix 0xfc  | interest of opcodes     | bytes to insert | module, columns, output …
+ *  0        0x100         0x300         0x500                 0x600            0x6c0   0x700            0x1000
+ *  | opcode | prefix 0xfd | prefix 0xfc | interest of opcodes | bytes to insert | marks | constants seen | module, columns, output …
  * ```
  */
 export const FORMS: usize = 0;
@@ -12,7 +12,7 @@ export const VECTOR_FORMS: usize = 0x100;
 export const VECTOR_SIZE: u32 = 0x200;
 export const MISC_FORMS: usize = 0x300;
 export const MISC_SIZE: u32 = 0x200;
-/** By opcode: 0 nothing, 1 a site, 2 the beginning of exception handling. */
+/** By opcode: 0 nothing, 1 a site, 2 the beginning of exception handling, 3 a constant. */
 export const INTEREST: usize = 0x500;
 /** What a body begins with that needs a context, up to the index of the local: length, then bytes. */
 export const PROLOGUE: usize = 0x600;
@@ -20,6 +20,11 @@ export const PROLOGUE: usize = 0x600;
 export const SET_CONTEXT: usize = 0x640;
 /** What makes the context again of what is in that local: length, then bytes. */
 export const KEEP: usize = 0x680;
+/** Constants that the walk notes, as i32. */
+export const MARKS: usize = 0x6c0;
+export const MARK_COUNT: u32 = 8;
+/** By the byte that it takes: whether a constant was seen in this body. */
+export const SEEN: usize = 0x700;
 export const INPUT: usize = 0x1000;
 
 export const NONE: u8 = 0;

@@ -1,12 +1,13 @@
 /**
- * The two loops over all bytes of a module's code: the walk that finds what passes care about, and the copy that
- * leaves everything between as it is. In JavaScript they took two thirds of the time of a fresh process: it runs
+ * The loops over the bytes of a module's code: the walk that finds what passes care about, the copy that leaves
+ * everything between as it is, and what the finder has to know of some bodies. In JavaScript they took two thirds of the time of a fresh process: it runs
  * them as bytecode for as long as most modules take. An engine has wasm compiled before its first call.
  *
  * Addresses are bytes of this memory, positions are offsets in the module. See ../walker.ts, which lays out the
  * input and reads the output.
  */
-export { catches, endsAddress, first, prepare, startsAddress, take } from "./memory";
+export { facts, factsAt, flags, instructions } from "./facts";
+export { catches, endsAddress, first, marked, prepare, startsAddress, take } from "./memory";
 export {
   append,
   begin,

@@ -7,9 +7,11 @@ export let bytes: usize = 0;
 let starts: usize = 0;
 let ends: usize = 0;
 export let bodyCount: u32 = 0;
-/** Columns that the walk fills: by body, its first site, and whether it catches exceptions. */
+/** Columns that the walk fills: by body, its first site, whether it catches exceptions, … */
 export let first: usize = 0;
 export let catches: usize = 0;
+/** … and which of the marked constants it has, a bit for each. */
+export let marked: usize = 0;
 /** Behind everything that has its place. */
 export let free: usize = 0;
 
@@ -56,6 +58,8 @@ export function prepare(length: usize, origin: usize, count: u32): usize {
   first = take((<usize>count + 1) << 2);
   catches = take(count);
   memory.fill(catches, 0, count);
+  marked = take(count);
+  memory.fill(marked, 0, count);
   return at;
 }
 

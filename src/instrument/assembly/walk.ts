@@ -1,11 +1,12 @@
 /** The walk: finds the sites of all bodies. */
-import { FORMS, INTEREST, LEB, MEMARG, NONE } from "./forms";
+import { FORMS, INTEREST, LEB, MARK_COUNT, MARKS, MEMARG, NONE } from "./forms";
 import { longU32 } from "./host";
-import { bodyCount, bytes, catches, end, first, free, keep, reach, take } from "./memory";
-import { afterLocals, skip, skipInstruction, skipMemarg } from "./skip";
+import { bodyCount, bytes, catches, end, first, free, keep, marked, reach, take } from "./memory";
+import { afterLocals, longLooseU32, skip, skipInstruction, skipMemarg } from "./skip";
 
 /** What `INTEREST` says of an opcode that makes a site. */
 const SITE: u8 = 1;
+const CONSTANT: u8 = 3;
 
 /** A site while the walk goes on: position, target, opcode. */
 const SITE_SIZE: usize = 12;
@@ -57,6 +58,12 @@ function walkBody(body: u32, site: usize): usize {
       else at = skipInstruction(at);
       continue;
     }
+    if (interest == CONSTANT) {
+      // none of those that count takes only a byte
+      if (load<u8>(at, 1) < 0x80) at += 2;
+      else at = noteConstant(body, at + 1);
+      continue;
+    }
     if (interest == SITE) {
       if (site > room) {
         reach(site + 4096 * SITE_SIZE);
@@ -78,4 +85,17 @@ function walkBody(body: u32, site: usize): usize {
     return 0;
   }
   return site;
+}
+
+/** Notes a constant that is among the marked ones; returns the address behind it. */
+function noteConstant(body: u32, at: usize): usize {
+  // of a signed number too, of up to 32 bits but for those that are negative: none of the marked ones is
+  const value = longLooseU32(at);
+  for (let i: u32 = 0; i < MARK_COUNT; i++) {
+    if (load<u32>(MARKS + (<usize>i << 2)) == value) {
+      store<u8>(marked + body, load<u8>(marked + body) | (1 << <u8>i));
+      break;
+    }
+  }
+  return skip(at);
 }

@@ -119,16 +119,24 @@ export function encodeTableType(writer: Writer, type: TableType): void {
   encodeLimits(writer, type.limits);
 }
 
+export function decodeConstantExpression(reader: Reader): ConstantExpression {
+  const start = reader.pos;
+  skipConstantExpression(reader);
+  return reader.bytes.subarray(start, reader.pos);
+}
+
 /**
  * Up to the first `end`: no instruction that opens a block is constant, and the engine refuses a module that
  * has one here.
  */
-export function decodeConstantExpression(reader: Reader): ConstantExpression {
+export function skipConstantExpression(reader: Reader): void {
   const { bytes, end, pos: start } = reader;
   for (let pos = start; pos < end; ) {
     const opcode = bytes[pos];
     pos = instructionEnd(bytes, pos);
-    if (opcode === endOpcode) return reader.take(pos - start);
+    if (opcode !== endOpcode) continue;
+    reader.skip(pos - start);
+    return;
   }
   throw new DecodeError("unexpected end: a constant expression without end", end);
 }
