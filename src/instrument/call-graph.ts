@@ -4,7 +4,7 @@
  */
 import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
-import type { Sites } from "./walker.js";
+import { type Sites, sitesOf } from "./walker.js";
 
 const indirect: ReadonlySet<number> = new Set([
   op.callIndirect,
@@ -36,13 +36,16 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
   const { functionCount, bodies } = module;
   const callCount = new Uint32Array(functionCount);
   const growing = new Set<number>();
-  const isCall = (site: number) => sites.opcode[site] === op.call || sites.opcode[site] === op.returnCall;
+  const { opcode, target, first, count } = sites;
+  const isCall = (site: number) => opcode[site] === op.call || opcode[site] === op.returnCall;
 
-  for (let body = 0; body < bodies.count; body++) {
-    for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-      if (isCall(site)) callCount[sites.target[site]]++;
-      else if (sites.opcode[site] === op.memoryGrow) growing.add(imported + body);
-    }
+  for (let site = 0; site < count; site++) {
+    if (opcode[site] === op.call || opcode[site] === op.returnCall) callCount[target[site]]++;
+  }
+  let holder = 0;
+  for (const site of sitesOf(sites, op.memoryGrow)) {
+    while (first[holder + 1] <= site) holder++;
+    growing.add(imported + holder);
   }
   // callers of a function are needed for few functions, so they are sorted by callee only when first asked for
   let callerStart: Uint32Array | undefined;
@@ -74,11 +77,11 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
       for (let i = 0; i < functionCount; i++) callerStart[i + 1] = callerStart[i] + callCount[i];
       callerList = new Uint32Array(callerStart[functionCount]);
       const next = callerStart.slice();
-      for (let body = 0; body < bodies.count; body++) {
-        for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-          const target = sites.target[site];
-          if (isCall(site) && target < functionCount) callerList[next[target]++] = imported + body;
-        }
+      for (let site = 0, body = 0; site < count; site++) {
+        if (opcode[site] !== op.call && opcode[site] !== op.returnCall) continue;
+        while (first[body + 1] <= site) body++;
+        const callee = target[site];
+        if (callee < functionCount) callerList[next[callee]++] = imported + body;
       }
     }
     return [...new Set(callerList.subarray(callerStart[index], callerStart[index + 1]))];

@@ -18,7 +18,7 @@ import type { HookRelations } from "./hooks.js";
 import { type Callers, noNode } from "./reachability.js";
 import { contextKind } from "./rewrite-bodies.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
-import type { Sites } from "./walker.js";
+import { type Sites, sitesOf } from "./walker.js";
 
 const { i32, i64 } = valueType;
 
@@ -139,9 +139,10 @@ export function makePlan(
     entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
   }
   const carriers = new Map(carriedImports.map((target) => [target, next++]));
-  const called = Uint32Array.from({ length: module.functionCount }, (_, index) => moved(index));
+  const called = new Uint32Array(module.functionCount);
+  for (let index = 0; index < called.length; index++) called[index] = moved(index);
+  const referenced = called.slice();
   for (const [target, carrier] of carriers) called[target] = carrier;
-  const referenced = Uint32Array.from({ length: module.functionCount }, (_, index) => moved(index));
   for (const { target, index } of entries) referenced[target] = index;
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
@@ -155,9 +156,7 @@ export function makePlan(
     referenced,
     relations: relate(module, sites, callers, hooked),
     entries,
-    tailCalls: sites.opcode
-      .subarray(0, sites.count)
-      .some((opcode) => opcode === op.returnCallIndirect || opcode === op.returnCallRef),
+    tailCalls: sites.opcode.includes(op.returnCallIndirect) || sites.opcode.includes(op.returnCallRef),
     carriers,
     growHelpers,
     contextSites,
@@ -171,9 +170,9 @@ export function makePlan(
 function growingMemories(module: Module, sites: Sites): number[] {
   const memories = allMemories(module);
   const found = new Set<number>();
-  for (let site = 0; site < sites.count; site++) {
+  for (const site of sitesOf(sites, op.memoryGrow)) {
     const memory = sites.target[site];
-    if (sites.opcode[site] === op.memoryGrow && memories[memory]?.shared === false) found.add(memory);
+    if (memories[memory]?.shared === false) found.add(memory);
   }
   return [...found].sort((a, b) => a - b);
 }

@@ -6,7 +6,7 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import type { TypeDefinition } from "../wasm/types.js";
 import { forEachRefFunc } from "./constant-expressions.js";
-import type { Sites } from "./walker.js";
+import { type Sites, sitesOf } from "./walker.js";
 
 /**
  * By function index of the original module, imports included: 1 for functions from which a target is reachable.
@@ -152,8 +152,6 @@ function findAddressTaken(module: Module, sites: Sites): FunctionSet {
   }
   for (const global of module.globals) forEachRefFunc(global.init, take);
   for (const table of module.tables) if (table.init) forEachRefFunc(table.init, take);
-  for (let site = 0; site < sites.count; site++) {
-    if (sites.opcode[site] === op.refFunc) take(sites.target[site]);
-  }
+  for (const site of sitesOf(sites, op.refFunc)) take(sites.target[site]);
   return taken;
 }

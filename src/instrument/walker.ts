@@ -29,6 +29,11 @@ export interface Sites {
   marked: Uint8Array;
 }
 
+/** The sites with an opcode that few have: engines search bytes several times faster than code that is not compiled yet. */
+export function* sitesOf({ opcode }: Sites, wanted: number): Generator<number> {
+  for (let site = opcode.indexOf(wanted); site >= 0; site = opcode.indexOf(wanted, site + 1)) yield site;
+}
+
 /** What a rewriting changes; all indices are of the instrumented module. */
 export interface CodeChanges {
   /** By function index: index of the function that calls of it go to. */
