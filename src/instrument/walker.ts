@@ -9,6 +9,7 @@ import { u32At } from "../wasm/leb128.js";
 import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
+import { sectionId } from "../wasm/types.js";
 import { markedConstants } from "./allocators/core-constants.js";
 import { walkerWasmBase64 } from "./generated/walker-wasm.js";
 
@@ -229,14 +230,15 @@ export class CodeWalker {
   readonly #module: Module;
   readonly #program: Program;
 
-  /** Copies the module's bytes. */
+  /** Copies the module's code. */
   constructor(module: Module) {
     this.#module = module;
     const program = Program.idle();
     this.#program = program;
-    const { bytes, bodies } = module;
-    const address = program.wasm.prepare(bytes.length, 0, bodies.count);
-    program.put(address, bytes);
+    const { bodies } = module;
+    const code = module.section(sectionId.code);
+    const address = program.wasm.prepare(code?.bytes.length ?? 0, code?.offset ?? 0, bodies.count);
+    if (code) program.put(address, code.bytes);
     program.put(program.wasm.startsAddress(), bodies.start);
     program.put(program.wasm.endsAddress(), bodies.end);
     program.module = module;

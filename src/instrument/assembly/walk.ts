@@ -40,6 +40,13 @@ export function walk(): i32 {
     store<u32>(targets + (<usize>i << 2), load<u32>(from, 4));
     store<u8>(opcodes + i, load<u8>(from, 8));
   }
+  // the columns take the place of what they were made of
+  const down = positions - found;
+  memory.copy(found, positions, free - positions);
+  positions -= down;
+  targets -= down;
+  opcodes -= down;
+  keep(free - down);
   return <i32>count;
 }
 
