@@ -314,8 +314,8 @@ export function createRecorder(host: RecorderHost): Recorder {
 function pairAt(view: DataView, at: number, id: number): RecordedContext {
   return {
     id,
-    // the base is told by its place in words
-    context: (view.getUint32(at + record.base, true) & 0xffffff) / (record.size / 4),
+    // the base is told by its place
+    context: view.getUint32(at + record.base, true) / record.size,
     caller: view.getUint32(at + record.caller, true) & 0xffffff,
   };
 }

@@ -58,7 +58,7 @@ function placeOf(index: u32): u32 {
 /** Place of the record of the same context without a caller. */
 @inline
 export function baseOf(record: usize): u32 {
-  return (load<u32>(record, RECORD_BASE) & PLACE_MASK) << 2;
+  return load<u32>(record, RECORD_BASE);
 }
 
 export function recordCount(): u32 {
@@ -192,7 +192,7 @@ function find(hash: u64): u32 {
   while (place) {
     const record = recordAt(place);
     if (load<u64>(record, RECORD_HASH) == hash) return place;
-    place = load<u32>(record, RECORD_NEXT);
+    place = (load<u32>(record, RECORD_NEXT) & PLACE_MASK) << 2;
   }
   return 0;
 }
@@ -206,7 +206,7 @@ function append(hash: u64, caller: u32, base: u32): u32 {
   store<u32>(record, epoch, RECORD_EPOCH);
   store<u32>(record, caller & PLACE_MASK, RECORD_CALLER);
   store<u8>(record, 1, RECORD_DIRTY);
-  store<u32>(record, (caller ? base : place) >> 2, RECORD_BASE);
+  store<u32>(record, caller ? base : place, RECORD_BASE);
   store<u8>(record, 255, RECORD_SURVIVAL);
   if (place) link(place);
   return place;
@@ -216,7 +216,8 @@ function append(hash: u64, caller: u32, base: u32): u32 {
 function link(place: u32): void {
   const record = recordAt(place);
   const at = head(load<u64>(record, RECORD_HASH));
-  store<u32>(record, load<u32>(at), RECORD_NEXT);
+  const survival = load<u32>(record, RECORD_NEXT) & ~PLACE_MASK;
+  store<u32>(record, survival | (load<u32>(at) >> 2), RECORD_NEXT);
   store<u32>(at, place);
 }
 

@@ -75,9 +75,12 @@ export const AFTER_PEAK: u32 = 3;
  * ```
  *  0      8             16               24          32           36           40      44
  *  | hash | allocations | allocatedBytes | liveBytes | liveBlocks | peak share | epoch |
- *  44          48     52          55      56        59         60
- *  | temporary | next | caller:24 | dirty | base:24 | survival |
+ *  44          48        51         52          55      56     60
+ *  | temporary | next:24 | survival | caller:24 | dirty | base |
  * ```
+ *
+ * The base is a word of its own: a processor that reads more than the byte that it wrote just now has to wait until that is
+ * in its cache, and every release of an older block writes the survival.
  */
 export const RECORD_SIZE: usize = 60;
 export const RECORD_HASH: usize = 0;
@@ -90,16 +93,16 @@ export const RECORD_PEAK: usize = 36;
 export const RECORD_EPOCH: usize = 40;
 /** Allocations freed before the next allocation. */
 export const RECORD_TEMPORARY: usize = 44;
-/** Place of the next record with the same head, 0 at the end. */
+/** Place of the next record with the same head, in words, 0 at the end. */
 export const RECORD_NEXT: usize = 48;
+/** In base records: how likely a block that outlives its entry goes on living, 0 to 255. */
+export const RECORD_SURVIVAL: usize = 51;
 /** What the host's `captureCaller` returned, 0 for none. */
 export const RECORD_CALLER: usize = 52;
 /** Set by every change, cleared by the host when it has read the record. */
 export const RECORD_DIRTY: usize = 55;
-/** Place of the record of the same context without a caller, in words; its own when it has no caller. */
+/** Place of the record of the same context without a caller; its own when it has no caller. */
 export const RECORD_BASE: usize = 56;
-/** In base records: how likely a block that outlives its entry goes on living, 0 to 255. */
-export const RECORD_SURVIVAL: usize = 59;
 
 /** Bound of records. What comes beyond is counted under record 0, still told apart by caller. */
 export const MAX_RECORDS: u32 = 1 << 18;
