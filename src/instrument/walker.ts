@@ -10,7 +10,7 @@ import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
 import { sectionId } from "../wasm/types.js";
-import { markedConstants } from "./allocators/core-constants.js";
+import { markedConstants } from "./allocators/marked-constants.js";
 import { walkerWasmBase64 } from "./generated/walker-wasm.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */

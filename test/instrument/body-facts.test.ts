@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bodyFacts, lowestAddress } from "../../src/instrument/allocators/body-facts.js";
-import { markedConstants } from "../../src/instrument/allocators/core-constants.js";
+import { markedConstants } from "../../src/instrument/allocators/marked-constants.js";
 import { findSites } from "../../src/instrument/walker.js";
 import { instructionEnd, op } from "../../src/wasm/instructions.js";
 import { Reader, u32At, Writer } from "../../src/wasm/leb128.js";

@@ -4,6 +4,7 @@
  */
 import { type ValueType, valueType } from "../../wasm/types.js";
 import type { BodyFacts } from "./body-facts.js";
+import type { MarkedConstant } from "./marked-constants.js";
 
 export type Library = "dlmalloc" | "Rust dlmalloc" | "emmalloc";
 
@@ -28,16 +29,6 @@ export function libraryOfMalloc(
   if (n <= 1200 && has(127, 29, 110, 4095, 71, 63, 1073741824, 48) && any(-57, 97, 98, 99, 100))
     return "emmalloc";
   return undefined;
-}
-
-/** Constants by which most bodies can be left out: the walk over all code notes which bodies have them. At most 8. */
-export const markedConstants = [16777215, 245, 1073741824, 240, 255, 71, 256] as const;
-
-export type MarkedConstant = (typeof markedConstants)[number];
-
-/** Constants as bits of `Sites.marked`. */
-export function marksOf(constants: readonly MarkedConstant[]): number {
-  return constants.reduce((bits: number, value) => bits | (1 << markedConstants.indexOf(value)), 0);
 }
 
 /** One of these constants is in every `malloc` that `libraryOfMalloc` knows. */

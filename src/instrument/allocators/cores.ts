@@ -11,14 +11,8 @@ import { type ValueType, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import type { AllocatorRole, Confidence } from "../roles.js";
 import { type BodyFacts, bodyFacts, passedLocals, subtractedFrom } from "./body-facts.js";
-import {
-  freeMarks,
-  freesLike,
-  type Library,
-  libraryOfMalloc,
-  mallocMarks,
-  marksOf,
-} from "./core-constants.js";
+import { freeMarks, freesLike, type Library, libraryOfMalloc, mallocMarks } from "./core-constants.js";
+import { marksOf } from "./marked-constants.js";
 import { pointerType } from "./pointer-type.js";
 import { countShared, stateAddresses } from "./state-addresses.js";
 
