@@ -24,8 +24,7 @@ export const bugModules: readonly BugModule[] = readdirSync(bugsFolder)
 
 const asOtherObject =
   "the address belongs to another object, and nothing in the module tells which one was meant";
-const asUsableSize =
-  "it reads the header, as a program does that asks how much of its block it may use: without names that can't be told apart";
+const asUsableSize = "it reads the header, as a program does that asks how much of its block it may use";
 const withoutSize =
   "the part of Rust's release that gets the size was put into its callers: what is left to hook takes the block alone";
 
