@@ -28,6 +28,10 @@ export interface Checking extends Recording {
   pressures: number[];
   /** What loops were told that looked at the memory before they began. */
   ranges: boolean[];
+  /** How often violations came that were announced at least once, announced or not. */
+  count(): number;
+  /** Places that were announced count from the beginning, and announce each violation again as if they were new. */
+  recount(): void;
   /** As at the end of a run. */
   compareHeld(): void;
 }
@@ -111,6 +115,7 @@ export function checking(
   });
   memory = instance.exports.memory as WebAssembly.Memory;
   let told = 0;
+  const places = () => new Set(violations.map(({ place }) => place));
   return {
     ...recording,
     instance,
@@ -120,6 +125,11 @@ export function checking(
     sites: instrumentation.checks ?? 0,
     pressures,
     ranges,
+    count: () => [...places()].reduce((sum, place) => sum + checker.countOf(place), 0),
+    recount() {
+      const counts = new DataView((checker.imports.shadow as WebAssembly.Memory).buffer);
+      for (const place of places()) counts.setUint32(place, 0, true);
+    },
     compareHeld: () => checker.compareHeld(memory!.buffer as ArrayBuffer),
     found() {
       const fresh = violations.slice(told).map(describeViolation);
