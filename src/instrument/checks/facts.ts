@@ -10,6 +10,8 @@ export interface LenientRead {
   pos: number;
   low: number;
   high: number;
+  /** It was made on every way that leads here, or would have been let pass on those on which it wasn't. */
+  certain: boolean;
 }
 
 /** Bytes `[low, high)` from a base on may be used. */
@@ -63,7 +65,7 @@ export function common(one: readonly Fact[], other: readonly Fact[]): Fact[] {
         ...fact,
         low: Math.max(low, fact.low),
         high: Math.min(high, fact.high),
-        reads: reads.length === 0 ? fact.reads : [...new Set([...fact.reads, ...reads])],
+        reads: eitherReads(fact.reads, reads),
         stretch: 0,
       };
       const isKnown = both.some((it) => it.base === base && it.low <= met.low && it.high >= met.high);
@@ -71,4 +73,17 @@ export function common(one: readonly Fact[], other: readonly Fact[]): Fact[] {
     }
   }
   return both;
+}
+
+/** What one or the other read. */
+function eitherReads(one: readonly LenientRead[], other: readonly LenientRead[]): readonly LenientRead[] {
+  // without any, all of the bytes may be used
+  if (one.length === 0) return other;
+  if (other.length === 0) return one;
+  const among = (reads: readonly LenientRead[], { low, high }: LenientRead) =>
+    reads.find((read) => read.low === low && read.high === high);
+  return [
+    ...one.map((read) => ({ ...read, certain: read.certain && among(other, read)?.certain === true })),
+    ...other.filter((read) => !among(one, read)).map((read) => ({ ...read, certain: false })),
+  ];
 }

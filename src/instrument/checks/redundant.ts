@@ -9,7 +9,8 @@
  * the stack pointer is set to it (that is checked), and its static data.
  *
  * A read is let pass where the block ends in the middle of a word (`strlen`), a write is not. So what was read and is written
- * next, with no branch in between, is checked as strictly as a write the first time; else the write is checked again.
+ * next, with no branch in between, is checked as strictly as a write the first time; else the write is checked again. And
+ * of a word that was let pass it is known that its first byte lies in the block, and no more than that.
  *
  * Where anything is met that this walk doesn't know (exceptions, garbage-collected types) all accesses of the body are checked.
  */
@@ -19,7 +20,7 @@ import type { Module } from "../../wasm/module.js";
 import { type AccessFacts, type KnownMemory, none, nothingKnown } from "./access-facts.js";
 import { type Access, accessAt } from "./accesses.js";
 import { blockType } from "./block-type.js";
-import { common, type Fact, learn } from "./facts.js";
+import { common, type Fact, type LenientRead, learn } from "./facts.js";
 import { goStackPointer, stackLocals } from "./go-stack.js";
 import { type AccessGroup, type GroupedAccess, groupsOf } from "./groups.js";
 import { type LoopEffects, loopEffects } from "./loop-effects.js";
@@ -54,6 +55,14 @@ export function redundantAccesses(
   if (!effects) return nothingKnown;
   const walk = new Walk(module, body, code.locals, known, effects);
   return walk.run(code.start, code.end) ? walk : nothingKnown;
+}
+
+/** Whether a read of `[low, high)` would be let pass, since others of some of its bytes were. */
+function isReadKnown(reads: readonly LenientRead[], low: number, high: number): boolean {
+  return (
+    reads.some((read) => read.certain && read.low === low && read.high >= high) ||
+    reads.every((read) => high <= read.low + 1)
+  );
 }
 
 class Walk implements AccessFacts {
@@ -264,7 +273,7 @@ class Walk implements AccessFacts {
     else if (isOnGoStack({ base, offset: low })) this.redundant.add(pos);
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
     else {
-      const reads = write || size === 1 ? [] : [{ pos, low, high }];
+      const reads = write || size === 1 ? [] : [{ pos, low, high, certain: true }];
       learn(this.#facts, { base, low, high, lasting: false, reads, stretch: this.#stretch });
       this.#checked.push({ pos, base, offset, low, high, stretch: this.#stretch });
     }
@@ -274,8 +283,9 @@ class Walk implements AccessFacts {
     const at = this.#facts.findIndex((fact) => fact.base === base && fact.low <= low && fact.high >= high);
     if (at < 0) return false;
     const { reads, stretch } = this.#facts[at];
-    const needed = write ? reads.filter((read) => read.low < high && read.high > low) : [];
+    const needed = reads.filter((read) => read.low < high && read.high > low);
     if (needed.length === 0) return true;
+    if (!write) return isReadKnown(needed, low, high);
     // of what is not written a part may still lie behind the block
     if (stretch !== this.#stretch || needed.some((read) => read.low < low || read.high > high)) {
       this.#facts.splice(at, 1);
