@@ -47,30 +47,8 @@ export class RoutedContext implements ContextReport {
   }
 
   toJSON(): ContextReport {
-    const {
-      id,
-      stack,
-      sampled,
-      allocations,
-      frees,
-      allocatedBytes,
-      liveBytes,
-      liveBlocks,
-      peakLiveBytes,
-      temporary,
-    } = this;
-    return {
-      id,
-      stack,
-      sampled,
-      allocations,
-      frees,
-      allocatedBytes,
-      liveBytes,
-      liveBlocks,
-      peakLiveBytes,
-      temporary,
-    };
+    const { id, stack } = this;
+    return Object.assign({ id, stack }, this);
   }
 
   /** The route of any context: one that comes from elsewhere, as from JSON, is alone on its own. */
