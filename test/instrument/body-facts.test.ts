@@ -8,9 +8,9 @@ import { markedConstants } from "../../src/instrument/allocators/marked-constant
 import { findSites } from "../../src/instrument/walker.js";
 import { instructionEnd, op } from "../../src/wasm/instructions.js";
 import { Reader, u32At, Writer } from "../../src/wasm/leb128.js";
-import { decodeModule, encodeModule, type Module, makeSection } from "../../src/wasm/module.js";
+import { decodeModule, type Module } from "../../src/wasm/module.js";
 import { decodeLocals } from "../../src/wasm/sections/code.js";
-import { sectionId } from "../../src/wasm/types.js";
+import { withBody } from "../support/one-body.js";
 import { corpusDirectory } from "../support/shared.js";
 
 const [i32Load, i32Store, memorySize, i32Mul, i64Mul] = [0x28, 0x36, 0x3f, 0x6c, 0x7e];
@@ -94,20 +94,6 @@ function compare(path: string, step: number): { constants: number; marks: number
   return { constants, marks };
 }
 
-function withCode(code: readonly number[]): Module {
-  const body = new Writer();
-  body.u32(1);
-  body.u32(code.length);
-  body.bytes(Uint8Array.from(code));
-  return decodeModule(
-    encodeModule([
-      makeSection(sectionId.type, Uint8Array.of(1, 0x60, 0, 0)),
-      makeSection(sectionId.function, Uint8Array.of(1, 0)),
-      makeSection(sectionId.code, body.finish()),
-    ]),
-  );
-}
-
 describe("facts of bodies", () => {
   test("of fixtures", () => {
     const folder = fileURLToPath(new URL("../fixtures", import.meta.url));
@@ -138,7 +124,7 @@ describe("facts of bodies", () => {
       return [...writer.finish()];
     };
     const values = [0n, -1n, 63n, 64n, -64n, -65n, 2n ** 31n - 1n, -(2n ** 31n), 2n ** 52n, -(2n ** 63n)];
-    const module = withCode([
+    const module = withBody([
       0,
       ...values.flatMap((value) => [op.i64Const, ...number(value)]),
       // padded: 255, which is marked, and an address

@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 import { DecodeError } from "../../src/errors.js";
 import { findSites, type Sites } from "../../src/instrument/walker.js";
 import { instructionEnd, op } from "../../src/wasm/instructions.js";
-import { u32At, Writer } from "../../src/wasm/leb128.js";
-import { decodeModule, encodeModule, type Module, makeSection } from "../../src/wasm/module.js";
+import { u32At } from "../../src/wasm/leb128.js";
+import { decodeModule, type Module } from "../../src/wasm/module.js";
 import { decodeLocals } from "../../src/wasm/sections/code.js";
-import { sectionId } from "../../src/wasm/types.js";
+import { withBody } from "../support/one-body.js";
 import { corpusDirectory } from "../support/shared.js";
 
 const siteOpcodes: readonly number[] = [
@@ -57,21 +57,6 @@ function wasmFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".wasm"))
     .map((name) => `${folder}/${name}`);
-}
-
-/** A module of one function without parameters and results; `code` is its body with locals. */
-function withBody(code: readonly number[]): Module {
-  const body = new Writer();
-  body.u32(1);
-  body.u32(code.length);
-  body.bytes(Uint8Array.from(code));
-  return decodeModule(
-    encodeModule([
-      makeSection(sectionId.type, Uint8Array.of(1, 0x60, 0, 0)),
-      makeSection(sectionId.function, Uint8Array.of(1, 0)),
-      makeSection(sectionId.code, body.finish()),
-    ]),
-  );
 }
 
 function compare(path: string): number {
