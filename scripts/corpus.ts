@@ -15,6 +15,7 @@ import { formatBytes } from "../src/report/format.js";
 import {
   Corpus,
   type Finished,
+  type Growth,
   growth,
   type Holding,
   leakingMode,
@@ -85,7 +86,7 @@ async function measure(corpus: Corpus, name: string): Promise<Row> {
       : [await corpus.holding(name, "free", n), await corpus.holding(name, "free", 3 * n)];
   const held = growth(less, more);
   const { recorded } = more;
-  const attributed = recorded && held.bytes > 0 ? percent(held.attributed / held.bytes) : undefined;
+  const attributed = recorded && held.bytes > 0 ? await attribution(corpus, name, mode, held) : undefined;
   return {
     name,
     same,
@@ -104,6 +105,18 @@ async function measure(corpus: Corpus, name: string): Promise<Row> {
     ],
     notes: [...new Set([...more.reasons, ...countedNote(more)])],
   };
+}
+
+/** The share that names the workload's own function; where that is little, also what it is with the causes of callbacks. */
+async function attribution(corpus: Corpus, name: string, mode: "leak" | "free", held: Growth) {
+  const share = held.attributed / held.bytes;
+  if (share >= 0.95) return percent(share);
+  const options = ["--async-causes"];
+  const caused = growth(
+    await corpus.holding(name, mode, n, options),
+    await corpus.holding(name, mode, 3 * n, options),
+  );
+  return `${percent(share)}, with \`--async-causes\` ${percent(caused.attributed / caused.bytes)}`;
 }
 
 /** What is said of a guest instead of what it holds. */
@@ -159,7 +172,8 @@ which it does without linmem too.
 - *Callers captured*: of the blocks that outlived the call from JavaScript that made them.
 - anan keeps in \`free\` too: the package pins each program that it gives to JavaScript until a FinalizationRegistry takes
   it, which never happens in a loop without a pause. With pauses and collections its memory stays the same.
-- undici makes its blocks in callbacks of sockets: no frame of the workload is on those stacks.
+- undici makes a parser of 64 bytes for each connection, in the callback of its socket: no frame of the workload is on that
+  stack. What started the callback is shown with \`--async-causes\`, which is asked for as it has its price (docs/cli.md).
 - Times are those of whole processes, start included, one run each: sizes rather than results. \
 \`npm run bench\` measures the steady state.
 

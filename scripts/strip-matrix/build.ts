@@ -64,7 +64,9 @@ function emscripten(): Recipe[] {
         const growth = level === "O1" || level === "O3" ? ["-s", "ALLOW_MEMORY_GROWTH"] : [];
         const sources = [join(programs, "words.c"), join(programs, "main.c")];
         const js = join(scratch, "out.js");
-        run(command, [`-${level}`, "-g2", ...sources, "-s", `MALLOC=${allocator}`, ...growth, "-o", js]);
+        const args = [`-${level}`, "-g2", ...sources, "-s", `MALLOC=${allocator}`, ...growth, "-o", js];
+        // from -O2 on a script of Debian's Emscripten asks Node for Debian's packages, where another Node doesn't look
+        run(command, args, { NODE_PATH: env.NODE_PATH ?? "/usr/share/nodejs" });
         copyFileSync(join(scratch, "out.wasm"), out);
       },
     })),

@@ -3,6 +3,9 @@
 /** Frames of a stack that are kept; what lies further out is cut. */
 export const maximumStackFrames = 128;
 
+/** Of what started a callback, what started that, and so on: so many stacks are kept. */
+export const maximumCauses = 4;
+
 /** Milliseconds that captures of JavaScript callers may take before the share of the run time counts. */
 export const captureCredit = 500;
 

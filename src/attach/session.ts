@@ -96,9 +96,9 @@ export class Session {
     this.#output.write(records);
   }
 
-  /** The sites of the running stack, without linmem's own. */
+  /** The sites of the running stack, without linmem's own, and with what started it if that is known. */
   stackOf(from: AnyFunction): Site[] {
-    return this.#budget.other(() => this.sites.of(captureCallSites(from)));
+    return this.#budget.other(() => this.sites.withCauses(this.sites.of(captureCallSites(from))));
   }
 
   stackId(sites: readonly Site[]): number {
@@ -277,7 +277,8 @@ export class Session {
       if (this.#budget.left() <= 0 || tracked.callers.length > maximumCallers) return 0;
       return this.#budget.caller(() => {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
-        return tracked.callerNumber(this.#stacks.of(splitStack(sites, tracked.modules).caller));
+        const { caller } = splitStack(sites, tracked.modules);
+        return tracked.callerNumber(this.#stacks.of(this.sites.withCauses(caller)));
       });
     };
     const isNested = (): boolean =>

@@ -35,6 +35,8 @@ export interface SitesOptions {
     column: number,
     callSite: CallSite,
   ): Pick<Frame, "file" | "line" | "column"> | undefined;
+  /** Where what the running callback belongs to was made, then what made that, and so on. */
+  causes?(): Iterable<CallSite[]>;
 }
 
 const wasmScheme = "wasm://";
@@ -68,6 +70,21 @@ export class Sites {
     const own = callSites.map(fileOf).find((file) => file.startsWith(wasmScheme));
     if (own !== undefined) this.#ownModules.add(own);
     return this.of(callSites);
+  }
+
+  /**
+   * A stack without linmem's frames. In a callback of a package, below which there is nothing of the program itself, it goes
+   * on with what started that callback, as far as that is known.
+   */
+  withCauses(stack: readonly Site[]): Site[] {
+    const sites = visible(stack);
+    if (this.#options.causes === undefined || sites.some(isProgramsOwn)) return sites;
+    for (const cause of this.#options.causes()) {
+      const more = visible(this.of(cause));
+      sites.push(...more);
+      if (more.some(isProgramsOwn)) break;
+    }
+    return sites;
   }
 
   /** Whether a call site belongs to linmem. */
@@ -175,6 +192,11 @@ export function splitStack(sites: readonly Site[], modules: ReadonlySet<number>)
 export function isReentered(sites: readonly Site[], modules: ReadonlySet<number>): boolean {
   const entry = sites.findIndex((site) => modules.has(site.module));
   return entry >= 0 && sites.some((site, i) => i > entry && site.module === sites[entry].module);
+}
+
+/** Of the program itself: neither of a package nor of Node. */
+function isProgramsOwn({ frame: { kind, file } }: Site): boolean {
+  return kind === "js" && file !== "" && !file.startsWith("node:") && !/[\\/]node_modules[\\/]/.test(file);
 }
 
 export function visible(sites: readonly Site[]): Site[] {

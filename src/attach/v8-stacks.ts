@@ -36,36 +36,56 @@ const ErrorConstructor = Error as unknown as {
 const { captureStackTrace } = ErrorConstructor;
 const prepare: Prepare = (_error, sites) => sites;
 
+/** A stack of which neither text nor call sites were made yet. */
+export interface FrameHolder {
+  stack?: unknown;
+}
+
+/** Runs `work` while a setting of `Error` has another value; undefined where the program keeps others from changing it. */
+function withSetting<T>(
+  name: "prepareStackTrace" | "stackTraceLimit",
+  value: unknown,
+  work: () => T,
+): T | undefined {
+  const settings = ErrorConstructor as unknown as Record<string, unknown>;
+  const had = Object.hasOwn(settings, name);
+  let old: unknown;
+  try {
+    old = settings[name];
+    settings[name] = value;
+    return work();
+  } catch {
+    return undefined;
+  } finally {
+    try {
+      if (had) settings[name] = old;
+      else delete settings[name];
+    } catch {
+      // It was frozen: then it was not set either.
+    }
+  }
+}
+
+/** Keeps the running stack from the caller of `from` on, deep enough for a profile. Most of a capture's time goes here. */
+export function holdStack(from: AnyFunction, limit = maximumStackFrames): FrameHolder {
+  const holder: FrameHolder = {};
+  withSetting("stackTraceLimit", limit, () => captureStackTrace(holder, from));
+  return holder;
+}
+
+/** Call sites of a stack that was kept. */
+export function callSitesOf(holder: FrameHolder): CallSite[] {
+  // V8 calls `prepareStackTrace` on this access, not before.
+  const sites = withSetting("prepareStackTrace", prepare, () => holder.stack);
+  return Array.isArray(sites) ? sites : [];
+}
+
 /**
  * Call sites of the running stack, innermost first, from the caller of `from` on. Empty where the program
  * keeps others from setting `Error.prepareStackTrace`.
  */
 export function captureCallSites(from: AnyFunction, limit = maximumStackFrames): CallSite[] {
-  const holder: { stack?: unknown } = {};
-  const hadPrepare = Object.hasOwn(ErrorConstructor, "prepareStackTrace");
-  const hadLimit = Object.hasOwn(ErrorConstructor, "stackTraceLimit");
-  let oldPrepare: Prepare | undefined;
-  let oldLimit: number | undefined;
-  try {
-    oldPrepare = ErrorConstructor.prepareStackTrace;
-    oldLimit = ErrorConstructor.stackTraceLimit;
-    ErrorConstructor.prepareStackTrace = prepare;
-    ErrorConstructor.stackTraceLimit = limit;
-    captureStackTrace(holder, from);
-    // V8 calls `prepareStackTrace` on this access, not before.
-    return Array.isArray(holder.stack) ? holder.stack : [];
-  } catch {
-    return [];
-  } finally {
-    try {
-      if (hadPrepare) ErrorConstructor.prepareStackTrace = oldPrepare;
-      else delete ErrorConstructor.prepareStackTrace;
-      if (hadLimit) ErrorConstructor.stackTraceLimit = oldLimit;
-      else delete ErrorConstructor.stackTraceLimit;
-    } catch {
-      // It was frozen: then it was not set either.
-    }
-  }
+  return callSitesOf(holdStack(from, limit));
 }
 
 /** Function index of a wasm call site, which V8 shows only in its text: `f (wasm://wasm/ab12:wasm-function[7]:0x2a)`. */
@@ -116,7 +136,7 @@ export function hideFrames(error: object, from: AnyFunction): void {
 }
 
 /** Keeps the running stack from the caller of `from` on, without formatting it. */
-export function frameHolder(from: AnyFunction): { stack?: unknown } {
+export function frameHolder(from: AnyFunction): FrameHolder {
   const holder = {};
   captureStackTrace(holder, from);
   return holder;

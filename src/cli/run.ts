@@ -22,6 +22,7 @@ interface RunCommandOptions {
   allocator: AllocatorOverride[];
   interval: number;
   symbols: string[];
+  asyncCauses?: true;
   force?: true;
   quiet?: true;
 }
@@ -42,6 +43,7 @@ export function runCommand(): Command {
         .default(defaultSnapshotInterval),
     )
     .addOption(symbolsOption())
+    .option("--async-causes", "in callbacks of packages, also show what started them")
     .option("-f, --force", "overwrite the profile if it exists")
     .option("-q, --quiet", "print no summary at the end")
     .passThroughOptions()
@@ -59,6 +61,7 @@ export function runCommand(): Command {
             folder: process.cwd(),
             interval: options.interval,
             allocator: options.allocator,
+            asyncCauses: options.asyncCauses,
           },
           (launched) => conclude(launched, options, script),
         );

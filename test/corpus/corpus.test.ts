@@ -40,6 +40,13 @@ describe("real packages", { skip }, () => {
     });
   }
 
+  test("what undici makes in callbacks of sockets is attributed to what opened them, where that is asked for", async () => {
+    const held = async (n: number) => corpus.holding("undici", "leak", n, ["--async-causes"]);
+    const leaked = growth(await held(40), await held(120));
+    assert.ok(leaked.bytes > 0, `holds ${leaked.bytes} bytes more`);
+    assert.ok(leaked.attributed >= 0.95 * leaked.bytes, `${leaked.attributed} of ${leaked.bytes} bytes`);
+  });
+
   for (const [name, mode, n, line] of [
     ["lightningcss", "free", 400, "free"],
     ["quickjs", "leak", 10_000, "leak"],

@@ -89,15 +89,28 @@ export class Corpus {
     return this.#profiled(this.#program(name), args);
   }
 
-  async #profiled(program: string[], args: string[]): Promise<Finished & { profile: string }> {
+  async #profiled(
+    program: string[],
+    args: string[],
+    options: readonly string[] = [],
+  ): Promise<Finished & { profile: string }> {
     const profile = join(this.#profiles, `${++this.#count}.linmem`);
-    const finished = await node([linmem, "run", "--quiet", "--out", profile, ...program, ...args]);
+    const run = ["run", "--quiet", "--out", profile, ...options];
+    const finished = await node([linmem, ...run, ...program, ...args]);
     return { ...finished, profile };
   }
 
-  /** Runs a workload under linmem and asks what is live at its end because of its function `mode`. */
-  async holding(name: string, mode: "leak" | "free", n: number): Promise<Holding> {
-    const { profile, ...run } = await this.profiled(name, mode, String(n));
+  /**
+   * Runs a workload under linmem and asks what is live at its end because of its function `mode`.
+   * @param options of `linmem run`
+   */
+  async holding(
+    name: string,
+    mode: "leak" | "free",
+    n: number,
+    options: readonly string[] = [],
+  ): Promise<Holding> {
+    const { profile, ...run } = await this.#profiled(this.#program(name), [mode, String(n)], options);
     if (run.code !== 0) throw new Error(`${name} ${mode} ${n} ended with ${run.code}: ${run.stderr}`);
     const { stdout, stderr, code } = await node([linmem, "report", "--format", "json", profile]);
     if (code !== 0) throw new Error(`report of ${name} ended with ${code}: ${stderr}`);

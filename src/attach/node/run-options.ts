@@ -28,6 +28,8 @@ export interface RunOptions {
   /** Milliseconds between snapshots. */
   interval: number;
   allocator: AllocatorOverride[];
+  /** Whether what starts callbacks is kept. */
+  asyncCauses?: true;
   /** Set by `linmem check`. */
   check?: CheckRunOptions;
   /** Process id of `linmem run`. */

@@ -18,6 +18,7 @@ import { ModuleRegistry } from "../module-registry.js";
 import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
+import { watchAsyncCauses } from "./async-causes.js";
 import type { ProcessState } from "./profile-output.js";
 import {
   addCaptureTime,
@@ -68,6 +69,7 @@ function attach(state: ProcessState): void {
     path: filePath,
     moduleId: (module) => profileThreadId(threadId, module),
     sourcePosition,
+    ...(options.asyncCauses && { causes: watchAsyncCauses() }),
   });
   const session = new Session({
     thread: threadId,
