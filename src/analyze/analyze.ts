@@ -63,7 +63,10 @@ export function analyzeContexts(
   }
   if (profile.header.checked) {
     const collected = new Set(report.modules.filter(isCollected).map(({ id }) => id));
-    report.memoryErrors = memoryErrors(profile, stacks, moduleOf, (module) => collected.has(module));
+    Object.assign(
+      report,
+      memoryErrors(profile, stacks, moduleOf, (module) => collected.has(module)),
+    );
   }
   report.findings = findAll(profile, report, stacks, memoriesOf, reportIds);
   return { report, reportIds };

@@ -4,7 +4,10 @@ import type { MemoryErrorRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
 import { liveBlocksOf } from "./blocks.js";
 import type { StackReader } from "./frames.js";
-import type { MemoryErrorReport } from "./report.js";
+import type { MemoryErrorReport, Report } from "./report.js";
+
+/** What a report says of a checked run. */
+export type CheckedReport = Required<Pick<Report, "memoryErrors" | "possibleLeaks">>;
 
 /**
  * Errors in the order in which they first happened, behind them leaks, the largest first.
@@ -15,21 +18,25 @@ export function memoryErrors(
   stacks: StackReader,
   moduleOf: (id: number | undefined) => number | undefined,
   isCollected: (module: number) => boolean,
-): MemoryErrorReport[] {
+): CheckedReport {
   const errors: MemoryErrorReport[] = [];
   const leaks: MemoryErrorReport[] = [];
+  const possibleLeaks: MemoryErrorReport[] = [];
   const records: { memory: MemoryState; record: MemoryErrorRecord }[] = [];
   for (const memory of profile.memories.values()) {
     for (const record of memory.errors.values()) records.push({ memory, record });
     const module = moduleOf(memory.module);
     // what a collector has not got to yet is not lost
-    if (module === undefined || !isCollected(module)) leaks.push(...leaksOf(memory, stacks, module));
+    if (module !== undefined && isCollected(module)) continue;
+    leaks.push(...leaksOf(memory, stacks, module, lost));
+    possibleLeaks.push(...leaksOf(memory, stacks, module, held));
   }
   records.sort((a, b) => a.record.time - b.record.time || a.record.id - b.record.id);
   for (const { memory, record } of records) {
     errors.push(errorReport(record, moduleOf(memory.module), stacks));
   }
-  return [...errors, ...leaks.sort((a, b) => b.size - a.size)];
+  const bySize = (a: MemoryErrorReport, b: MemoryErrorReport) => b.size - a.size;
+  return { memoryErrors: [...errors, ...leaks.sort(bySize)], possibleLeaks: possibleLeaks.sort(bySize) };
 }
 
 function errorReport(
@@ -54,13 +61,24 @@ function errorReport(
   };
 }
 
-/** Blocks that nothing in the memory leads to, with what only they lead to, by where they were allocated. */
-function leaksOf(memory: MemoryState, stacks: StackReader, module: number | undefined): MemoryErrorReport[] {
+const lost: readonly number[] = [reach.unreferenced, reach.fromUnreferenced];
+const held: readonly number[] = [reach.exposed, reach.fromExposed];
+
+/**
+ * Blocks that nothing in the memory leads to, with what only they lead to, by where they were allocated.
+ * @param wanted which of them
+ */
+function leaksOf(
+  memory: MemoryState,
+  stacks: StackReader,
+  module: number | undefined,
+  wanted: readonly number[],
+): MemoryErrorReport[] {
   if (memory.collected !== undefined || memory.blocks.length === 0) return [];
   const { count, addresses, sizes, contexts, flags } = liveBlocksOf(memory);
   const byContext = new Map<number, MemoryErrorReport>();
   for (let i = 0; i < count; i++) {
-    if (flags[i] !== reach.unreferenced && flags[i] !== reach.fromUnreferenced) continue;
+    if (!wanted.includes(flags[i]!)) continue;
     const known = byContext.get(contexts[i]!);
     if (known) {
       known.count++;

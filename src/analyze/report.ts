@@ -18,6 +18,11 @@ export interface Report {
   warnings: WarningReport[];
   /** What `linmem check` found; absent for a run that was not checked. */
   memoryErrors?: MemoryErrorReport[];
+  /**
+   * Of such a run: blocks that nothing in the memory leads to, as leaks are, but JavaScript knows where they are, or where one
+   * is that leads to them, and may hold them. Leaks only if it doesn't.
+   */
+  possibleLeaks?: MemoryErrorReport[];
 }
 
 /** Kinds of what `linmem check` finds: `schema/report.schema.json` has them too. */

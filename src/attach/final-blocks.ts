@@ -52,7 +52,11 @@ function leftOut(message: string): ProfileRecord {
  * Data that is as the module brought it holds no address of a block. It is passed over: tables of constants hit large
  * blocks (of photon's 100 leaked pictures they seemed to refer to 84).
  */
-function rootsOf({ layouts, globals }: TrackedMemory, { addresses }: Blocks, buffer: ArrayBuffer): Roots {
+function rootsOf(
+  { layouts, globals, errors }: TrackedMemory,
+  { addresses }: Blocks,
+  buffer: ArrayBuffer,
+): Roots {
   const lowest = addresses[0]!;
   const heapBase = layouts.reduce((most, { layout }) => Math.max(most, layout.heapBase ?? 0), 0) || lowest;
   const stackFirst = layouts.find(({ layout }) => layout.stack?.[0] === 0)?.layout.stack;
@@ -74,7 +78,7 @@ function rootsOf({ layouts, globals }: TrackedMemory, { addresses }: Blocks, buf
   const outside = (range: Range) =>
     initial.reduce((parts, data) => parts.flatMap((part) => without(part, data)), [range]);
   const ranges = all.flatMap(outside);
-  return { ranges, values };
+  return { ranges, values, ...(errors && { isExposed: errors.checker.isExposed }) };
 }
 
 type Range = readonly [start: number, end: number];

@@ -97,6 +97,8 @@ interface Marker {
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
+  /** Index of the first exposer, in what the engine runs; absent where nothing is checked. */
+  firstExposer?: number;
   recorderImports: string[];
 }
 
@@ -215,6 +217,7 @@ export class ModuleRegistry {
       ...(check && { check }),
       functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
       importedFunctions: after.importedFunctions,
+      ...(check && { firstExposer: instrumentation.firstExposer }),
       recorderImports: after.recorderImports,
     };
     const sections: [string, Uint8Array][] = [
@@ -349,7 +352,8 @@ export class ModuleRegistry {
    * unknown here.
    */
   #fromMarker(read: Marker, seen: ModuleFacts = emptyFacts): KnownModule {
-    const { functions, importedFunctions, recorderImports, memories, ...marker } = read;
+    const { functions, importedFunctions, firstExposer = Number.POSITIVE_INFINITY, ...others } = read;
+    const { recorderImports, memories, ...marker } = others;
     const original = importedFunctions - recorderImports.length;
     return this.#add({
       ...marker,
@@ -363,7 +367,7 @@ export class ModuleRegistry {
         const functionIndex = index - recorderImports.length;
         return functionIndex < functions
           ? { functionIndex, offset: 0 }
-          : { functionIndex: -1, offset: 0, added: "entry" };
+          : { functionIndex: -1, offset: 0, added: index >= firstExposer ? "exposer" : "entry" };
       },
     });
   }

@@ -19,6 +19,8 @@ export interface Site {
   module: number;
   /** Left out of the program's stacks: hooks, entries, linmem's own code, the engine's. */
   hidden: boolean;
+  /** What a checked module has in front of functions that JavaScript sees. */
+  exposer?: true;
 }
 
 export interface SitesOptions {
@@ -142,7 +144,8 @@ export class Sites {
       ...(module && { module: this.#options.moduleId?.(module.id) ?? module.id }),
     };
     const hidden = "added" in original && original.added !== undefined;
-    return { number: this.#next++, frame, module: module?.id ?? 0, hidden };
+    const exposer = hidden && original.added === "exposer";
+    return { number: this.#next++, frame, module: module?.id ?? 0, hidden, ...(exposer && { exposer }) };
   }
 
   /**
@@ -191,7 +194,8 @@ export function splitStack(sites: readonly Site[], modules: ReadonlySet<number>)
  */
 export function isReentered(sites: readonly Site[], modules: ReadonlySet<number>): boolean {
   const entry = sites.findIndex((site) => modules.has(site.module));
-  return entry >= 0 && sites.some((site, i) => i > entry && site.module === sites[entry].module);
+  const own = sites[entry + 1]?.exposer ? entry + 1 : entry;
+  return entry >= 0 && sites.some((site, i) => i > own && site.module === sites[entry].module);
 }
 
 /** Of the program itself: neither of a package nor of Node. */

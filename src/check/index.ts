@@ -68,6 +68,8 @@ export interface Checker {
   countOf(place: number): number;
   /** Looks whether blocks that are held back were written to, in the program's memory. */
   compareHeld(memory: ArrayBuffer): void;
+  /** Whether JavaScript knows an address in a block: it was handed it, or named it itself. */
+  isExposed(address: number, size: number): boolean;
 }
 
 interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> {
@@ -82,6 +84,7 @@ interface CheckerExports extends Record<CheckFunction, WebAssembly.ExportValue> 
   nextHeld(place: number): number;
   heldWords(place: number): number;
   compareHeld(place: number, sum: number): void;
+  isExposed(address: number, size: number): number;
 }
 
 /** Names under which modules import the checker's functions; the recorder's have others. */
@@ -103,6 +106,7 @@ const checkFunctions = {
   checkSized: "sized",
   checkResize: "resize",
   checkResized: "resized",
+  checkExpose: "expose",
 } as const;
 
 type CheckFunction = (typeof checkFunctions)[keyof typeof checkFunctions];
@@ -169,6 +173,7 @@ export function createChecker(host: CheckerHost, options: CheckerOptions): Check
       nullPageIsSet = true;
       wasm.setNullPage(options.nullEnd);
     },
+    isExposed: (address, size) => wasm.isExposed(address, size) !== 0,
     countOf: (place) => new DataView(wasm.memory.buffer).getUint32(place, true),
     compareHeld(memory) {
       const view = new DataView(memory);

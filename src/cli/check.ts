@@ -34,7 +34,7 @@ interface CheckCommandOptions {
   strict?: true;
   suppressions: string[];
   genSuppressions?: string;
-  leaks: "no" | "show" | "fail";
+  leaks: "no" | "show" | "all" | "fail";
   redzone: number;
   quarantine: number;
   profile?: string;
@@ -78,8 +78,11 @@ export function checkCommand(): Command {
     .option("--gen-suppressions <file>", "write a file for --suppressions with all that was found")
     .option("--strict", "count it as an error when a module could not be checked")
     .addOption(
-      new Option("--leaks <how>", "what to do about blocks that nothing in the memory leads to at the end")
-        .choices(["no", "show", "fail"])
+      new Option(
+        "--leaks <how>",
+        "blocks that nothing in the memory leads to at the end: with all also those that JavaScript may hold, with fail they are errors",
+      )
+        .choices(["no", "show", "all", "fail"])
         .default("show"),
     )
     .addOption(
@@ -171,6 +174,8 @@ async function conclude(launched: Launched, options: ConcludeOptions): Promise<b
     const all = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak" || options.leaks !== "no");
     report.memoryErrors = all.filter((error) => !isSuppressed(error, report.modules, known));
     suppressed.push(all.length - report.memoryErrors.length);
+    const possible = options.leaks === "no" ? [] : (report.possibleLeaks ?? []);
+    report.possibleLeaks = possible.filter((leak) => !isSuppressed(leak, report.modules, known));
     reports.push(report);
   }
   if (reports.length === 0 && launched.failures.length === 0) {
@@ -182,8 +187,10 @@ async function conclude(launched: Launched, options: ConcludeOptions): Promise<b
   }
   await print(reports, suppressed, options);
   if (options.genSuppressions !== undefined) {
-    const entries = reports.flatMap(({ memoryErrors = [], modules }) =>
-      memoryErrors.map((error) => suppressionOf(error, modules)),
+    const entries = reports.flatMap(({ memoryErrors = [], possibleLeaks = [], modules }) =>
+      [...memoryErrors, ...(options.leaks === "all" ? possibleLeaks : [])].map((error) =>
+        suppressionOf(error, modules),
+      ),
     );
     const different = [...new Set(entries)].filter((entry) => entry !== undefined);
     const { genSuppressions: out, force } = options;
@@ -196,7 +203,7 @@ async function conclude(launched: Launched, options: ConcludeOptions): Promise<b
 async function print(
   reports: readonly Report[],
   suppressed: readonly number[],
-  { format, out, force }: CheckCommandOptions,
+  { format, out, force, leaks }: CheckCommandOptions,
 ): Promise<void> {
   const { stderr } = process;
   if (format === "json") {
@@ -208,13 +215,16 @@ async function print(
     return;
   }
   const directory = process.cwd();
+  const possibleLeaks = leaks === "all";
   if (out === undefined) {
     const look = { width: outputWidth(stderr), color: usesColor(stderr), directory };
     reports.forEach((report, i) => {
-      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]! }));
+      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]!, possibleLeaks }));
     });
   } else {
-    const texts = reports.map((report, i) => checkText(report, { directory, suppressed: suppressed[i]! }));
+    const texts = reports.map((report, i) =>
+      checkText(report, { directory, suppressed: suppressed[i]!, possibleLeaks }),
+    );
     await writeReport(texts, { out, ...(force && { force }) });
   }
 }

@@ -71,6 +71,8 @@ export interface Instrumentation {
   check?: CheckedModule;
   /** At how many places. */
   checks?: number;
+  /** In the instrumented module; those from there on are exposers, if there are any. */
+  firstExposer: number;
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;
 }
@@ -115,6 +117,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       damage,
       layout,
       data,
+      firstExposer: Number.POSITIVE_INFINITY,
       toOriginal: (functionIndex, offset) => ({ functionIndex, offset }),
     };
   }
@@ -148,6 +151,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     damage,
     layout,
     data,
+    firstExposer: plan.firstExposer,
     ...(checks && checked && { check: checks.module, checks: checked.sites }),
     toOriginal: checked
       ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
@@ -206,7 +210,8 @@ function positionMap(
     if (functionIndex < firstDefined) return { functionIndex, offset: 0 };
     if (functionIndex >= firstEntry) {
       const target = plan.entries[functionIndex - firstEntry]?.target ?? -1;
-      return { functionIndex: target, offset: 0, added: "entry" };
+      const added = functionIndex >= plan.firstExposer ? "exposer" : "entry";
+      return { functionIndex: target, offset: 0, added };
     }
     const original = functionIndex - plan.imports.length;
     return { functionIndex: original, offset: positions.toOriginal(original - imported, offset) };

@@ -3,7 +3,7 @@
  * module defines; everything else is added behind what is there.
  *
  * ```
- *  functions:  imports | recorder's imports | the module's own | entries | carriers | growth helpers
+ *  functions:  imports | recorder's imports | the module's own | entries | carriers | exposers | growth helpers
  *  globals:    imports | the module's own | context (i64) | pending (i32)
  * ```
  */
@@ -11,6 +11,7 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
 import { importsThatCallBack } from "./call-backs.js";
+import { type Exposer, exposingExports, exposingImports, mayExpose } from "./checks/exposers.js";
 import { type CheckerFunction, checkerFunctions } from "./checks/functions.js";
 import { siteValue } from "./context.js";
 import { allocatingImports } from "./dynamic-linking.js";
@@ -73,9 +74,9 @@ export interface Plan {
   importIndex(name: RecorderFunction): number;
   /** Where a function of the original module is. */
   moved(index: number): number;
-  /** What to call instead of each function of the original module: its carrier where it has one. */
+  /** What to call instead of each function of the original module: its carrier or exposer where it has one. */
   called: Uint32Array;
-  /** What references to it become: its entry where it has one. */
+  /** What references to it become: its entry or exposer where it has one. */
   referenced: Uint32Array;
   /** How the hooked functions stand to each other. */
   relations: readonly HookRelations[];
@@ -84,6 +85,10 @@ export interface Plan {
   tailCalls: boolean;
   /** Imports that may allocate in another module, with the index of the function that carries the context there. */
   carriers: ReadonlyMap<number, number>;
+  /** Of a checked module: what tells which addresses JavaScript knows. */
+  exposers: readonly Exposer[];
+  /** Where those begin, in the instrumented module. */
+  firstExposer: number;
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
   contextSites: Uint8Array;
@@ -144,6 +149,22 @@ export function makePlan(
   const referenced = called.slice();
   for (const [target, carrier] of carriers) called[target] = carrier;
   for (const { target, index } of entries) referenced[target] = index;
+  const exposers: Exposer[] = [];
+  const firstExposer = next;
+  if (checks.includes("checkExpose")) {
+    const stand = (where: Uint32Array, target: number, outermostOnly: boolean) => {
+      const inTable = callers.addressTaken[target] === 1;
+      exposers.push({ target, index: next, inner: where[target], inTable, outermostOnly });
+      where[target] = next++;
+    };
+    for (const target of exposingImports(module)) stand(called, target, false);
+    const exported = exposingExports(module);
+    for (const { target, tableOnly } of entries) {
+      if (tableOnly && mayExpose(module, target)) stand(referenced, target, true);
+      if (tableOnly) exported.delete(target);
+    }
+    for (const target of exported) stand(referenced, target, false);
+  }
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
 
@@ -158,6 +179,8 @@ export function makePlan(
     entries,
     tailCalls: sites.opcode.includes(op.returnCallIndirect) || sites.opcode.includes(op.returnCallRef),
     carriers,
+    exposers,
+    firstExposer,
     growHelpers,
     contextSites,
     withContext,

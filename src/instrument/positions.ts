@@ -11,7 +11,7 @@ export interface OriginalPosition {
   /** Byte offset in the original module; 0 when unknown. */
   offset: number;
   /** The function was added by linmem and is no part of the program's stack. */
-  added?: "entry";
+  added?: "entry" | "exposer";
 }
 
 /** Pairs of offsets, ascending: in the written body, and in the original module. */

@@ -3,6 +3,7 @@ import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
+import { exposerBody } from "./checks/exposers.js";
 import { makeCheckHook } from "./checks/hooks.js";
 import { type ChecksPlan, checkHookOptions } from "./checks/plan.js";
 import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
@@ -28,7 +29,7 @@ export function writeCode(
   types: TypeTable,
 ): WrittenCode {
   const { bodies } = module;
-  const added = plan.entries.length + plan.carriers.size + plan.growHelpers.size;
+  const added = plan.entries.length + plan.carriers.size + plan.exposers.length + plan.growHelpers.size;
   const header = new Writer(16);
   header.byte(sectionId.code);
   // the size of the section, known only at the end
@@ -65,6 +66,14 @@ function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   };
   for (const target of plan.carriers.keys()) {
     write(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
+  }
+  const targets = {
+    expose: plan.importIndex("checkExpose"),
+    context: plan.withContext ? plan.context : undefined,
+    tailCalls: plan.tailCalls,
+  };
+  for (const exposer of plan.exposers) {
+    write(exposerBody(module.functionType(exposer.target), exposer, targets));
   }
   for (const memory of plan.growHelpers.keys()) {
     types.indexOf(growType(module, memory));

@@ -65,6 +65,7 @@ export function functionsSection(module: Module, plan: Plan, types: TypeTable): 
   const added = [
     ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
     ...[...plan.carriers.keys()].map((target) => module.functionTypeIndex(target)),
+    ...plan.exposers.map(({ target }) => module.functionTypeIndex(target)),
     ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
   ];
   const writer = new Writer(1024);
@@ -148,5 +149,6 @@ function addedNames(module: Module, plan: Plan): Map<number, string> {
   };
   for (const { index, target } of plan.entries) add(index, target);
   for (const [target, index] of plan.carriers) add(index, target);
+  for (const { index, target } of plan.exposers) add(index, target);
   return added;
 }

@@ -15,6 +15,10 @@ export const reach = {
   referenced: 2,
   /** Only blocks point to it that nothing leads to. */
   fromUnreferenced: 3,
+  /** As `unreferenced`, but JavaScript knows an address in it: the run was checked, which tells. */
+  exposed: 4,
+  /** Only blocks point to it that nothing leads to, and JavaScript knows one of those. */
+  fromExposed: 5,
 } as const;
 
 /** Blocks as columns, in the order of their addresses. They don't overlap. */

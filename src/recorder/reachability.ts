@@ -9,7 +9,8 @@
  * them, and so to all that those lead to.
  *
  * It is right only while no wasm function runs: a block may be held by a local variable alone, which lies in no memory.
- * What JavaScript holds (the pointer in a wasm-bindgen object, say) it can't see either.
+ * What JavaScript holds (the pointer in a wasm-bindgen object, say) it can't see either; where it is known what JavaScript
+ * may hold, such blocks get flags of their own.
  */
 import type { Blocks } from "../profile/blocks.js";
 
@@ -18,11 +19,15 @@ export interface Roots {
   ranges: readonly (readonly [start: number, end: number])[];
   /** Values of globals. */
   values: readonly number[];
+  /** Whether JavaScript knows an address in a block; absent where nobody watched. */
+  isExposed?(address: number, size: number): boolean;
 }
 
 const unreferenced = 1;
 const referenced = 2;
 const fromUnreferenced = 3;
+const exposed = 4;
+const fromExposed = 5;
 
 /** Words between two looks at the clock. */
 const wordsPerCheck = 1 << 18;
@@ -81,6 +86,14 @@ export function examineBlocks(
   }
   for (const [start, end] of roots.ranges) scan(start, end, reached);
   follow(reached);
+  if (roots.isExposed) {
+    const reachedFrom = reacher(fromExposed);
+    const reachedOnly = reacher(exposed);
+    for (let block = 0; block < count; block++) {
+      if (flags[block] === 0 && roots.isExposed(addresses[block]!, sizes[block]!)) reachedOnly(block);
+    }
+    follow(reachedFrom);
+  }
 
   // Of the rest, those that no other one points to are where it begins; then one of each ring that is left.
   const pointedTo = new Uint8Array(count);

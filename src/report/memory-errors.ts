@@ -7,10 +7,15 @@ import { Page, type TextOptions } from "./page.js";
 export interface CheckTextOptions extends TextOptions {
   /** Errors that a file of suppressions left out. */
   suppressed?: number;
+  /** Whether to list what JavaScript may hold; else one line says how much that is. */
+  possibleLeaks?: boolean;
 }
 
 /** All of a checked run on a page of its own. */
-export function checkText(report: Report, { suppressed = 0, ...options }: CheckTextOptions): string {
+export function checkText(
+  report: Report,
+  { suppressed = 0, possibleLeaks = false, ...options }: CheckTextOptions,
+): string {
   const page = new Page(options);
   const errors = report.memoryErrors ?? [];
   const { bold, dim, yellow } = page.colors;
@@ -30,7 +35,7 @@ export function checkText(report: Report, { suppressed = 0, ...options }: CheckT
     return [`${about ? `${moduleName(about)}: ` : ""}${message}`];
   });
   for (const text of new Set(unchecked)) page.prose(text, { indent: 2, hanging: 4, style: yellow });
-  memoryErrorList(page, report);
+  memoryErrorList(page, report, { possibleLeaks });
   if (!report.run.complete) {
     page.line();
     page.line(dim("The run was killed: what came last may be missing."));
@@ -38,19 +43,38 @@ export function checkText(report: Report, { suppressed = 0, ...options }: CheckT
   return page.toString();
 }
 
-/** The errors, numbered. */
-export function memoryErrorList(page: Page, report: Report): void {
-  (report.memoryErrors ?? []).forEach((error, i) => {
+/** The errors, numbered; behind them what JavaScript may hold, or how much that is. */
+export function memoryErrorList(
+  page: Page,
+  report: Report,
+  { possibleLeaks = false }: Pick<CheckTextOptions, "possibleLeaks"> = {},
+): void {
+  const { memoryErrors = [], possibleLeaks: held = [] } = report;
+  memoryErrors.forEach((error, i) => {
     page.line();
-    entry(page, report, error, i + 1);
+    entry(page, report, error, `${i + 1}. ${error.kind}`);
   });
+  if (possibleLeaks) {
+    held.forEach((error, i) => {
+      page.line();
+      entry(page, report, error, `${memoryErrors.length + i + 1}. possible leak`);
+    });
+  } else if (held.length > 0) {
+    const blocks = held.reduce((sum, { count }) => sum + count, 0);
+    const bytes = held.reduce((sum, { size }) => sum + size, 0);
+    page.line();
+    page.prose(
+      `${formatBytes(bytes)} in ${countOf(blocks, "block")} may be held by JavaScript alone: nothing in the memory leads there, but ` +
+        "JavaScript knows the addresses. linmem check --leaks all lists them, linmem run tells whether they grow.",
+      { style: page.colors.dim },
+    );
+  }
 }
 
-function entry(page: Page, report: Report, error: MemoryErrorReport, number: number): void {
+function entry(page: Page, report: Report, error: MemoryErrorReport, head: string): void {
   const { bold, red, yellow } = page.colors;
   const { kind, count } = error;
   const times = kind !== "leak" && count > 1 ? ` (${formatCount(count)} times)` : "";
-  const head = `${number}. ${kind}`;
   page.prose(`${head}: ${sentence(error)}${times}`, {
     hanging: 3,
     style: (line) =>

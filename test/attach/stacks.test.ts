@@ -6,13 +6,14 @@ import type { ModuleRegistry } from "../../src/attach/module-registry.js";
 import { isReentered, type Site, Sites, StackIds, splitStack } from "../../src/attach/stacks.js";
 import { captureCallSites, scriptFunctionName } from "../../src/attach/v8-stacks.js";
 
-/** `js` `wasm` of module 1, `Wasm` of module 2, `entry` and `hook` added to module 1, `recorder`. Innermost first. */
+/** `js` `wasm` of module 1, `Wasm` of module 2; `entry`, `exposer`, `hook` added to module 1; `recorder`. Innermost first. */
 function sites(text: string): Site[] {
   return text.split(" ").map((name, i) => ({
     number: i + 1,
     frame: { kind: name.startsWith("js") ? "js" : "wasm", function: name, file: "", line: 0, column: 0 },
-    module: /^(wasm|entry|hook)/.test(name) ? 1 : /^Wasm/.test(name) ? 2 : 0,
-    hidden: /^(entry|hook|recorder)/.test(name),
+    module: /^(wasm|entry|exposer|hook)/.test(name) ? 1 : /^Wasm/.test(name) ? 2 : 0,
+    hidden: /^(entry|exposer|hook|recorder)/.test(name),
+    ...(name === "exposer" && { exposer: true }),
   }));
 }
 const names = (list: readonly Site[]) => list.map((site) => site.frame.function).join(" ");
@@ -46,6 +47,10 @@ test("an entry is nested when a function of its own module is on the stack below
   // modules that are linked dynamically call each other without JavaScript in between
   assert.equal(nested("recorder entry Wasm wasm entry js"), true);
   assert.equal(nested("recorder entry Wasm js"), false);
+  // the exposer in front of the entry is a part of it; one whose function left by a tail call is not
+  assert.equal(nested("recorder entry exposer js"), false);
+  assert.equal(nested("recorder entry exposer js wasm entry exposer js"), true);
+  assert.equal(nested("recorder entry entry exposer js"), true);
 });
 
 test("equal stacks have one id, and their frames are looked at once", () => {

@@ -19,7 +19,11 @@ const file = (name: string, content: string | Uint8Array): string => {
 
 const load = `(memory (export "memory") 1) (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))`;
 const plain = file("plain.wasm", assemble(`(module ${load})`));
-const heap = file("heap.wasm", assemble(`(module ${bumpAllocator})`));
+const heap = file(
+  "heap.wasm",
+  assemble(`(module ${bumpAllocator}
+    (func $lose (export "lose") (drop (call $malloc (i32.const 28)))))`),
+);
 const bugs = fileURLToPath(new URL("../fixtures/bugs/c-O0.wasm", import.meta.url));
 
 const rustBugs = fileURLToPath(new URL("../fixtures/bugs/rust-O1.wasm", import.meta.url));
@@ -169,7 +173,7 @@ for (const name of ${JSON.stringify(allCases)}) attempt((c[name] ?? rust[name]),
 const freed = bump.malloc(20);
 bump.free(freed);
 new Uint8Array(bump.memory.buffer)[freed] = 1;
-bump.malloc(24);
+bump.lose();
 `,
     );
     const { stdout } = await sandbox.linmem(["check", "--format", "json", script]);
@@ -217,6 +221,46 @@ exports.free(kept);
     assert.equal(code, 9);
     assert.ok(finding.block && finding.allocatedAt.length > 0 && finding.freedAt.length > 0);
     assert.deepEqual(finding.stack, []);
+  });
+
+  test("what JavaScript may hold is no leak; --leaks all lists it, --leaks fail fails for leaks alone", async () => {
+    const program = (name: string, source: string) =>
+      sandbox.write(
+        name,
+        `import { readFileSync } from "node:fs";
+const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(${JSON.stringify(heap)})));
+const keep = () => exports.malloc(24);
+${source}
+`,
+      );
+    const fail = ["--leaks", "fail", "--error-exitcode", "9"];
+    const both = program("both-leaks.mjs", "for (let i = 0; i < 2; i++) keep();\nexports.lose();");
+    const { code, stderr } = await sandbox.linmem(["check", ...fail, both]);
+    assert.equal(code, 9);
+    assert.match(
+      stderr,
+      /^linmem: no memory errors, 28 B that nothing in the memory leads to\n\n1\. leak: 28 bytes [\s\S]*?\n +lose .*\n +\(module\) +both-leaks\.mjs:7[\s\S]*?\n48 B in 2 blocks may be held by JavaScript alone/,
+    );
+    const held = program("held.mjs", "for (let i = 0; i < 2; i++) keep();");
+    const alone = await sandbox.linmem(["check", ...fail, held]);
+    assert.equal(alone.code, 0);
+    assert.match(
+      alone.stderr,
+      /^linmem: no memory errors\n\n48 B in 2 blocks may be held by JavaScript alone: /,
+    );
+    const listed = await sandbox.linmem(["check", "--leaks", "all", both]);
+    assert.match(
+      listed.stderr,
+      /\n2\. possible leak: 48 bytes in 2 blocks [\s\S]*?\n +keep +both-leaks\.mjs:5/,
+    );
+    assert.doesNotMatch(listed.stderr, /may be held by JavaScript alone/);
+    const none = await sandbox.linmem(["check", "--leaks", "no", both]);
+    assert.equal(none.stderr, "linmem: no memory errors\n");
+    const json = await sandbox.linmem(["check", "--format", "json", both]);
+    const { findings, possibleLeaks } = JSON.parse(json.stdout);
+    const figures = (all: { kind: string; size: number; count: number }[]) =>
+      all.map(({ kind, size, count }) => [kind, size, count]);
+    assert.deepEqual([figures(findings), figures(possibleLeaks)], [[["leak", 28, 1]], [["leak", 48, 2]]]);
   });
 
   test("where no allocator is found the rest is checked, and it says what is not", async () => {

@@ -23,7 +23,7 @@ function examine(blocks: Blocks, pointers: Record<number, number>, roots: Roots)
   return [...blocks.flags];
 }
 
-const { unreferenced, referenced, fromUnreferenced } = reach;
+const { unreferenced, referenced, fromUnreferenced, exposed, fromExposed } = reach;
 const data: Roots = { ranges: [[0, 1024]], values: [] };
 
 describe("reachability", () => {
@@ -65,6 +65,20 @@ describe("reachability", () => {
     ]);
     const itself = blocksAt([2000, 8]);
     assert.deepEqual(examine(itself, { 2000: 2000 }, data), [unreferenced]);
+  });
+
+  test("what JavaScript knows is told apart, with what it leads to", () => {
+    const blocks = blocksAt([2000, 8], [3000, 8], [4000, 8], [5000, 8], [6000, 8]);
+    const asked: number[][] = [];
+    const isExposed = (address: number, size: number) => {
+      asked.push([address, size]);
+      return address <= 3000;
+    };
+    // data leads to the first, JavaScript knows the second, which leads to the third; a lost one leads there, too
+    const pointers = { 8: 2000, 3000: 4000, 5000: 4000, 5004: 6000 };
+    const flags = [referenced, exposed, fromExposed, unreferenced, fromUnreferenced];
+    assert.deepEqual(examine(blocks, pointers, { ...data, isExposed }), flags);
+    assert.ok(asked.every(([address, size]) => address !== 2000 && size === 8));
   });
 
   test("a block of no bytes is where its address points", () => {

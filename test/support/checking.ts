@@ -1,6 +1,7 @@
 // A checked module as tests use it: what it does wrong is written down.
 import { createChecker, hasMultipleMemories, type Violation } from "../../src/check/index.js";
 import { type AllocatorOverride, instrument } from "../../src/instrument/index.js";
+import type { RecorderHost } from "../../src/recorder/index.js";
 import { decodeModule } from "../../src/wasm/module.js";
 import { createRecording, type Recording } from "./recording.js";
 
@@ -13,6 +14,8 @@ export interface CheckingOptions {
   imports?: WebAssembly.Imports;
   /** Also what needs no check is checked. */
   everywhere?: boolean;
+  /** Of the recorder. */
+  host?: Partial<RecorderHost>;
 }
 
 export interface Checking extends Recording {
@@ -34,6 +37,8 @@ export interface Checking extends Recording {
   recount(): void;
   /** As at the end of a run. */
   compareHeld(): void;
+  /** Whether JavaScript knows an address in these bytes. */
+  isExposed(address: number, size: number): boolean;
 }
 
 /** Both ways in which a module can be checked on this engine. */
@@ -71,9 +76,10 @@ export function checking(
     quarantine = 1 << 20,
     imports = {},
     everywhere = false,
+    host = {},
   }: CheckingOptions = {},
 ): Checking {
-  const recording = createRecording();
+  const recording = createRecording(host);
   const instrumentation = instrument(bytes, {
     ...(allocator && { allocator }),
     check: { inline, redzone, everywhere },
@@ -130,6 +136,7 @@ export function checking(
       const counts = new DataView((checker.imports.shadow as WebAssembly.Memory).buffer);
       for (const place of places()) counts.setUint32(place, 0, true);
     },
+    isExposed: checker.isExposed,
     compareHeld: () => checker.compareHeld(memory!.buffer as ArrayBuffer),
     found() {
       const fresh = violations.slice(told).map(describeViolation);

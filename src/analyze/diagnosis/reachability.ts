@@ -17,6 +17,7 @@ interface Sum {
 export function findUnreferenced({ module, history }: Subject): Finding[] {
   const examined: Sum = { bytes: 0, blocks: 0 };
   const lost: Sum = { bytes: 0, blocks: 0 };
+  const held: Sum = { bytes: 0, blocks: 0 };
   let heads = 0;
   let hidden = 0;
   const byCaller = new Map<CallerHistory, Sum>();
@@ -27,8 +28,9 @@ export function findUnreferenced({ module, history }: Subject): Finding[] {
     for (let i = 0; i < count; i++) {
       if (flags[i] === reach.notExamined) continue;
       add(examined, sizes[i]!);
-      if (flags[i] === reach.unreferenced) heads++;
-      if (flags[i] !== reach.unreferenced && flags[i] !== reach.fromUnreferenced) continue;
+      if (flags[i] === reach.referenced) continue;
+      if (flags[i] === reach.unreferenced || flags[i] === reach.exposed) heads++;
+      if (flags[i] === reach.exposed || flags[i] === reach.fromExposed) add(held, sizes[i]!);
       add(lost, sizes[i]!);
       const caller = history.callerOf(memory, contexts[i]!);
       if (!caller) continue;
@@ -46,6 +48,9 @@ export function findUnreferenced({ module, history }: Subject): Finding[] {
     `${formatBytes(sum.bytes)} of it ${callerName(caller.caller)} made` +
       (others.length > 0 ? `, the rest ${countOf(others.length, "other caller")}.` : "."),
   ];
+  if (held.blocks > 0) {
+    evidence.push(`JavaScript knows where ${countOf(held.blocks, "block")} of it is, or what leads there.`);
+  }
   if (hidden > 0) {
     evidence.push(
       `The module has ${countOf(hidden, "global")} that can't be read from outside: what they alone hold counts too.`,

@@ -15,6 +15,7 @@ import {
   placeOf as placeOfBlock,
   stateOf,
 } from "./blocks";
+import { forgetExposed, setHeapStart } from "./exposed";
 import { freedIn, pressed } from "./host";
 import {
   ADDRESS,
@@ -59,6 +60,7 @@ import { placeOfContext, report } from "./report";
 import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
 export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack, usable } from "./access";
+export { expose, isExposed } from "./exposed";
 export { upcoming } from "./quarantine";
 
 /** Of an address that nobody knows it is looked up this often which block it lies in. */
@@ -76,6 +78,7 @@ let target: u64 = 0;
 
 export function setHeap(start: u32): void {
   heapStart = start;
+  setHeapStart(start);
 }
 
 export function checkFreedOnly(value: i32): void {
@@ -93,6 +96,12 @@ export function setMost(bytes: f64): void {
 
 /** The program got a block. `extra` bytes behind it are nobody's. */
 export function allocated(address: u32, size: u32, extra: u32, context: u64): void {
+  forgetExposed(address, size);
+  describe(address, size, extra, context);
+}
+
+/** A block is here, which may have been here before with another size. */
+function describe(address: u32, size: u32, extra: u32, context: u64): void {
   // one of no bytes may be at an address that stands for all of them
   if (!address || !(size + extra)) return;
   const place = placeOfBlock(address);
@@ -336,5 +345,6 @@ export function resized(from: u32, to: u32, size: u32, extra: u32, context: u64)
     if (stateOf(block) == LIVE) outlived(block, context);
     else if (stateOf(block) != STALE) replace(block); // an error, but the allocator has it back
   }
-  allocated(to, size, extra, context);
+  if (from == to) describe(to, size, extra, context);
+  else allocated(to, size, extra, context);
 }

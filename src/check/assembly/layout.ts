@@ -3,10 +3,15 @@
  * blocks. Most of it is never touched, and so takes no room: an engine gets such pages from the system at first use.
  *
  * ```
- *  0                    0x2000_0000 0x2100_0000        0x2900_0000      0x2940_0000       0x2950_0000        0x2b50_0000
- *  | shadow, a byte for | nothing   | blocks, by their | how often each | contexts in     | blocks that were | blocks that found
- *  | 8 of the program's |           | address          | place reported | which blocks    | freed, in that   | their place taken,
- *  |                    |           |                  |                | were freed      | order            | up to the end
+ *  0                    0x2000_0000 0x2100_0000        0x2900_0000      0x2940_0000       0x2950_0000
+ *  | shadow, a byte for | nothing   | blocks, by their | how often each | contexts in     | blocks that were |
+ *  | 8 of the program's |           | address          | place reported | which blocks    | freed, in that   |
+ *  |                    |           |                  |                | were freed      | order            |
+ *
+ *  0x2b50_0000            0x2f50_0000
+ *  | addresses that       | blocks that found
+ *  | JavaScript knows, a  | their place taken,
+ *  | bit for 8 bytes      | up to the end
  * ```
  *
  * A byte of shadow says how many of its 8 bytes, from the first on, the program may use. What lies beyond the end of the
@@ -39,7 +44,8 @@ export const FREE_CONTEXTS: usize = 0x2940_0000;
 export const FREE_CONTEXT_BITS: u32 = 15;
 export const QUEUE: usize = 0x2950_0000;
 export const MOST_QUEUED: u32 = 1 << 20;
-export const FURTHER: usize = 0x2b50_0000;
+export const EXPOSED: usize = 0x2b50_0000;
+export const FURTHER: usize = 0x2f50_0000;
 
 /**
  * A block:

@@ -21,6 +21,11 @@ const EIGHT: u64 = 0x0101_0101_0101_0101;
 /** Number of the memory's last granule. */
 let lastGranule: u32 = 0;
 
+@inline
+export function isInMemory(address: u32): bool {
+  return address >> 3 <= lastGranule;
+}
+
 /** After a change of it. */
 function seal(): void {
   if (load<u8>(lastGranule) == FULL) store<u8>(lastGranule, LAST);

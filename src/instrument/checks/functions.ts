@@ -40,6 +40,8 @@ export const checkerFunctions = {
   checkResize: { params: [i32, i64], results: [] },
   /** (old address, new address, size, bytes added, context) */
   checkResized: { params: [i32, i32, i32, i32, i64], results: [] },
+  /** (what JavaScript gets or gives) */
+  checkExpose: { params: [i32], results: [] },
 } as const;
 
 export type CheckerFunction = keyof typeof checkerFunctions;
@@ -53,7 +55,10 @@ export const accessFunctions: readonly CheckerFunction[] = [
   "checkStack",
 ];
 
-/** Those that hooks call. */
+/** Those that tell what JavaScript knows. */
+export const exposureFunctions: readonly CheckerFunction[] = ["checkExpose"];
+
+/** Those that hooks call, and what comes with blocks. */
 export const blockFunctions: readonly CheckerFunction[] = [
   "checkAllocated",
   "checkRelease",
@@ -67,4 +72,5 @@ export const blockFunctions: readonly CheckerFunction[] = [
   "checkSized",
   "checkResize",
   "checkResized",
+  ...exposureFunctions,
 ];

@@ -12,7 +12,7 @@ import { isGo } from "../toolchain.js";
 import type { Sites } from "../walker.js";
 import type { StackBounds } from "./access-check.js";
 import { bypassed } from "./bypassed.js";
-import { accessFunctions, blockFunctions, type CheckerFunction } from "./functions.js";
+import { accessFunctions, blockFunctions, type CheckerFunction, exposureFunctions } from "./functions.js";
 import { type CheckHookOptions, canCheck, canHold } from "./hooks.js";
 import { canCheckMemory, canInline, type InsertOptions } from "./insert.js";
 
@@ -147,7 +147,10 @@ export function planChecks(
     },
     // what is released unseen would look like a leak
     hooked: passedBy ? [] : hooked,
-    functions: [...accessFunctions, ...(blocks ? blockFunctions : [])],
+    functions: [
+      ...accessFunctions,
+      ...(blocks ? blockFunctions : sharesBlocks(module) ? exposureFunctions : []),
+    ],
     ...(blocks && {
       blocks: isAssemblyScript
         ? { redzone: 0, rounding: assemblyScriptRounding }
@@ -158,6 +161,11 @@ export function planChecks(
     everywhere,
     boundsOnly,
   };
+}
+
+/** Whether its memory may have blocks that another module keeps. */
+function sharesBlocks(module: Module): boolean {
+  return module.importedMemoryCount > 0;
 }
 
 const usableSize = /usable_size|malloc_size/;
