@@ -3,7 +3,7 @@
  * module defines; everything else is added behind what is there.
  *
  * ```
- *  functions:  imports | recorder's imports | the module's own | entries | carriers | exposers | growth helpers
+ *  functions:  imports | recorder's imports | the module's own | entries | carriers | growth helpers | exposers
  *  globals:    imports | the module's own | context (i64) | pending (i32)
  * ```
  */
@@ -149,6 +149,7 @@ export function makePlan(
   const referenced = called.slice();
   for (const [target, carrier] of carriers) called[target] = carrier;
   for (const { target, index } of entries) referenced[target] = index;
+  const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const exposers: Exposer[] = [];
   const firstExposer = next;
   if (checks.includes("checkExpose")) {
@@ -165,7 +166,6 @@ export function makePlan(
     }
     for (const target of exported) stand(referenced, target, false);
   }
-  const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const globals = module.importedGlobalCount + module.globals.length;
 
   return {

@@ -67,6 +67,10 @@ function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   for (const target of plan.carriers.keys()) {
     write(carrierBody(module.functionType(target), target, plan.context, plan.importIndex("carry")));
   }
+  for (const memory of plan.growHelpers.keys()) {
+    types.indexOf(growType(module, memory));
+    write(growBody(module, memory, plan.importIndex("grown")));
+  }
   const targets = {
     expose: plan.importIndex("checkExpose"),
     context: plan.withContext ? plan.context : undefined,
@@ -74,10 +78,6 @@ function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   };
   for (const exposer of plan.exposers) {
     write(exposerBody(module.functionType(exposer.target), exposer, targets));
-  }
-  for (const memory of plan.growHelpers.keys()) {
-    types.indexOf(growType(module, memory));
-    write(growBody(module, memory, plan.importIndex("grown")));
   }
   return writer.finish();
 }

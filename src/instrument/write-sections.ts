@@ -65,8 +65,8 @@ export function functionsSection(module: Module, plan: Plan, types: TypeTable): 
   const added = [
     ...plan.entries.map(({ target }) => module.functionTypeIndex(target)),
     ...[...plan.carriers.keys()].map((target) => module.functionTypeIndex(target)),
-    ...plan.exposers.map(({ target }) => module.functionTypeIndex(target)),
     ...[...plan.growHelpers.keys()].map((memory) => types.indexOf(growType(module, memory))),
+    ...plan.exposers.map(({ target }) => module.functionTypeIndex(target)),
   ];
   const writer = new Writer(1024);
   writer.u32(module.functions.length + added.length);
