@@ -71,7 +71,7 @@ export interface Instrumentation {
   check?: CheckedModule;
   /** At how many places. */
   checks?: number;
-  /** In the instrumented module; those from there on are exposers, if there are any. */
+  /** Functions of the instrumented module from there on are exposers; infinite where there are none. */
   firstExposer: number;
   /** Maps function index and byte offset of a frame in the instrumented module to the original. */
   toOriginal(functionIndex: number, offset: number): OriginalPosition;

@@ -87,7 +87,7 @@ export interface Plan {
   carriers: ReadonlyMap<number, number>;
   /** Of a checked module: what tells which addresses JavaScript knows. */
   exposers: readonly Exposer[];
-  /** Where those begin, in the instrumented module. */
+  /** Where those begin, in the instrumented module; infinite where there are none. */
   firstExposer: number;
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
@@ -151,7 +151,6 @@ export function makePlan(
   for (const { target, index } of entries) referenced[target] = index;
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const exposers: Exposer[] = [];
-  const firstExposer = next;
   if (checks.includes("checkExpose")) {
     const stand = (where: Uint32Array, target: number, outermostOnly: boolean) => {
       const inTable = callers.addressTaken[target] === 1;
@@ -180,7 +179,7 @@ export function makePlan(
     tailCalls: sites.opcode.includes(op.returnCallIndirect) || sites.opcode.includes(op.returnCallRef),
     carriers,
     exposers,
-    firstExposer,
+    firstExposer: exposers[0]?.index ?? Number.POSITIVE_INFINITY,
     growHelpers,
     contextSites,
     withContext,
