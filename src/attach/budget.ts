@@ -46,13 +46,16 @@ export class CaptureBudget {
     return captureCredit + captureShare * (this.#now() - this.#start) - this.#charged;
   }
 
-  /** Runs the capture of a caller. */
-  caller<T>(capture: () => T): T {
+  /**
+   * Runs the capture of a caller.
+   * @param price How many captures it is charged as, once half of the credit is spent.
+   */
+  caller<T>(capture: () => T, price = 1): T {
     const before = this.#total;
     try {
       return this.other(capture);
     } finally {
-      this.#charge(this.#total - before);
+      this.#charge(this.#total - before, price);
     }
   }
 
@@ -66,10 +69,10 @@ export class CaptureBudget {
     }
   }
 
-  #charge(taken: number): void {
+  #charge(taken: number, price: number): void {
     const usual = this.#usual ?? taken;
     const charged = Math.min(taken, Math.max(interrupted.milliseconds, interrupted.usualCaptures * usual));
-    this.#charged += charged;
+    this.#charged += this.#charged < captureCredit / 2 ? charged : charged * price;
     this.#usual = usual + (charged - usual) * weight;
   }
 }

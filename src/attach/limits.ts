@@ -15,6 +15,13 @@ export const captureCredit = 500;
  */
 export const captureShare = 0.005;
 
+/**
+ * After so many captures in one memory that told nothing new (no pair of context and caller, no more live than ever) each
+ * further one is charged as so many, once half of the credit is spent. A leak makes more live than ever again and again.
+ */
+export const capturesWithoutNews = 64;
+export const repeatedCapturePrice = 8;
+
 /** Snapshots are taken this often unless an option says otherwise. */
 export const defaultSnapshotInterval = 1000;
 

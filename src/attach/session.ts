@@ -279,7 +279,7 @@ export class Session {
         const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
         const { caller } = splitStack(sites, tracked.modules);
         return tracked.callerNumber(this.#stacks.of(this.sites.withCauses(caller)));
-      });
+      }, tracked.capturePrice());
     };
     const isNested = (): boolean =>
       this.#budget.other(() =>

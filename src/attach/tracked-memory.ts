@@ -1,6 +1,7 @@
 import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
 import type { Recorder } from "../recorder/index.js";
+import { capturesWithoutNews, repeatedCapturePrice } from "./limits.js";
 import type { MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule } from "./module-registry.js";
@@ -42,6 +43,8 @@ export class TrackedMemory {
   /** Pages in its last snapshot. */
   #snapshotPages = -1;
   #frees = 0;
+  /** Captures of callers since one that told something new. */
+  #withoutNews = 0;
   #overlaps: number | undefined;
 
   constructor(
@@ -82,6 +85,12 @@ export class TrackedMemory {
       this.callerNumbers.set(stack, number);
     }
     return number;
+  }
+
+  /** How many captures the next one of a caller is to be charged as. */
+  capturePrice(): number {
+    this.#withoutNews = this.recorder?.hasNews() ? 0 : this.#withoutNews + 1;
+    return this.#withoutNews < capturesWithoutNews ? 1 : repeatedCapturePrice;
   }
 
   /** Contexts and state that changed since the previous call; nothing when all is as it was. */

@@ -74,6 +74,8 @@ export interface Recorder {
    * them, weighed by how long their blocks usually live.
    */
   setEager(eager: boolean): void;
+  /** Whether since the previous call a pair was seen for the first time, or more was live than ever before. */
+  hasNews(): boolean;
   /**
    * The live blocks, in the order of their addresses, each with the number of its pair; undefined when there are more
    * than `most`.
@@ -104,6 +106,7 @@ interface RecorderExports {
   counted: Hook;
   collected: Hook;
   setEager(value: number): void;
+  hasNews(): number;
   beginPeriod(): void;
   periodPeak(): number;
   callerOf(address: number): number;
@@ -288,6 +291,10 @@ export function createRecorder(host: RecorderHost): Recorder {
 
     setEager(eager) {
       wasm.setEager(eager ? 1 : 0);
+    },
+
+    hasNews() {
+      return wasm.hasNews() !== 0;
     },
 
     blocks(most = Number.POSITIVE_INFINITY) {

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CaptureBudget } from "../../src/attach/budget.js";
-import { captureCredit, captureShare } from "../../src/attach/limits.js";
+import {
+  captureCredit,
+  captureShare,
+  capturesWithoutNews,
+  repeatedCapturePrice,
+} from "../../src/attach/limits.js";
 import type { ModuleRegistry } from "../../src/attach/module-registry.js";
 import { isReentered, type Site, Sites, StackIds, splitStack } from "../../src/attach/stacks.js";
+import { TrackedMemory } from "../../src/attach/tracked-memory.js";
 import { captureCallSites, scriptFunctionName } from "../../src/attach/v8-stacks.js";
+import type { Recorder } from "../../src/recorder/index.js";
 
 /** `js` `wasm` of module 1, `Wasm` of module 2; `entry`, `exposer`, `hook` added to module 1; `recorder`. Innermost first. */
 function sites(text: string): Site[] {
@@ -139,6 +146,36 @@ test("captures of callers are charged to a credit and a share of the run; others
   budget.caller(work(60));
   assert.equal(budget.left(), captureCredit + 100 * captureShare - 60);
   assert.equal(budget.total, 100);
+});
+
+test("captures are charged at their price once half of the credit is spent", () => {
+  let time = 0;
+  const budget = new CaptureBudget(() => time);
+  const capture = (price: number) => {
+    const before = budget.left();
+    budget.caller(() => {
+      time += 1;
+    }, price);
+    return Math.round(before + captureShare - budget.left());
+  };
+  for (let i = 0; i < captureCredit / 2; i++) assert.equal(capture(8), 1);
+  assert.equal(capture(8), 8);
+  assert.equal(capture(1), 1);
+  assert.equal(budget.total, captureCredit / 2 + 2);
+});
+
+test("captures in one memory become dear when they tell nothing new, and cheap again with the first news", () => {
+  const memory = new TrackedMemory(1, { initialPages: 1, maximumPages: null, shared: false }, 0);
+  let news = false;
+  memory.recorder = { hasNews: () => news } as Recorder;
+  const prices = (captures: number) => new Set(Array.from({ length: captures }, () => memory.capturePrice()));
+  assert.deepEqual([...prices(capturesWithoutNews - 1)], [1]);
+  assert.deepEqual([...prices(1000)], [repeatedCapturePrice]);
+  news = true;
+  assert.deepEqual([...prices(1)], [1]);
+  news = false;
+  assert.deepEqual([...prices(capturesWithoutNews - 1)], [1]);
+  assert.deepEqual([...prices(1)], [repeatedCapturePrice]);
 });
 
 test("a capture that another process interrupted is charged like a slow one, and counts whole in the total", () => {

@@ -260,3 +260,22 @@ test("a context seen for the first time is captured even with no time to spare",
   }
   assert.ok(captures >= 950, `${captures} of 1000`);
 });
+
+test("a new pair of context and caller is news, and so is more live than ever", () => {
+  const rig = new Rig();
+  const entry = (caller: number, of: bigint, bytes: number) => {
+    rig.enter(caller);
+    rig.alloc(16, bytes, of);
+    rig.leave();
+    const news = rig.recorder.hasNews();
+    rig.free(16);
+    return news;
+  };
+  assert.equal(entry(1, context, 100), true);
+  assert.equal(entry(1, context, 100), false);
+  assert.equal(entry(2, context, 50), true);
+  assert.equal(entry(1, 44n, 50), true);
+  assert.equal(entry(2, context, 100), false);
+  assert.equal(entry(2, context, 101), true);
+  assert.equal(rig.recorder.hasNews(), false);
+});

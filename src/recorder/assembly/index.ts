@@ -48,6 +48,7 @@ import {
 import {
   beginPeriod as beginPeriodOfPeak,
   grew,
+  hasRisen,
   highestPeak,
   isHighest,
   liveBytes,
@@ -221,11 +222,15 @@ function survivorDied(record: usize): void {
   store<u8>(base, <u8>(survival - ((survival + 15) >> 4)), RECORD_SURVIVAL);
 }
 
-/** A block was resized, and perhaps moved: counts as one free and one allocation. */
+/**
+ * A block was resized, and perhaps moved: counts as one free and one allocation. A null is never found here: the first
+ * slot of the front is taken for good.
+ */
 export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
-  if (from != to) return SLOWLY;
+  const old = frontPlace(from);
+  if (load<u32>(old, FRONT + SLOT_ADDRESS) != from) return SLOWLY;
   const place = frontPlace(to);
-  if (load<u32>(place, FRONT + SLOT_ADDRESS) != to) return SLOWLY;
+  if (place != old && load<u32>(place, FRONT + SLOT_ADDRESS)) return SLOWLY;
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
@@ -233,7 +238,8 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   if (!markCard(place)) return SLOWLY;
   // the old block was in use until now: it is not a temporary one
   lastAddress = 0;
-  release(to, load<u32>(place, FRONT + SLOT_BYTES), load<u32>(place, FRONT + SLOT_OWNER));
+  store<u32>(old, 0, FRONT + SLOT_ADDRESS);
+  release(from, load<u32>(old, FRONT + SLOT_BYTES), load<u32>(old, FRONT + SLOT_OWNER));
   put(place, to, bytes, load<u32>(cached, CACHE + 8));
   return pending;
 }
@@ -334,6 +340,17 @@ export function carry(context: u64): u64 {
 /** Whether every entry that leaves blocks is to be captured, or only those that are worth it. */
 export function setEager(value: i32): void {
   setEagerness(value != 0);
+}
+
+/** Records that `hasNews` saw last. */
+let seenRecords: u32 = 0;
+
+/** Whether since the previous call there was a new pair of context and caller, or more was live than ever before. */
+export function hasNews(): i32 {
+  const records = countOfRecords();
+  const isNew = hasRisen() || records > seenRecords;
+  seenRecords = records;
+  return isNew ? 1 : 0;
 }
 
 /** Number of the JavaScript caller of a live block; 0 when it is not known. */

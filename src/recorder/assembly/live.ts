@@ -48,6 +48,17 @@ export function periodPeak(): f64 {
   return <f64>peak;
 }
 
+/** The high-water mark that `hasRisen` saw last. */
+let seen: u64 = 0;
+
+/** Whether more has been live since the previous call than ever before. */
+export function hasRisen(): bool {
+  const highest = max(max(earlierPeak, peak), liveBytes);
+  if (highest <= seen) return false;
+  seen = highest;
+  return true;
+}
+
 /** High-water mark of all time. */
 export function highestPeak(): u64 {
   reachPeak();
