@@ -40,15 +40,24 @@ export class CaptureBudget {
     return this.#total;
   }
 
-  /** Milliseconds left for callers. */
-  left(): number {
+  /**
+   * Milliseconds left for callers.
+   * @param isDear Whether they are to be charged as dear ones, for which half of the credit isn't there.
+   */
+  left(isDear = false): number {
     if (this.mode !== "budget") return this.mode === "all" ? Number.POSITIVE_INFINITY : 0;
-    return captureCredit + captureShare * (this.#now() - this.#start) - this.#charged;
+    const credit = isDear ? captureCredit / 2 : captureCredit;
+    return credit + captureShare * (this.#now() - this.#start) - this.#charged;
+  }
+
+  /** Whether captures that tell nothing new are dear by now. */
+  get isThrifty(): boolean {
+    return this.mode === "budget" && this.#charged >= captureCredit / 2;
   }
 
   /**
    * Runs the capture of a caller.
-   * @param price How many captures it is charged as, once half of the credit is spent.
+   * @param price How many captures it is charged as.
    */
   caller<T>(capture: () => T, price = 1): T {
     const before = this.#total;
@@ -72,7 +81,7 @@ export class CaptureBudget {
   #charge(taken: number, price: number): void {
     const usual = this.#usual ?? taken;
     const charged = Math.min(taken, Math.max(interrupted.milliseconds, interrupted.usualCaptures * usual));
-    this.#charged += this.#charged < captureCredit / 2 ? charged : charged * price;
+    this.#charged += charged * price;
     this.#usual = usual + (charged - usual) * weight;
   }
 }

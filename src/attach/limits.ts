@@ -17,7 +17,8 @@ export const captureShare = 0.005;
 
 /**
  * After so many captures in one memory that told nothing new (no pair of context and caller, no more live than ever) each
- * further one is charged as so many, once half of the credit is spent. A leak makes more live than ever again and again.
+ * further one is charged as so many, once half of the credit is spent; the other half is kept for what is new. A leak makes
+ * more live than ever again and again.
  */
 export const capturesWithoutNews = 64;
 export const repeatedCapturePrice = 8;

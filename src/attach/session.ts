@@ -12,7 +12,13 @@ import type { Recorder } from "../recorder/index.js";
 import { createRecorder } from "../recorder/index.js";
 import { CaptureBudget, type CaptureMode } from "./budget.js";
 import { finalBlocks } from "./final-blocks.js";
-import { captureCredit, maximumCallers, maximumGrowStacks, maximumStackFrames } from "./limits.js";
+import {
+  captureCredit,
+  maximumCallers,
+  maximumGrowStacks,
+  maximumStackFrames,
+  repeatedCapturePrice,
+} from "./limits.js";
 import { type CheckSettings, MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule, ModuleRegistry } from "./module-registry.js";
@@ -125,9 +131,12 @@ export class Session {
     for (const tracked of this.#memories.values()) this.#adjustEagerness(tracked);
   }
 
-  /** While there is time to spare every entry that leaves blocks asks for its caller; then only a share of them. */
-  #adjustEagerness(tracked: TrackedMemory): void {
-    const eager = this.#budget.left() > captureCredit / 2;
+  /**
+   * While there is time to spare, and something to learn, every entry that leaves blocks asks for its caller; then only a
+   * share of them.
+   */
+  #adjustEagerness(tracked: TrackedMemory, isDear = false): void {
+    const eager = !isDear && this.#budget.left() > captureCredit / 2;
     if (eager !== tracked.eager) tracked.recorder?.setEager((tracked.eager = eager));
   }
 
@@ -272,14 +281,19 @@ export class Session {
       tracked.contextStacks[context] = stack;
     };
     const captureCaller = (): number => {
-      this.#adjustEagerness(tracked);
+      const isDear = this.#budget.isThrifty && tracked.isQuiet();
+      this.#adjustEagerness(tracked, isDear);
       this.snapshotIfDue();
-      if (this.#budget.left() <= 0 || tracked.callers.length > maximumCallers) return 0;
-      return this.#budget.caller(() => {
-        const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
-        const { caller } = splitStack(sites, tracked.modules);
-        return tracked.callerNumber(this.#stacks.of(this.sites.withCauses(caller)));
-      }, tracked.capturePrice());
+      if (this.#budget.left(isDear) <= 0 || tracked.callers.length > maximumCallers) return 0;
+      tracked.captured();
+      return this.#budget.caller(
+        () => {
+          const sites = this.sites.ofRecorderCall(captureCallSites(captureCaller));
+          const { caller } = splitStack(sites, tracked.modules);
+          return tracked.callerNumber(this.#stacks.of(this.sites.withCauses(caller)));
+        },
+        isDear ? repeatedCapturePrice : 1,
+      );
     };
     const isNested = (): boolean =>
       this.#budget.other(() =>

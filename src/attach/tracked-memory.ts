@@ -1,7 +1,7 @@
 import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
 import type { Recorder } from "../recorder/index.js";
-import { capturesWithoutNews, repeatedCapturePrice } from "./limits.js";
+import { capturesWithoutNews } from "./limits.js";
 import type { MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule } from "./module-registry.js";
@@ -87,10 +87,15 @@ export class TrackedMemory {
     return number;
   }
 
-  /** How many captures the next one of a caller is to be charged as. */
-  capturePrice(): number {
-    this.#withoutNews = this.recorder?.hasNews() ? 0 : this.#withoutNews + 1;
-    return this.#withoutNews < capturesWithoutNews ? 1 : repeatedCapturePrice;
+  /** Whether captures of callers have told nothing new for long. Asked each time that the recorder wants one. */
+  isQuiet(): boolean {
+    if (this.recorder?.hasNews()) this.#withoutNews = 0;
+    return this.#withoutNews >= capturesWithoutNews;
+  }
+
+  /** A caller was captured. */
+  captured(): void {
+    this.#withoutNews++;
   }
 
   /** Contexts and state that changed since the previous call; nothing when all is as it was. */

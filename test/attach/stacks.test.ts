@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CaptureBudget } from "../../src/attach/budget.js";
-import {
-  captureCredit,
-  captureShare,
-  capturesWithoutNews,
-  repeatedCapturePrice,
-} from "../../src/attach/limits.js";
+import { captureCredit, captureShare, capturesWithoutNews } from "../../src/attach/limits.js";
 import type { ModuleRegistry } from "../../src/attach/module-registry.js";
 import { isReentered, type Site, Sites, StackIds, splitStack } from "../../src/attach/stacks.js";
 import { TrackedMemory } from "../../src/attach/tracked-memory.js";
@@ -148,34 +143,47 @@ test("captures of callers are charged to a credit and a share of the run; others
   assert.equal(budget.total, 100);
 });
 
-test("captures are charged at their price once half of the credit is spent", () => {
+test("captures that tell nothing new are dear once half of the credit is spent, and get no more of it", () => {
   let time = 0;
   const budget = new CaptureBudget(() => time);
   const capture = (price: number) => {
-    const before = budget.left();
     budget.caller(() => {
       time += 1;
     }, price);
-    return Math.round(before + captureShare - budget.left());
   };
-  for (let i = 0; i < captureCredit / 2; i++) assert.equal(capture(8), 1);
-  assert.equal(capture(8), 8);
-  assert.equal(capture(1), 1);
-  assert.equal(budget.total, captureCredit / 2 + 2);
+  for (let i = 0; i < captureCredit / 2; i++) {
+    assert.equal(budget.isThrifty, false);
+    capture(1);
+  }
+  assert.equal(budget.isThrifty, true);
+  const share = () => captureShare * time;
+  const close = (left: number, expected: number) => assert.ok(Math.abs(left - expected) < 1e-9, `${left}`);
+  close(budget.left(), captureCredit / 2 + share());
+  close(budget.left(true), share());
+  capture(8);
+  close(budget.left(), captureCredit / 2 - 8 + share());
+  assert.ok(budget.left(true) < 0);
+  budget.mode = "all";
+  assert.equal(budget.isThrifty, false);
+  assert.equal(budget.left(true), Number.POSITIVE_INFINITY);
 });
 
-test("captures in one memory become dear when they tell nothing new, and cheap again with the first news", () => {
+test("a memory is quiet when captures told nothing new for long, until there is news", () => {
   const memory = new TrackedMemory(1, { initialPages: 1, maximumPages: null, shared: false }, 0);
   let news = false;
   memory.recorder = { hasNews: () => news } as Recorder;
-  const prices = (captures: number) => new Set(Array.from({ length: captures }, () => memory.capturePrice()));
-  assert.deepEqual([...prices(capturesWithoutNews - 1)], [1]);
-  assert.deepEqual([...prices(1000)], [repeatedCapturePrice]);
+  const capture = (times: number) => {
+    for (let i = 0; i < times; i++) memory.captured();
+  };
+  capture(capturesWithoutNews - 1);
+  assert.equal(memory.isQuiet(), false);
+  capture(1);
+  assert.equal(memory.isQuiet(), true);
   news = true;
-  assert.deepEqual([...prices(1)], [1]);
+  assert.equal(memory.isQuiet(), false);
   news = false;
-  assert.deepEqual([...prices(capturesWithoutNews - 1)], [1]);
-  assert.deepEqual([...prices(1)], [repeatedCapturePrice]);
+  capture(capturesWithoutNews);
+  assert.equal(memory.isQuiet(), true);
 });
 
 test("a capture that another process interrupted is charged like a slow one, and counts whole in the total", () => {
