@@ -97,7 +97,7 @@ interface Marker {
   /** Functions of the original; those beyond are entries. */
   functions: number;
   importedFunctions: number;
-  /** Index of the first exposer, in what the engine runs; absent where nothing is checked. */
+  /** Index of the first exposer, in what the engine runs; absent where there is none. */
   firstExposer?: number;
   recorderImports: string[];
 }
@@ -217,7 +217,8 @@ export class ModuleRegistry {
       ...(check && { check }),
       functions: facts.importedFunctions + Math.max(0, facts.bodies.length - 1),
       importedFunctions: after.importedFunctions,
-      ...(check && { firstExposer: instrumentation.firstExposer }),
+      // JSON has no infinite numbers
+      ...(Number.isFinite(instrumentation.firstExposer) && { firstExposer: instrumentation.firstExposer }),
       recorderImports: after.recorderImports,
     };
     const sections: [string, Uint8Array][] = [

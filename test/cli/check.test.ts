@@ -22,7 +22,9 @@ const plain = file("plain.wasm", assemble(`(module ${load})`));
 const heap = file(
   "heap.wasm",
   assemble(`(module ${bumpAllocator}
-    (func $lose (export "lose") (drop (call $malloc (i32.const 28)))))`),
+    (func $lose (export "lose") (drop (call $malloc (i32.const 28))))
+    (func $loseSome (export "loseSome") (param i32) (drop (call $malloc (local.get 0))))
+    (func (export "trap") (param i32) (drop (call $malloc (local.get 0))) unreachable))`),
 );
 const bugs = fileURLToPath(new URL("../fixtures/bugs/c-O0.wasm", import.meta.url));
 
@@ -261,6 +263,32 @@ ${source}
     const figures = (all: { kind: string; size: number; count: number }[]) =>
       all.map(({ kind, size, count }) => [kind, size, count]);
     assert.deepEqual([figures(findings), figures(possibleLeaks)], [[["leak", 28, 1]], [["leak", 48, 2]]]);
+  });
+
+  test("a call after one that trapped has its caller, also where another thread compiled the module", async () => {
+    const script = sandbox.write(
+      "traps.mjs",
+      `import { readFileSync } from "node:fs";
+import { isMainThread, Worker, workerData } from "node:worker_threads";
+const module = isMainThread ? new WebAssembly.Module(readFileSync(${JSON.stringify(heap)})) : workerData;
+const { exports } = new WebAssembly.Instance(module);
+for (let i = 0; i < 3; i++) {
+  try { exports.trap(8); } catch {}
+  lose();
+}
+function lose() { exports.loseSome(28); }
+if (isMainThread) new Worker(new URL(import.meta.url), { workerData: module });
+`,
+    );
+    const { code, stdout, stderr } = await sandbox.linmem(["check", "--format", "json", script]);
+    assert.equal(code, 0, stderr);
+    const { findings } = JSON.parse(stdout);
+    const lost = findings.filter(({ size }: { size: number }) => size === 3 * 28);
+    assert.equal(lost.length, 2, stdout);
+    for (const { allocatedAt } of lost) {
+      const names = allocatedAt.map((frame: { function: string }) => frame.function);
+      assert.deepEqual(names.slice(0, 4), ["malloc", "loseSome", "lose", "(module)"]);
+    }
   });
 
   test("where no allocator is found the rest is checked, and it says what is not", async () => {
