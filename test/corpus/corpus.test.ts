@@ -100,7 +100,7 @@ describe("real packages", { skip }, () => {
   });
 
   for (const [name, n] of [
-    ["esbuild", 100],
+    ["esbuild", 30],
     ["gofmt", 2000],
     ["md4w", 3000],
     ["photon", 200],

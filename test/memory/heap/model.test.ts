@@ -143,7 +143,7 @@ function drive(seed: number, { target, operations, live, largest, every, pages =
 }
 
 describe("a heap does what a model does", () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     test(`in a memory that grows, checked after each of 100,000 operations, seed ${seed}`, () => {
       drive(seed, {
         target: () => new LinearMemory({ initial: 1, maximum: 1000 }),

@@ -149,7 +149,7 @@ function drive(seed: number, { target, operations, live, largest, every, debug =
 }
 
 describe("movable blocks do what a model does", () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     test(`in a memory that grows, checked after each of 100,000 operations, seed ${seed}`, () => {
       drive(seed, { target: memory, operations: 100_000, live: 24, largest: 2048, every: 1 });
     });
