@@ -24,14 +24,13 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-// Many tests wait for processes that they start: one more than there are cores keeps all of them busy.
 const { status } = spawnSync(
   process.execPath,
   [
     "--import=tsx",
     "--test",
     "--test-reporter=spec",
-    `--test-concurrency=${availableParallelism() + 1}`,
+    `--test-concurrency=${availableParallelism()}`,
     ...options,
     ...files,
   ],
