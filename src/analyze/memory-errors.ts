@@ -10,7 +10,7 @@ import type { MemoryErrorReport, Report } from "./report.js";
 export type CheckedReport = Required<Pick<Report, "memoryErrors" | "possibleLeaks">>;
 
 /**
- * Errors in the order in which they first happened, behind them leaks, the largest first.
+ * Errors in the order in which they first happened, behind them leaks, the largest first; and possible leaks, the same way.
  * @param isCollected whether a module has a garbage collector of its own
  */
 export function memoryErrors(

@@ -94,7 +94,7 @@ interface Marker {
   check?: CheckedModule;
   /** Why it runs as it is. */
   reason?: string;
-  /** Functions of the original; those beyond are entries. */
+  /** Functions of the original; those beyond were added. */
   functions: number;
   importedFunctions: number;
   /** Index of the first exposer, in what the engine runs; absent where there is none. */

@@ -22,12 +22,19 @@ const UNIT: u32 = 1 << UNIT_BITS;
 /** The bits of an address that are, as a number of bytes, where its place is: a place is as large as a unit. */
 const PLACE_MASK: u32 = ((1 << PLACE_COUNT_BITS) - 1) << UNIT_BITS;
 
+/** Below it lies no block. */
+export let heapStart: u32 = 0;
+
 /** Behind the last description that was ever made outside of its place. */
 let end: usize = FURTHER;
 /** Of these, those that are not in use, linked by `NEXT`. */
 let unused: usize = 0;
 /** Bytes of the largest block there ever was. */
 let largest: u32 = 0;
+
+export function setHeap(start: u32): void {
+  heapStart = start;
+}
 
 /** Where the block is described that begins at an address, if no other block of the same place is. */
 @inline

@@ -2,17 +2,12 @@
  * Addresses that JavaScript knows: it was handed them, or named them itself. What it holds lies in no linear memory, so a block
  * that nothing in the memory leads to is lost only when JavaScript can't hold it either.
  */
+import { heapStart } from "./blocks";
 import { EXPOSED } from "./layout";
 import { isInMemory } from "./shadow";
 
-/** Below it lies no block. */
-let heapStart: u32 = 0;
 /** Whether there is anything to forget. */
 let any: bool = false;
-
-export function setHeapStart(start: u32): void {
-  heapStart = start;
-}
 
 /** The eight bytes with the bit of a granule. */
 @inline

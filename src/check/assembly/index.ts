@@ -10,12 +10,13 @@ import {
   extraOf,
   findBlock,
   forget,
+  heapStart,
   newBlock,
   noteSize,
   placeOf as placeOfBlock,
   stateOf,
 } from "./blocks";
-import { forgetExposed, setHeapStart } from "./exposed";
+import { forgetExposed } from "./exposed";
 import { freedIn, pressed } from "./host";
 import {
   ADDRESS,
@@ -60,6 +61,7 @@ import { placeOfContext, report } from "./report";
 import { markFreed, markHeader, markLive, markReleased, unmarkHeader } from "./shadow";
 
 export { access, checkHeaderReads, peek, peek2, setNullPage, setPages, stack, usable } from "./access";
+export { setHeap } from "./blocks";
 export { expose, isExposed } from "./exposed";
 export { upcoming } from "./quarantine";
 
@@ -68,18 +70,11 @@ const MOST_LOOKUPS: u32 = 1000;
 
 /** Blocks may be larger than is known, and be released unseen. */
 let freedOnly: bool = false;
-/** Below it lies no block. */
-let heapStart: u32 = 0;
 let lookups: u32 = 0;
 /** Behind it blocks mean that the memory will soon be full. */
 let nearlyFull: u64 = 1 << 32;
 /** How much may be held while blocks are let go. */
 let target: u64 = 0;
-
-export function setHeap(start: u32): void {
-  heapStart = start;
-  setHeapStart(start);
-}
 
 export function checkFreedOnly(value: i32): void {
   freedOnly = value != 0;
