@@ -173,7 +173,7 @@ which it does without linmem too.
 - anan keeps in \`free\` too: the package pins each program that it gives to JavaScript until a FinalizationRegistry takes
   it, which never happens in a loop without a pause. With pauses and collections its memory stays the same.
 - undici makes a parser of 64 bytes for each connection, in the callback of its socket: no frame of the workload is on that
-  stack. What started the callback is shown with \`--async-causes\`, which is asked for as it has its price (docs/cli.md).
+  stack. It goes on with the one on which the connection was opened (docs/cli.md).
 - Times are those of whole processes, start included, one run each: sizes rather than results. \
 \`npm run bench\` measures the steady state.
 

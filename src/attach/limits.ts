@@ -6,6 +6,13 @@ export const maximumStackFrames = 128;
 /** Of what started a callback, what started that, and so on: so many stacks are kept. */
 export const maximumCauses = 4;
 
+/** Connections that were opened and not yet read from, of which it is kept who opened them. */
+export const maximumOpeningConnections = 1024;
+
+/** After so many captures of those that nobody wanted to know there is only one in so many milliseconds. */
+export const unwantedConnections = 64;
+export const unwantedConnectionPause = 100;
+
 /** Milliseconds that captures of JavaScript callers may take before the share of the run time counts. */
 export const captureCredit = 500;
 

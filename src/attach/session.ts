@@ -107,6 +107,12 @@ export class Session {
     return this.#budget.other(() => this.sites.withCauses(this.sites.of(captureCallSites(from))));
   }
 
+  /** The sites of the running stack, as what starts a callback that is yet to come; undefined when there is no time for it. */
+  causeOf(from: AnyFunction): Site[] | undefined {
+    if (this.#budget.left() <= 0) return undefined;
+    return this.#budget.caller(() => visible(this.sites.of(captureCallSites(from))));
+  }
+
   stackId(sites: readonly Site[]): number {
     return this.#stacks.of(visible(sites));
   }

@@ -37,8 +37,6 @@ export interface SitesOptions {
     column: number,
     callSite: CallSite,
   ): Pick<Frame, "file" | "line" | "column"> | undefined;
-  /** Where what the running callback belongs to was made, then what made that, and so on. */
-  causes?(): Iterable<CallSite[]>;
 }
 
 const wasmScheme = "wasm://";
@@ -56,6 +54,8 @@ export class Sites {
   #next = 1;
   /** How the engine names linmem's own wasm modules. */
   readonly #ownModules = new Set<string>();
+  /** Where what the running callback belongs to was made, then what made that, and so on. */
+  causes?: () => Iterable<readonly Site[]>;
 
   constructor(registry: ModuleRegistry, options: SitesOptions) {
     this.#registry = registry;
@@ -80,9 +80,9 @@ export class Sites {
    */
   withCauses(stack: readonly Site[]): Site[] {
     const sites = visible(stack);
-    if (this.#options.causes === undefined || sites.some(isProgramsOwn)) return sites;
-    for (const cause of this.#options.causes()) {
-      const more = visible(this.of(cause));
+    if (this.causes === undefined || sites.some(isProgramsOwn)) return sites;
+    for (const cause of this.causes()) {
+      const more = visible(cause);
       sites.push(...more);
       if (more.some(isProgramsOwn)) break;
     }
@@ -199,7 +199,7 @@ export function isReentered(sites: readonly Site[], modules: ReadonlySet<number>
 }
 
 /** Of the program itself: neither of a package nor of Node. */
-function isProgramsOwn({ frame: { kind, file } }: Site): boolean {
+export function isProgramsOwn({ frame: { kind, file } }: Site): boolean {
   return kind === "js" && file !== "" && !file.startsWith("node:") && !/[\\/]node_modules[\\/]/.test(file);
 }
 

@@ -10,7 +10,8 @@ import { Corpus, growth, leakingMode, workloadNames } from "./workloads.js";
 const folder = corpusDirectory();
 const skip = !(folder && existsSync(folder)) && "LINMEM_CORPUS names no corpus";
 const names = skip ? [] : workloadNames(folder!);
-const attributed = ["photon", "resvg", "pdfium", "treesitter", "lightningcss"];
+// undici makes its parsers when a connection calls back, with nothing of the program on the stack
+const attributed = ["photon", "resvg", "pdfium", "treesitter", "lightningcss", "undici"];
 
 describe("real packages", { skip }, () => {
   // V8 spends 8 s of optimizing two huge functions of lightningcss, with linmem or without.
@@ -39,13 +40,6 @@ describe("real packages", { skip }, () => {
       assert.ok(share >= 0.95, `${leaked.attributed} of ${leaked.bytes} bytes name ${mode}`);
     });
   }
-
-  test("what undici makes in callbacks of sockets is attributed to what opened them, where that is asked for", async () => {
-    const held = async (n: number) => corpus.holding("undici", "leak", n, ["--async-causes"]);
-    const leaked = growth(await held(40), await held(120));
-    assert.ok(leaked.bytes > 0, `holds ${leaked.bytes} bytes more`);
-    assert.ok(leaked.attributed >= 0.95 * leaked.bytes, `${leaked.attributed} of ${leaked.bytes} bytes`);
-  });
 
   for (const [name, mode, n, line] of [
     ["lightningcss", "free", 400, "free"],

@@ -5,10 +5,11 @@
  */
 import { createHook, executionAsyncResource, type HookCallbacks } from "node:async_hooks";
 import { maximumCauses } from "../limits.js";
-import { type CallSite, callSitesOf, type FrameHolder, holdStack } from "../v8-stacks.js";
+import type { Site, Sites } from "../stacks.js";
+import { callSitesOf, type FrameHolder, holdStack } from "../v8-stacks.js";
 
 /** Begins to keep causes; returns what tells those of the running callback, the latest first. */
-export function watchAsyncCauses(): () => Iterable<CallSite[]> {
+export function watchAsyncCauses(sites: Sites): () => Iterable<readonly Site[]> {
   // By resource, so that causes go with it; ids would need a hook for the end of each.
   const causes = new WeakMap<object, readonly FrameHolder[]>();
   const running = () => causes.get(executionAsyncResource()) ?? [];
@@ -20,6 +21,6 @@ export function watchAsyncCauses(): () => Iterable<CallSite[]> {
   // Node 20 and 22 don't know `trackPromises`.
   createHook({ init, trackPromises: false } as HookCallbacks).enable();
   return function* () {
-    for (const holder of running()) yield callSitesOf(holder);
+    for (const holder of running()) yield sites.of(callSitesOf(holder));
   };
 }

@@ -19,6 +19,7 @@ import { patchWebAssembly } from "../patch.js";
 import { Session } from "../session.js";
 import { Sites } from "../stacks.js";
 import { watchAsyncCauses } from "./async-causes.js";
+import { watchConnections } from "./connections.js";
 import type { ProcessState } from "./profile-output.js";
 import {
   addCaptureTime,
@@ -69,7 +70,6 @@ function attach(state: ProcessState): void {
     path: filePath,
     moduleId: (module) => profileThreadId(threadId, module),
     sourcePosition,
-    ...(options.asyncCauses && { causes: watchAsyncCauses() }),
   });
   const session = new Session({
     thread: threadId,
@@ -82,6 +82,7 @@ function attach(state: ProcessState): void {
     ...(check && { check: { quarantine: check.quarantine, onError: halting(check.halt) } }),
     addCaptureTime: (milliseconds) => addCaptureTime(state, milliseconds),
   });
+  sites.causes = options.asyncCauses ? watchAsyncCauses(sites) : watchConnections(session);
   patchWebAssembly(session);
   watchHeaps(session);
   shareSession(session, globalThis);
