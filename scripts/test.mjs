@@ -1,4 +1,4 @@
-// Runs the tests: node's own runner, with TypeScript through tsx.
+// Runs the tests: node's own runner, with TypeScript through typescript.mjs.
 //
 //   node scripts/test.mjs                      all of test/**/*.test.ts
 //   node scripts/test.mjs wasm/ heap           only files whose path contains one of these
@@ -27,7 +27,7 @@ if (files.length === 0) {
 const { status } = spawnSync(
   process.execPath,
   [
-    "--import=tsx",
+    "--import=./scripts/typescript.mjs",
     "--test",
     "--test-reporter=spec",
     `--test-concurrency=${availableParallelism()}`,

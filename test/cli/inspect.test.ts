@@ -7,6 +7,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ModuleDescription } from "../../src/report/inspect-text.js";
 import { minifiedModule } from "../support/minified.js";
+import { withTypeScript } from "../support/typescript.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const modules = "test/fixtures/allocators";
@@ -15,7 +16,7 @@ function inspect(args: string[], env: NodeJS.ProcessEnv = {}) {
   const { NO_COLOR, FORCE_COLOR, COLUMNS, ...rest } = process.env;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ["--import", "tsx", join(root, "src/cli/main.ts"), "inspect", ...args],
+    [withTypeScript, join(root, "src/cli/main.ts"), "inspect", ...args],
     { cwd: root, encoding: "utf8", env: { ...rest, ...env } },
   );
   return { status, stdout, stderr };

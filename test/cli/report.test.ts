@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import { withTypeScript } from "../support/typescript.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const main = join(root, "src/cli/main.ts");
@@ -13,7 +14,7 @@ const profiles = "test/fixtures/profiles";
 
 function linmem(args: string[], env: NodeJS.ProcessEnv = {}) {
   const { NO_COLOR, FORCE_COLOR, COLUMNS, ...rest } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", main, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [withTypeScript, main, ...args], {
     cwd: root,
     encoding: "utf8",
     env: { ...rest, ...env },
@@ -70,7 +71,7 @@ describe("linmem report", () => {
 
   test("--format pprof writes it compressed, as pprof expects", () => {
     const { NO_COLOR, FORCE_COLOR, ...env } = process.env;
-    const args = ["--import", "tsx", main, "report", `${profiles}/photon.linmem`, "--format", "pprof"];
+    const args = [withTypeScript, main, "report", `${profiles}/photon.linmem`, "--format", "pprof"];
     const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, env });
     assert.equal(status, 0);
     assert.equal(gunzipSync(stdout)[0], 0x0a, "field 1, a message");
@@ -100,7 +101,7 @@ describe("linmem report", () => {
         '"engine":{"name":"Node.js","version":"20"},"platform":"linux","argv":["node"]}\n';
       const path = join(folder, "long.linmem");
       writeFileSync(path, header + many.join(""));
-      const child = spawn(process.execPath, ["--import", "tsx", main, "report", path], {
+      const child = spawn(process.execPath, [withTypeScript, main, "report", path], {
         cwd: root,
         stdio: ["ignore", "pipe", "pipe"],
       });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { withTypeScript } from "../support/typescript.js";
 
 interface Outcome {
   report: Record<string, { live: number; pages: number; instances: number; madeAt: string }>;
@@ -14,7 +15,7 @@ let outcome: Outcome;
 
 before(() => {
   const program = fileURLToPath(new URL("./collection-program.ts", import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, ["--expose-gc", "--import=tsx", program], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ["--expose-gc", withTypeScript, program], {
     encoding: "utf8",
   });
   assert.equal(status, 0, stderr);

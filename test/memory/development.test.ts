@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { withTypeScript } from "../support/typescript.js";
 
 const script = fileURLToPath(new URL("support/unreleased.ts", import.meta.url));
 
@@ -15,7 +16,7 @@ interface Outcome {
 function run(way: string, ...more: string[]): Outcome {
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ["--expose-gc", "--import=tsx", script, way, ...more],
+    ["--expose-gc", withTypeScript, script, way, ...more],
     { encoding: "utf8" },
   );
   assert.equal(status, 0, stderr);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { LinearMemory, LinmemTypeError } from "../../src/index.js";
+import { withTypeScript } from "../support/typescript.js";
 import { wat } from "./modules.js";
 
 /** The growths that listeners of `memory` hear of from now on, as "from>to". */
@@ -127,7 +128,7 @@ test("an error of a listener is uncaught, and hinders nobody", () => {
     memory.onGrow(() => { throw new Error("listener"); });
     memory.onGrow(({ pages }) => console.log("heard", pages));
     console.log("before", memory.grow(1));`;
-  const { stdout } = spawnSync(process.execPath, ["--import=tsx", "--input-type=module", "--eval", program], {
+  const { stdout } = spawnSync(process.execPath, [withTypeScript, "--input-type=module", "--eval", program], {
     encoding: "utf8",
   });
   assert.equal(stdout, "heard 2\nbefore 1\nuncaught listener\n");

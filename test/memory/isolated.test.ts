@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type IsolationOptions, instantiateIsolated, type RefusedGrowth } from "../../src/memory/isolated.js";
 import { ModuleHeap } from "../../src/memory/module-heap.js";
+import { withTypeScript } from "../support/typescript.js";
 import { hasAddresses64 } from "./modules.js";
 import { assemble } from "./support/assemble.js";
 
@@ -259,7 +260,7 @@ test("an error of the listener is nobody's but its own", async () => {
   const { stdout, stderr } = spawnSync(
     process.execPath,
     [
-      "--import=tsx",
+      withTypeScript,
       "--input-type=module",
       "--eval",
       `import { instantiateIsolated } from ${JSON.stringify(script)};
@@ -346,7 +347,7 @@ test("memories with 64-bit addresses are bounded too", async (t) => {
 
 function collected(...mode: string[]): { before: boolean; after: boolean; live: number } {
   const script = fileURLToPath(new URL("support/disposed.ts", import.meta.url));
-  const { stdout, stderr } = spawnSync(process.execPath, ["--expose-gc", "--import=tsx", script, ...mode], {
+  const { stdout, stderr } = spawnSync(process.execPath, ["--expose-gc", withTypeScript, script, ...mode], {
     encoding: "utf8",
   });
   assert.notEqual(stdout, "", stderr);

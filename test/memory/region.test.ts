@@ -8,6 +8,7 @@ import { bool, f32, u8 } from "../../src/memory/data-types.js";
 import { LinearMemory } from "../../src/memory/linear-memory.js";
 import { Region } from "../../src/memory/region.js";
 import { struct } from "../../src/memory/struct.js";
+import { withTypeScript } from "../support/typescript.js";
 
 const memory = () => new LinearMemory({ initial: 1, maximum: 8 });
 
@@ -261,7 +262,7 @@ test("methods can't be replaced, and don't work on what is no region", () => {
 test("nothing of the engine that a region uses can be replaced by something that sees the memory", () => {
   const script = fileURLToPath(new URL("support/hostile-realm.ts", import.meta.url));
   const run = (...mode: string[]) => {
-    const { stdout, stderr } = spawnSync(process.execPath, ["--import=tsx", script, ...mode], {
+    const { stdout, stderr } = spawnSync(process.execPath, [withTypeScript, script, ...mode], {
       encoding: "utf8",
     });
     assert.notEqual(stdout, "", stderr);

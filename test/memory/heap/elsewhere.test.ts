@@ -9,9 +9,10 @@ import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Heap, LinearMemory, type MovableBlock } from "../../../src/index.js";
 import { Random } from "../../recorder/random.js";
+import { withTypeScript } from "../../support/typescript.js";
 
 const library = JSON.stringify(new URL("../../../src/index.ts", import.meta.url).href);
-const options = ["--import=tsx", "--input-type=module"];
+const options = [withTypeScript, "--input-type=module"];
 
 interface Filled {
   /** Sizes of ordinary blocks by their addresses; all bytes are the last ones of the address. */
