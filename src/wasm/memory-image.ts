@@ -17,6 +17,11 @@ export class MemoryImage {
     this.#data = data.ascending();
   }
 
+  /** Whether a segment puts something at an address, be it a 0. */
+  holdsData(address: number): boolean {
+    return this.#find(address, 1) >= 0;
+  }
+
   u8(address: number): number {
     const at = this.#find(address, 1);
     return at < 0 ? 0 : this.#data.source[at];

@@ -8,6 +8,7 @@ import { conventionsOf, readableName } from "../../src/instrument/allocators/con
 import { findAllocator } from "../../src/instrument/find-allocator.js";
 import { decodeModule, encodeModule } from "../../src/wasm/module.js";
 import { corpusDirectory } from "../support/shared.js";
+import { assemble } from "./support.js";
 
 const fixtures = fileURLToPath(new URL("../fixtures/allocators/", import.meta.url));
 
@@ -91,6 +92,58 @@ describe("by name", () => {
         conventionsOf(name).map((it) => it.role),
         [role],
       );
+    }
+  });
+
+  describe("Zig: both functions, unless another one works on their state", () => {
+    /** One list of free blocks at 70000, and at 70004 where nothing was given out yet. */
+    const zig = ({ data = "", both = "", others = "" }) => `(module
+  (memory 2) ${data}
+  (func $heap.WasmAllocator.alloc (export "a") (param i32 i32 i32 i32) (result i32) (local $block i32) ${both}
+    (if (i32.and (i32.le_u (local.get 1) (i32.const 64)) (i32.ne (i32.load (i32.const 70000)) (i32.const 0)))
+      (then
+        (local.set $block (i32.load (i32.const 70000)))
+        (i32.store (i32.const 70000) (i32.load (local.get $block)))
+        (return (local.get $block))))
+    (local.set $block (i32.add (i32.const 80000) (i32.load (i32.const 70004))))
+    (i32.store (i32.const 70004)
+      (i32.add (i32.load (i32.const 70004)) (i32.and (i32.add (local.get 1) (i32.const 71)) (i32.const -64))))
+    (local.get $block))
+  (func $heap.WasmAllocator.free (export "f") (param i32 i32 i32 i32 i32) ${both}
+    (i32.store (local.get 1) (i32.load (i32.const 70000)))
+    (i32.store (i32.const 70000) (local.get 1)))
+  ${others})`;
+    const message = "(drop (i32.load (i32.const 70400)))";
+    const data = '(data (i32.const 70400) "no room")';
+    const users = (body: string) => `(func $first) (func $other (export "o") ${body})`;
+    const part = /not hooked: a part of the allocator is in other too/;
+
+    for (const [name, parts, isPair] of [
+      ["nobody comes near it", {}, true],
+      ["a message that others show as well is none", { data, both: message, others: users(message) }, true],
+      [
+        "a function with a part of it",
+        { others: users("(i32.store (i32.const 70000) (i32.const 0))") },
+        false,
+      ],
+      [
+        "a part in which the address is an offset",
+        { others: users("(i32.store offset=70000 (i32.const 0) (i32.const 0))") },
+        false,
+      ],
+      [
+        "a part that only a trial tells from a message",
+        { data: '(data (i32.const 70000) "\\00")', others: users("(drop (i32.load (i32.const 70000)))") },
+        false,
+      ],
+    ] as const) {
+      test(name, () => {
+        const { functions, notes } = findAllocator(decodeModule(assemble(zig(parts))));
+        const roles = functions.map(({ role, name }) => `${role} ${name}`);
+        const pair = ["malloc_method heap.WasmAllocator.alloc", "free_method heap.WasmAllocator.free"];
+        assert.deepEqual(roles, isPair ? pair : [], notes.join());
+        assert.equal(part.test(notes.join()), !isPair, notes.join());
+      });
     }
   });
 

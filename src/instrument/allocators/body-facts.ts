@@ -86,6 +86,23 @@ export function mayHaveConstant(module: Module, index: number, forms: readonly U
   return false;
 }
 
+/**
+ * Whether a body may have this number of three bytes or more in a constant or an offset, in whatever form: a look at the bytes
+ * alone. Forms differ in what follows the three lowest groups of seven bits.
+ */
+export function mayHaveNumber(module: Module, index: number, value: number): boolean {
+  if (value < 1 << 14) return true;
+  const { bytes, bodies } = module;
+  const body = index - module.importedFunctionCount;
+  const end = bodies.end[body];
+  const [first, second] = [(value & 0x7f) | 0x80, ((value >>> 7) & 0x7f) | 0x80];
+  const third = (value >>> 14) & 0x7f;
+  for (let pos = bodies.start[body]; pos < end; pos++) {
+    if (bytes[pos] === first && bytes[pos + 1] === second && (bytes[pos + 2] & 0x7f) === third) return true;
+  }
+  return false;
+}
+
 /** A constant in its shortest form, as compilers write it. */
 export function encodedConstant(value: number): Uint8Array {
   const writer = new Writer(8);

@@ -63,14 +63,16 @@ export function confirmAllocator(
 /**
  * Those of some static addresses at which functions that were found otherwise change something: the others are those of
  * messages and tables. undefined where that can't be tried.
+ * @param isEnough whether no more need be known
  */
 export function changedAddresses(
   module: Module,
   graph: CallGraph,
   functions: readonly CoreFunction[],
   addresses: ReadonlySet<number>,
+  isEnough: (changed: ReadonlySet<number>) => boolean,
 ): ReadonlySet<number> | undefined {
-  return new Search(module, graph, [], new Fuel(0)).changing(functions, addresses);
+  return new Search(module, graph, [], new Fuel(0)).changing(functions, addresses, isEnough);
 }
 
 /** What the host calls before all else: constructors, initialisers. Without names, whatever takes and gives nothing. */
@@ -151,14 +153,20 @@ class Search {
   changing(
     functions: readonly CoreFunction[],
     addresses: ReadonlySet<number>,
+    isEnough: (changed: ReadonlySet<number>) => boolean,
   ): ReadonlySet<number> | undefined {
     const [[malloc], [free]] = this.#waysOf(functions);
-    return malloc && free && this.#changing({ malloc, free }, addresses);
+    return malloc && free && this.#changing({ malloc, free }, addresses, isEnough);
   }
 
-  #changing({ malloc, free }: Pick<Heap, "malloc" | "free">, addresses: ReadonlySet<number>) {
+  #changing(
+    { malloc, free }: Pick<Heap, "malloc" | "free">,
+    addresses: ReadonlySet<number>,
+    isEnough?: (changed: ReadonlySet<number>) => boolean,
+  ) {
     this.#bench.lastLook();
-    return changingAddresses(this.#bench.sandbox([malloc, free]), malloc, free, addresses, stateReach);
+    const sandbox = this.#bench.sandbox([malloc, free]);
+    return changingAddresses(sandbox, malloc, free, addresses, stateReach, isEnough);
   }
 
   /** How functions of known roles are called: those that allocate and those that release. */

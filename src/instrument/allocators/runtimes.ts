@@ -1,7 +1,9 @@
 /** AssemblyScript and Zig: runtimes whose functions have names in debug builds, at several levels. */
+import { MemoryImage } from "../../wasm/memory-image.js";
 import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
-import { bodyFacts } from "./body-facts.js";
+import { allMemories } from "../plan.js";
+import { type BodyFacts, bodyFacts, mayHaveNumber } from "./body-facts.js";
 import { changedAddresses } from "./discover.js";
 import type { NamedFunction } from "./named.js";
 import { stateAddresses } from "./state-addresses.js";
@@ -49,22 +51,79 @@ export function chooseZig(module: Module, graph: CallGraph, functions: readonly 
   if (own.length === 0) return { functions: others, notes: [] };
   const facts = own.map(({ index }) => bodyFacts(module, index));
   const addresses = new Set(facts.flatMap((one) => [...one.addresses]));
-  const changed = changedAddresses(module, graph, own, addresses) ?? addresses;
-  const state = facts.flatMap((one) => [
-    ...stateAddresses([...one.addresses].filter((at) => changed.has(at))),
-  ]);
-  const [lowest, highest] = [Math.min(...state), Math.max(...state)];
   const inside = new Set(functions.map(({ index }) => index));
-  const { importedFunctionCount, functionCount } = module;
-  for (let index = importedFunctionCount; index < functionCount; index++) {
-    if (inside.has(index) || /^heap\./.test(module.functionName(index) ?? "")) continue;
-    if ([...bodyFacts(module, index).addresses].some((at) => at >= lowest && at <= highest)) {
-      const label = module.functionName(index) ?? `function ${index}`;
-      const note = `Zig's ${own[0].name} is not hooked: a part of the allocator is in ${label} too, its blocks are not tracked`;
-      return { functions: others, notes: [note] };
-    }
+  const isOutside = (index: number) =>
+    !inside.has(index) && !/^heap\./.test(module.functionName(index) ?? "");
+  const firstIn = firstElsewhere(module, isOutside);
+  /** The first function outside that works on the state which lies at these. */
+  const partAt = (changed: ReadonlySet<number>): number | undefined =>
+    firstIn(facts.flatMap((one) => [...stateAddresses([...one.addresses].filter((at) => changed.has(at)))]));
+  const hasPart = (changed: ReadonlySet<number>) => partAt(changed) !== undefined;
+  const tried = () => partAt(changedAddresses(module, graph, own, addresses, hasPart) ?? addresses);
+  // where nobody else comes near any of them it makes no difference which are state
+  const part =
+    usesCommonState(module, facts, isOutside) ??
+    (firstIn([...addresses]) === undefined ? undefined : tried());
+  if (part !== undefined) {
+    const label = module.functionName(part) ?? `function ${part}`;
+    const note = `Zig's ${own[0].name} is not hooked: a part of the allocator is in ${label} too, its blocks are not tracked`;
+    return { functions: others, notes: [note] };
   }
   return isPair(own) ? { functions: [...others, ...own], notes: [] } : { functions: others, notes: [] };
+}
+
+/**
+ * The first function outside that has an address of which it shows without a trial that it is state: all that allocates and
+ * releases has it, and no data is put there, as there is for messages and tables.
+ */
+function usesCommonState(
+  module: Module,
+  [first, ...others]: readonly BodyFacts[],
+  isOutside: (index: number) => boolean,
+): number | undefined {
+  const [memory] = allMemories(module);
+  if (!first || others.length === 0 || !memory) return undefined;
+  const image = new MemoryImage(module.initialData);
+  const state = [...first.addresses].filter(
+    (at) =>
+      at < memory.min * 2 ** (memory.pageSizeLog2 ?? 16) &&
+      others.every(({ addresses }) => addresses.has(at)) &&
+      !image.holdsData(at),
+  );
+  const { importedFunctionCount, functionCount } = module;
+  for (let index = importedFunctionCount; index < functionCount; index++) {
+    if (!state.some((at) => mayHaveNumber(module, index, at)) || !isOutside(index)) continue;
+    const { addresses } = bodyFacts(module, index);
+    if (state.some((at) => addresses.has(at))) return index;
+  }
+  return undefined;
+}
+
+/**
+ * Finds the first function outside that has an address between the lowest and the highest of some. Bodies are read once, and
+ * only as far as one has to look.
+ */
+function firstElsewhere(
+  module: Module,
+  isOutside: (index: number) => boolean,
+): (addresses: readonly number[]) => number | undefined {
+  const { importedFunctionCount, functionCount } = module;
+  const read: { index: number; used: ReadonlySet<number> }[] = [];
+  let next = importedFunctionCount;
+  return (addresses) => {
+    const [lowest, highest] = [Math.min(...addresses), Math.max(...addresses)];
+    const isNear = (at: number) => at >= lowest && at <= highest;
+    const known = read.find(({ used }) => [...used].some(isNear));
+    if (known) return known.index;
+    while (next < functionCount) {
+      const index = next++;
+      if (!isOutside(index)) continue;
+      const used = bodyFacts(module, index).addresses;
+      read.push({ index, used });
+      if ([...used].some(isNear)) return index;
+    }
+    return undefined;
+  };
 }
 
 function split(functions: readonly NamedFunction[], family: string) {

@@ -224,6 +224,7 @@ export function tryInPlace(
 /**
  * Those of some static addresses at which, or within `reach` bytes behind which and before the next, allocating and
  * releasing changes something; undefined where that can't be tried.
+ * @param isEnough whether no more need be known: asked once, when a single block has come and gone
  */
 export function changingAddresses(
   sandbox: Sandbox | undefined,
@@ -231,22 +232,37 @@ export function changingAddresses(
   free: Way,
   addresses: ReadonlySet<number>,
   reach: number,
+  isEnough?: (changed: ReadonlySet<number>) => boolean,
 ): ReadonlySet<number> | undefined {
   const trial = sandbox?.open();
   if (!trial) return undefined;
-  const before = trial.memory().slice(0, Math.max(0, ...addresses) + reach);
-  const blocks = new TrialBlocks(trial, malloc);
-  for (const size of twice) blocks.make(size);
-  for (const block of [...blocks.live]) blocks.release(free, block);
-  const after = trial.memory();
   const sorted = [...addresses].sort((a, b) => a - b);
-  const changes = (address: number, i: number) => {
-    // what lies behind the next address is that one's: in front of a state there may be messages
-    const end = Math.min(address + reach, sorted[i + 1] ?? Number.POSITIVE_INFINITY, before.length);
-    for (let at = address; at < end; at++) if (before[at] !== after[at]) return true;
-    return false;
+  const first = sorted[0] ?? 0;
+  const before = trial.memory().slice(first, (sorted.at(-1) ?? 0) + reach);
+  const changed = () => {
+    const after = trial.memory();
+    const changes = (address: number, i: number) => {
+      // what lies behind the next address is that one's: in front of a state there may be messages
+      const end = Math.min(address + reach, sorted[i + 1] ?? Number.POSITIVE_INFINITY, first + before.length);
+      for (let at = address; at < end; at++) if (before[at - first] !== after[at]) return true;
+      return false;
+    };
+    return new Set(sorted.filter(changes));
   };
-  return new Set(sorted.filter(changes));
+  const blocks = new TrialBlocks(trial, malloc);
+  const releaseAll = () => {
+    for (const block of [...blocks.live]) blocks.release(free, block);
+  };
+  if (isEnough) {
+    // the sizes below have an allocator with classes of sizes grow the memory for each, which takes most of the time
+    blocks.make(sizes[0]!);
+    releaseAll();
+    const soon = changed();
+    if (isEnough(soon)) return soon;
+  }
+  for (const size of twice) blocks.make(size);
+  releaseAll();
+  return changed();
 }
 
 /** Whether blocks of `other` and of `malloc` come from one heap: they never overlap, and `free` releases both. */
