@@ -6,7 +6,7 @@ import type { InitialData } from "../instrument/index.js";
 import { type Blocks, encodeBlocks } from "../profile/blocks.js";
 import type { ProfileRecord } from "../profile/records.js";
 import { examineBlocks, type Roots } from "../recorder/reachability.js";
-import { maximumBlocks, reachabilityTime } from "./limits.js";
+import { maximumBlocks, reachabilityWork } from "./limits.js";
 import { addressIn } from "./natives.js";
 import type { TrackedMemory } from "./tracked-memory.js";
 
@@ -16,14 +16,14 @@ export interface FinalBlocksOptions {
   running: boolean;
 }
 
-/** Records of the blocks of all memories, those with the most pages first: they get the time that there is. */
+/** Records of the blocks of all memories, those with the most pages first: they get what may be looked at. */
 export function* finalBlocks(
   memories: Iterable<TrackedMemory>,
   { now, running }: FinalBlocksOptions,
 ): Generator<ProfileRecord> {
   const time = now();
-  const until = time + reachabilityTime;
-  const spent = () => now() > until;
+  let left = reachabilityWork;
+  const spend = (work: number) => (left -= work) < 0;
   for (const tracked of [...memories].sort((a, b) => b.pages - a.pages)) {
     const blocks = tracked.recorder?.blocks(maximumBlocks);
     if (!blocks) {
@@ -33,8 +33,10 @@ export function* finalBlocks(
     // what leads to blocks of linmem's own heaps are handles and numbers in JavaScript, which can't be looked through
     const unseen = running || tracked.ownHeaps || blocks.count === 0;
     const buffer = unseen ? undefined : tracked.buffer();
-    if (buffer && !spent() && !examineBlocks(buffer, blocks, rootsOf(tracked, blocks, buffer), spent)) {
-      yield leftOut(`what leads to the ${blocks.count} live blocks was not found in ${reachabilityTime} ms`);
+    if (buffer && left > 0 && !examineBlocks(buffer, blocks, rootsOf(tracked, blocks, buffer), spend)) {
+      yield leftOut(
+        `what leads to the ${blocks.count} live blocks was not looked for: too much to look through`,
+      );
     }
     yield* encodeBlocks(blocks, tracked.id, time);
   }

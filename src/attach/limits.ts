@@ -61,8 +61,8 @@ export const defaultQuarantine = 1024 * 1024;
 /** Memory errors of one memory that are told apart; of further ones nothing is said. */
 export const maximumMemoryErrors = 1000;
 
-/** How long a thread looks for what leads to its live blocks, at its end. */
-export const reachabilityTime = 500;
+/** Words that a thread looks at, at its end, for what leads to its live blocks; addresses of blocks count as several. */
+export const reachabilityWork = 1 << 27;
 
 /** The first snapshots come this long after each other; then a share of the elapsed time, up to the interval. */
 export const firstSnapshotInterval = 10;

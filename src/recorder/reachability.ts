@@ -29,20 +29,25 @@ const fromUnreferenced = 3;
 const exposed = 4;
 const fromExposed = 5;
 
-/** Words between two looks at the clock. */
-const wordsPerCheck = 1 << 18;
+/**
+ * Work is counted in words that are looked at, a few nanoseconds each. One that lies in a block counts as so many: that block
+ * has to be found, and is seldom in the processor's caches. So what is examined is the same on every machine, busy or not.
+ */
+const workOfAddress = 16;
+/** So much is done between two calls of `spend`, and up to as many times more as a word may count. */
+const workPerCall = 1 << 18;
 
 /**
  * Writes the flags of all blocks (see `reach` in ../profile/blocks.ts).
  * @param memory the linear memory; a page's size divides its length
- * @param spent whether to give up
+ * @param spend told what was done since it was last called, returns whether to give up
  * @returns false when it gave up; the flags are then 0
  */
 export function examineBlocks(
   memory: ArrayBuffer,
   blocks: Blocks,
   roots: Roots,
-  spent: () => boolean,
+  spend: (work: number) => boolean,
 ): boolean {
   const { count, addresses, sizes, flags } = blocks;
   const words = new Uint32Array(memory);
@@ -50,21 +55,23 @@ export function examineBlocks(
   /** Blocks found and not looked through yet; each gets here once. */
   const found = new Uint32Array(count);
   let waiting = 0;
-  let left = wordsPerCheck;
+  let work = 0;
   let stopped = false;
 
   const scan = (start: number, end: number, visit: (block: number) => void): void => {
     const last = Math.min(words.length, Math.floor(end / 4));
     for (let at = Math.ceil(start / 4); at < last && !stopped; ) {
-      const pause = Math.min(last, at + left);
-      left -= pause - at;
+      const pause = Math.min(last, at + workPerCall);
+      work += pause - at;
       for (; at < pause; at++) {
         const block = find(words[at]!);
-        if (block >= 0) visit(block);
+        if (block < 0) continue;
+        work += workOfAddress;
+        visit(block);
       }
-      if (left > 0) continue;
-      left = wordsPerCheck;
-      stopped = spent();
+      if (work < workPerCall) continue;
+      stopped = spend(work);
+      work = 0;
     }
   };
   const scanBlock = (block: number, visit: (block: number) => void): void =>
@@ -113,6 +120,7 @@ export function examineBlocks(
     }
   }
   if (stopped) flags.fill(0);
+  else spend(work);
   return !stopped;
 }
 

@@ -116,7 +116,25 @@ describe("reachability", () => {
     });
   });
 
-  test("gives up when its time is spent, and says so", () => {
+  test("counts each word that it looks at, and those that lie in a block as more", () => {
+    const memory = new ArrayBuffer(65536);
+    const blocks = blocksAt([2000, 100], [3000, 40]);
+    const workWith = (pointer: number) => {
+      new Uint32Array(memory)[2] = pointer;
+      blocks.flags.fill(0);
+      let sum = 0;
+      examineBlocks(memory, blocks, data, (work) => {
+        sum += work;
+        return false;
+      });
+      return sum;
+    };
+    // the roots once; blocks once when they are reached, else twice: to see which of the rest point to each other
+    assert.equal(workWith(0), 256 + 2 * (25 + 10));
+    assert.equal(workWith(3000), 256 + 16 + 10 + 2 * 25);
+  });
+
+  test("gives up when it has done what it may, and says so", () => {
     const memory = new ArrayBuffer(64 << 20);
     const blocks = blocksAt([1 << 20, 32 << 20], [50 << 20, 100]);
     new Uint32Array(memory)[0] = 1 << 20;
