@@ -14,12 +14,14 @@ export interface FinalBlocksOptions {
   now(): number;
   /** Whether a wasm function is on the stack: what its local variables hold can't be seen. */
   running: boolean;
+  /** Whether it is asked what is lost: then JavaScript is taken to hold what nobody watched. */
+  checks: boolean;
 }
 
 /** Records of the blocks of all memories, those with the most pages first: they get what may be looked at. */
 export function* finalBlocks(
   memories: Iterable<TrackedMemory>,
-  { now, running }: FinalBlocksOptions,
+  { now, running, checks }: FinalBlocksOptions,
 ): Generator<ProfileRecord> {
   const time = now();
   let left = reachabilityWork;
@@ -33,7 +35,9 @@ export function* finalBlocks(
     // what leads to blocks of linmem's own heaps are handles and numbers in JavaScript, which can't be looked through
     const unseen = running || tracked.ownHeaps || blocks.count === 0;
     const buffer = unseen ? undefined : tracked.buffer();
-    if (buffer && left > 0 && !examineBlocks(buffer, blocks, rootsOf(tracked, blocks, buffer), spend)) {
+    const roots = buffer && rootsOf(tracked, blocks, buffer);
+    if (checks && roots) roots.isExposed ??= () => true;
+    if (buffer && roots && left > 0 && !examineBlocks(buffer, blocks, roots, spend)) {
       yield leftOut(
         `what leads to the ${blocks.count} live blocks was not looked for: too much to look through`,
       );

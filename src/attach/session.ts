@@ -423,7 +423,8 @@ export class Session {
     const stack = captureCallSites(this.end);
     const running =
       stack.length >= maximumStackFrames || this.sites.of(stack).some(({ frame }) => frame.kind === "wasm");
-    for (const record of finalBlocks(this.#memories.values(), { now, running })) this.write(record);
+    const checks = this.#options.check !== undefined;
+    for (const record of finalBlocks(this.#memories.values(), { now, running, checks })) this.write(record);
   }
 
   /** Writes the last snapshots, live blocks and, in the main thread, how the program ended. */

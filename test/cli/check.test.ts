@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { findingKinds } from "../../src/analyze/report.js";
 import { Sandbox } from "../attach/run-program.js";
-import { assemble, bumpAllocator } from "../instrument/support.js";
+import { assemble, bumpAllocator, supports } from "../instrument/support.js";
 
 const sandbox = new Sandbox();
 after(() => sandbox.remove());
@@ -26,6 +26,12 @@ const heap = file(
     (func $loseSome (export "loseSome") (param i32) (drop (call $malloc (local.get 0))))
     (func (export "trap") (param i32) (drop (call $malloc (local.get 0))) unreachable))`),
 );
+const wide = assemble(`(module (memory (export "memory") i64 1)
+  (global $top (mut i64) (i64.const 1024))
+  (func (export "malloc") (param i64) (result i64)
+    (global.get $top)
+    (global.set $top (i64.add (global.get $top) (local.get 0))))
+  (func (export "free") (param i64)))`);
 const bugs = fileURLToPath(new URL("../fixtures/bugs/c-O0.wasm", import.meta.url));
 
 const rustBugs = fileURLToPath(new URL("../fixtures/bugs/rust-O1.wasm", import.meta.url));
@@ -121,6 +127,23 @@ describe("linmem check", () => {
     const { code, stderr } = await sandbox.linmem(["check", "--strict", "--error-exitcode", "9", script]);
     assert.equal(code, 9);
     assert.match(stderr, /nothing of it is checked: its memory is shared between threads/);
+  });
+
+  test("of a module with 64-bit addresses nothing is checked, and JavaScript is taken to hold its blocks", {
+    skip: !supports(wide) && "the engine doesn't have them",
+  }, async () => {
+    const script = sandbox.write(
+      "wide.mjs",
+      `import { readFileSync } from "node:fs";
+const module = new WebAssembly.Module(readFileSync(${JSON.stringify(file("wide.wasm", wide))}));
+const { malloc } = new WebAssembly.Instance(module).exports;
+globalThis.held = malloc(16n);`,
+    );
+    const { code, stderr } = await sandbox.linmem(["check", "--leaks", "all", script]);
+    assert.equal(code, 0);
+    assert.match(stderr, /nothing of it is checked: its memory has addresses of 64 bits/);
+    assert.match(stderr, /^linmem: no memory errors$/m);
+    assert.match(stderr, /^1\. possible leak: 16 bytes at 0x400/m);
   });
 
   test("what is known already is left out, and counts for nothing; --gen-suppressions writes it down", async () => {
