@@ -74,7 +74,7 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
   const complete = hasNames(module) && isWhole(functions) && functions.some(resizes);
   const cores =
     isGo(module) || complete
-      ? { functions: [], notes: [], resizedElsewhere: false }
+      ? { functions: [], notes: [], unreleased: new Map<number, string>(), resizedElsewhere: false }
       : findCores(module, graph, known);
   notes.push(...cores.notes);
   const tried = known.length === 0 ? judge(module, graph, cores.functions) : cores.functions;
@@ -105,26 +105,52 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
     const names = named.boundary.map(({ name }) => name).join(", ");
     notes.push(`the functions behind ${names} could not be told apart`);
   }
+  for (const [index, note] of cores.unreleased)
+    if (all.every((member) => member.index !== index)) notes.push(note);
+  notes.push(...unproved(named.unproved, all));
+  all = all.map((member) => calledAsSaid(member, named.unproved));
   // with names, a function that isn't there isn't there
   const explained = resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
   return { functions: all, notes, explained, resizedElsewhere };
 }
 
+interface NamesOfAll extends NamedFunctions {
+  /** Functions that only a script names, and that can't be tried out. */
+  unproved: NamedFunction[];
+}
+
 /** By the names of the module, and where those are minified, of the scripts around it, as far as trials prove them. */
-function findNamedByAll(module: Module, graph: CallGraph, scripts: GlueScripts | undefined): NamedFunctions {
+function findNamedByAll(module: Module, graph: CallGraph, scripts: GlueScripts | undefined): NamesOfAll {
   const glue = glueNames(module, scripts);
   const named = findNamed(module, glue.names);
   const notes = [...named.notes, ...glue.notes];
-  if (glue.names.size === 0 || named.functions.length === 0) return { ...named, notes };
+  const said = named.functions.filter(({ byScript }) => byScript);
+  if (said.length === 0) return { ...named, notes, unproved: [] };
   // a script may bundle several modules: what it says of another one is not to be believed here
-  const verdict = confirmAllocator(module, graph, named.functions);
-  if (verdict === "proved") return { ...named, notes };
-  const list = named.functions.map(({ role, evidence }) => `${role} (${evidence})`).join(", ");
-  const why =
-    verdict === "contradicted"
-      ? "does not behave so when tried out"
-      : "could not be tried out: not relied on";
-  return { functions: [], boundary: [], notes: [...notes, `${list} ${why}`] };
+  const verdict = confirmAllocator(module, graph, said);
+  if (verdict === "proved") return { ...named, notes, unproved: [] };
+  const own = { ...named, functions: named.functions.filter(({ byScript }) => !byScript) };
+  if (verdict === "unknown") return { ...own, notes, unproved: said };
+  return { ...own, notes: [...notes, `${listOf(said)} does not behave so when tried out`], unproved: [] };
+}
+
+function listOf(functions: readonly AllocatorFunction[]): string {
+  return functions.map(({ role, evidence }) => `${role} (${evidence})`).join(", ");
+}
+
+/** What is left of a script's names where nothing else says the same of a function. */
+function unproved(said: readonly NamedFunction[], found: readonly AllocatorFunction[]): string[] {
+  const alone = said.filter(
+    ({ index, role }) => !found.some((member) => member.index === index && member.role === role),
+  );
+  return alone.length === 0 ? [] : [`${listOf(alone)} could not be tried out: not relied on`];
+}
+
+/** With the name that a script has for it, where that and what was found in its body agree. */
+function calledAsSaid(member: AllocatorFunction, said: readonly NamedFunction[]): AllocatorFunction {
+  const same = said.find(({ index, role }) => index === member.index && role === member.role);
+  if (!same) return member;
+  return { ...member, name: same.name, evidence: `${member.evidence}, ${same.evidence}` };
 }
 
 /** What a trial leaves of functions that were found by their constants, and says of them. */

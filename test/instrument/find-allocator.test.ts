@@ -248,6 +248,50 @@ describe("without names", () => {
     assert.equal(functions[0].evidence, 'callee of export "__wbindgen_malloc"');
   });
 
+  test("those of wasm-bindgen before 0.2.85, which know no alignment, as well", () => {
+    const module = decodeModule(
+      assemble(`(module
+  (memory (export "memory") 1)
+  (global $top (mut i32) (i32.const 65536))
+  (func $take (param i32) (result i32)
+    (drop (memory.grow (i32.const 1)))
+    (global.set $top (i32.add (global.get $top) (local.get 0)))
+    (global.get $top))
+  (func $give (param i32) (global.set $top (local.get 0)))
+  (func $resize (param i32 i32) (result i32) (call $take (local.get 1)))
+  (func (export "work") (call $give (call $resize (call $take (i32.const 8)) (i32.const 16))))
+  (func (export "__wbindgen_malloc") (param i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (return (i32.const 4))))
+    (call $take (local.get 0)))
+  (func (export "__wbindgen_realloc") (param i32 i32 i32) (result i32)
+    (call $resize (local.get 0) (local.get 2)))
+  (func (export "__wbindgen_free") (param i32 i32)
+    (if (local.get 1) (then (call $give (local.get 0))))))`),
+    );
+    const { functions, notes } = findAllocator(module);
+    assert.deepEqual(
+      functions.map(({ role, evidence }) => `${role}, ${evidence}`),
+      [
+        'malloc, callee of export "__wbindgen_malloc"',
+        'free, callee of export "__wbindgen_free"',
+        'realloc, callee of export "__wbindgen_realloc"',
+      ],
+    );
+    assert.deepEqual(notes, []);
+  });
+
+  test("of several exports of one function the name is the one that says what it is", () => {
+    const module = decodeModule(
+      assemble(`(module (memory 1)
+  (func (export "malloc") (param i32) (result i32) (local.get 0))
+  (func (export "_ZN3BoxD0Ev") (export "free") (param i32)))`),
+    );
+    assert.deepEqual(
+      findAllocator(module).functions.map(({ name }) => name),
+      ["malloc", "free"],
+    );
+  });
+
   test("AssemblyScript: where no pair is found what it allocates, and a note", () => {
     const { functions, notes } = findAllocator(fixture("as-stripped"));
     assert.deepEqual(

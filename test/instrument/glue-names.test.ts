@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { findAllocator } from "../../src/instrument/find-allocator.js";
 import { namesIn } from "../../src/instrument/glue-names.js";
-import { decodeModule } from "../../src/wasm/module.js";
+import { decodeModule, encodeModule, makeSection, replaceSections } from "../../src/wasm/module.js";
+import { encodeExports } from "../../src/wasm/sections/exports.js";
+import { sectionId } from "../../src/wasm/types.js";
 import { minifiedModule } from "../support/minified.js";
 import { corpusDirectory } from "../support/shared.js";
 
@@ -92,6 +94,32 @@ describe("finding the allocator by a script", () => {
     assert.match(
       notes.join("\n"),
       /malloc \(export "a", which the script calls "_malloc"\), .* could not be tried out: not relied on/,
+    );
+  });
+
+  test("names that can't be tried out hold where the bodies say the same", () => {
+    const { functions, notes } = findAllocator(minifiedFixture(), [], undefined, () => ["M._realloc=w.c"]);
+    const resizing = functions.find(({ role }) => role === "realloc");
+    assert.equal(resizing?.name, "realloc");
+    assert.equal(resizing.confidence, "likely");
+    assert.match(resizing.evidence, /heap's state, export "c", which the script calls "_realloc"$/);
+    assert.doesNotMatch(notes.join(), /not relied on/);
+  });
+
+  test("what the module itself names needs no trial, and proves nothing that a script says", () => {
+    const named = decodeModule(readFileSync("test/fixtures/allocators/c-named.wasm"));
+    const { functions: own } = findAllocator(named);
+    const exports = ["make_aligned", "release"].map((name, i) => {
+      const { kind, index } = named.exports.find((item) => item.name === name)!;
+      return { kind, index, name: "ab"[i]! };
+    });
+    const section = makeSection(sectionId.export, encodeExports(exports));
+    const minified = decodeModule(encodeModule(replaceSections(named.sections, [section])));
+    const { functions, notes } = findAllocator(minified, [], undefined, () => ["M._calloc=w.a"]);
+    assert.deepEqual(functions, own);
+    assert.match(
+      notes.join(),
+      /^calloc \(export "a", which the script calls "_calloc"\) could not be tried out/,
     );
   });
 

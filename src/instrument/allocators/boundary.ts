@@ -24,6 +24,10 @@ const passedOn: Partial<Record<AllocatorRole, readonly (readonly [locals: string
       ["0,1,2,3", "wbindgen_realloc"],
       ["0,2", "realloc"],
     ],
+    sized_realloc: [
+      ["0,1,2", "sized_realloc"],
+      ["0,2", "realloc"],
+    ],
     cabi_realloc: [
       ["0,1,2,3", "rust_realloc"],
       ["0,3", "realloc"],

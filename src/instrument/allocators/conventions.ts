@@ -190,8 +190,12 @@ const patterns: readonly Pattern[] = [
     /^heap\.(?:Wasm|Brk)Allocator\.free$/,
     () => [convention("Zig", "free_method", 5), convention("Zig", "free_traced_method", 6)],
   ],
-  [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned", 1, 2)]],
-  [/^__wbindgen_realloc$/, () => [convention("boundary", "wbindgen_realloc", 3, 4)]],
+  // before 0.2.85 without the alignment, which was always that of a pointer
+  [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned"), convention("boundary", "malloc")]],
+  [
+    /^__wbindgen_realloc$/,
+    () => [convention("boundary", "wbindgen_realloc"), convention("boundary", "sized_realloc")],
+  ],
   [/^__wbindgen_free$/, () => [convention("boundary", "free", 2, 3)]],
   [/^(?:cabi|canonical_abi)_realloc$/, () => [convention("boundary", "cabi_realloc")]],
   [/^canonical_abi_free$/, () => [convention("boundary", "free", 3)]],

@@ -26,6 +26,8 @@ export interface CoreFunction {
 export interface Cores {
   functions: CoreFunction[];
   notes: string[];
+  /** By function that looks like `malloc` and has nothing that releases its blocks: what to say of it. */
+  unreleased: Map<number, string>;
   /** Whether blocks are resized by functions that can't be hooked; the notes name them. */
   resizedElsewhere: boolean;
 }
@@ -62,12 +64,13 @@ const wrapperInstructions = 12;
 export function findCores(module: Module, graph: CallGraph, known: readonly CoreFunction[] = []): Cores {
   const context = new Search(module, graph);
   const mallocs = context.findMallocs();
-  const notes: string[] = [];
+  const unreleased = new Map<number, string>();
   const functions: CoreFunction[] = [];
   const found = mallocs.flatMap((malloc) => {
     const frees = context.findFrees(malloc);
     if (frees.length === 0) {
-      notes.push(
+      unreleased.set(
+        malloc.index,
         `function ${malloc.index} looks like malloc of ${malloc.library}, but no function that releases its ` +
           "blocks was found: not hooked",
       );
@@ -84,7 +87,8 @@ export function findCores(module: Module, graph: CallGraph, known: readonly Core
   const around = context.findAround([...unique, ...known], state);
   return {
     functions: distinct([...unique, ...around.functions]),
-    notes: [...notes, ...around.notes],
+    notes: around.notes,
+    unreleased,
     resizedElsewhere: around.resizedElsewhere,
   };
 }
@@ -228,7 +232,7 @@ class Search {
   }
 
   /** What resizes blocks or aligns them, around the functions that allocate and release. */
-  findAround(core: readonly CoreFunction[], state: ReadonlySet<number>): Cores {
+  findAround(core: readonly CoreFunction[], state: ReadonlySet<number>): Omit<Cores, "unreleased"> {
     const mallocs = this.#withWrappers(core, ["malloc", "malloc_method", "memalign"]);
     const frees = this.#withWrappers(core, ["free", "free_method"]);
     const functions: CoreFunction[] = [];

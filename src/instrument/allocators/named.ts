@@ -14,6 +14,8 @@ import { pointerType } from "./pointer-type.js";
 
 export interface NamedFunction extends AllocatorFunction {
   family: Family;
+  /** Only the script that came with the module calls it so. */
+  byScript?: boolean;
 }
 
 export interface NamedFunctions {
@@ -29,15 +31,16 @@ export function findNamed(module: Module, glue: ReadonlyMap<string, string> = ne
   const pointer = pointerType(module);
   const found = new Map<number, NamedFunction>();
   const notes: string[] = [];
-  const consider = (name: string, index: number, evidence: string) => {
+  const consider = (name: string, index: number, evidence: string, byScript = false) => {
     const conventions = conventionsOf(name);
     if (conventions.length === 0 || found.has(index)) return;
     if (index < module.importedFunctionCount || index >= module.functionCount) return;
     const type = module.functionType(index);
     const fitting = conventions.find((convention) => fitsConvention(convention, type, pointer));
     if (fitting) {
-      const label = glue.size > 0 ? name : functionLabel(module, index);
-      found.set(index, { ...fitting, index, name: label, evidence, confidence: "named" });
+      // of several exports the one that says what it is: functions with equal bodies are often merged into one
+      const label = byScript || !module.functionName(index) ? name : functionLabel(module, index);
+      found.set(index, { ...fitting, index, name: label, evidence, confidence: "named", byScript });
     } else {
       notes.push(misfit(name, index, type, conventions));
     }
@@ -47,14 +50,14 @@ export function findNamed(module: Module, glue: ReadonlyMap<string, string> = ne
     if (kind !== externalKind.function) continue;
     const real = glue.get(name);
     if (real === undefined) consider(name, index, `export "${name}"`);
-    else consider(real, index, `export "${name}", which the script calls "_${real}"`);
+    else consider(real, index, `export "${name}", which the script calls "_${real}"`, true);
   }
   for (const { module: from, name, kind } of module.imports) {
     if (kind !== externalKind.function || conventionsOf(name).length === 0) continue;
     notes.push(`imports "${name}" of "${from}": its blocks are those of the module that provides it`);
   }
-  const all = [...found.values()].map(({ role, index, name, evidence, confidence, family }) => {
-    return { role, index, name, evidence, confidence, family };
+  const all = [...found.values()].map(({ role, index, name, evidence, confidence, family, byScript }) => {
+    return { role, index, name, evidence, confidence, family, byScript };
   });
   return {
     functions: all.filter(({ family }) => family !== "boundary"),
