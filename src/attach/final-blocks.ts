@@ -59,7 +59,7 @@ function leftOut(message: string): ProfileRecord {
  * blocks (of photon's 100 leaked pictures they seemed to refer to 84).
  */
 function rootsOf(
-  { layouts, globals, errors }: TrackedMemory,
+  { layouts, globals, errors, module }: TrackedMemory,
   { addresses }: Blocks,
   buffer: ArrayBuffer,
 ): Roots {
@@ -84,7 +84,9 @@ function rootsOf(
   const outside = (range: Range) =>
     initial.reduce((parts, data) => parts.flatMap((part) => without(part, data)), [range]);
   const ranges = all.flatMap(outside);
-  return { ranges, values, ...(errors && { isExposed: errors.checker.isExposed }) };
+  // what the checker adds to blocks looks as if they had been resized
+  const resizedUnseen = !errors || module?.check?.freedOnly === true;
+  return { ranges, values, resizedUnseen, ...(errors && { isExposed: errors.checker.isExposed }) };
 }
 
 type Range = readonly [start: number, end: number];

@@ -5,8 +5,9 @@
  * unreferenced has no pointer in the memory; what is called referenced may have none.
  *
  * One exception: an address in the last four bytes of a block that is a multiple of 8. There dlmalloc, which most modules
- * have, puts the head of the chunk that follows, and its lists of free chunks would seem to refer to the blocks before
- * them, and so to all that those lead to.
+ * have, begins the chunk that follows, and its lists of free chunks would seem to refer to the blocks before them, and so
+ * to all that those lead to. Only what lies outside of blocks can be such a list, and of a chunk in use there is none:
+ * SQLite has a header of its own in front of what it hands out, and so points to the last bytes of short strings.
  *
  * It is right only while no wasm function runs: a block may be held by a local variable alone, which lies in no memory.
  * What JavaScript holds (the pointer in a wasm-bindgen object, say) it can't see either; where it is known what JavaScript
@@ -19,6 +20,8 @@ export interface Roots {
   ranges: readonly (readonly [start: number, end: number])[];
   /** Values of globals. */
   values: readonly number[];
+  /** Whether functions that are not hooked may have made blocks larger where they are: then chunks tell. */
+  resizedUnseen?: boolean;
   /** Whether JavaScript knows an address in a block; absent where nobody watched. */
   isExposed?(address: number, size: number): boolean;
 }
@@ -49,25 +52,33 @@ export function examineBlocks(
   roots: Roots,
   spend: (work: number) => boolean,
 ): boolean {
-  const { count, addresses, sizes, flags } = blocks;
+  const { count, addresses, flags } = blocks;
   const words = new Uint32Array(memory);
-  const find = finder(blocks);
+  const sizes = roots.resizedUnseen ? sizesByChunks(blocks, words) : blocks.sizes;
+  const find = finder({ ...blocks, sizes });
   /** Blocks found and not looked through yet; each gets here once. */
   const found = new Uint32Array(count);
   let waiting = 0;
   let work = 0;
   let stopped = false;
 
-  const scan = (start: number, end: number, visit: (block: number) => void): void => {
+  /** Whether an address may be that of a free chunk, which begins in the last bytes of the block. */
+  const mayBeFreeChunk = (address: number, block: number): boolean =>
+    address % chunkUnit === 0 &&
+    address !== addresses[block]! &&
+    addresses[block]! + sizes[block]! - address <= 4 &&
+    !(words[(address - chunkAt + headAt) / 4]! & inUse);
+  const scan = (start: number, end: number, visit: (block: number, address: number) => void): void => {
     const last = Math.min(words.length, Math.floor(end / 4));
     for (let at = Math.ceil(start / 4); at < last && !stopped; ) {
       const pause = Math.min(last, at + workPerCall);
       work += pause - at;
       for (; at < pause; at++) {
-        const block = find(words[at]!);
+        const address = words[at]!;
+        const block = find(address);
         if (block < 0) continue;
         work += workOfAddress;
-        visit(block);
+        visit(block, address);
       }
       if (work < workPerCall) continue;
       stopped = spend(work);
@@ -87,17 +98,20 @@ export function examineBlocks(
   };
 
   const reached = reacher(referenced);
+  const reachedFromRoot = (block: number, address: number) => {
+    if (!mayBeFreeChunk(address, block)) reached(block);
+  };
   for (const value of roots.values) {
     const block = find(value >>> 0);
-    if (block >= 0) reached(block);
+    if (block >= 0) reachedFromRoot(block, value >>> 0);
   }
-  for (const [start, end] of roots.ranges) scan(start, end, reached);
+  for (const [start, end] of roots.ranges) scan(start, end, reachedFromRoot);
   follow(reached);
   if (roots.isExposed) {
     const reachedFrom = reacher(fromExposed);
     const reachedOnly = reacher(exposed);
     for (let block = 0; block < count; block++) {
-      if (flags[block] === 0 && roots.isExposed(addresses[block]!, sizes[block]!)) reachedOnly(block);
+      if (flags[block] === 0 && roots.isExposed(addresses[block]!, blocks.sizes[block]!)) reachedOnly(block);
     }
     follow(reachedFrom);
   }
@@ -122,6 +136,42 @@ export function examineBlocks(
   if (stopped) flags.fill(0);
   else spend(work);
   return !stopped;
+}
+
+/*
+ * dlmalloc's chunk around a block: the head is the chunk's size, and in its lowest bits whether it and the one before it
+ * are in use. The first word of the chunk that follows belongs to the block.
+ *
+ *   chunk                 block                                  next chunk
+ *   +----------+----------+------------------------------- … ----+----------+----------+
+ *   | before's |   head   |                                      : block's  |   head   |
+ *   +----------+----------+------------------------------- … ----+----------+----------+
+ *      -8         -4         0                                       after      +4
+ */
+const chunkAt = -8;
+const headAt = -4;
+const beforeInUse = 1;
+const inUse = 2;
+const chunkUnit = 8;
+const smallestChunk = 16;
+/** A chunk may be larger by that without having been asked for: less would be no chunk of its own. */
+const unasked = 8;
+
+/** Sizes of blocks, those larger of which a chunk of dlmalloc says that it was resized where it is. */
+function sizesByChunks({ count, addresses, sizes }: Blocks, words: Uint32Array): Float64Array {
+  const found = Float64Array.from(sizes.subarray(0, count));
+  for (let block = 0; block < count; block++) {
+    const address = addresses[block]!;
+    if (address % chunkUnit !== 0) continue;
+    const head = words[(address + headAt) / 4] ?? 0;
+    const size = head - (head % chunkUnit);
+    const usual = Math.max(smallestChunk, Math.ceil((sizes[block]! + 4) / chunkUnit) * chunkUnit) + unasked;
+    const after = address + chunkAt + size;
+    const next = addresses[block + 1] ?? words.length * 4;
+    if (!(head & inUse) || size <= usual || after - chunkAt > next) continue;
+    if ((words[(after + 4) / 4] ?? 0) & beforeInUse) found[block] = after + 4 - address;
+  }
+  return found;
 }
 
 /** Slots of the index for each block. */
@@ -155,9 +205,6 @@ function finder({ count, addresses, sizes }: Blocks): (address: number) => numbe
       if (addresses[middle]! <= address) from = middle;
       else to = middle - 1;
     }
-    const start = addresses[from]!;
-    const beforeEnd = start + Math.max(1, sizes[from]!) - address;
-    if (beforeEnd <= 0) return -1;
-    return beforeEnd > 4 || address % 8 !== 0 || address === start ? from : -1;
+    return address < addresses[from]! + Math.max(1, sizes[from]!) ? from : -1;
   };
 }

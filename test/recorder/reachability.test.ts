@@ -50,6 +50,30 @@ describe("reachability", () => {
     assert.deepEqual(examine(blocks, { 8: 2096, 12: 3098 }, data), [unreferenced, referenced]);
   });
 
+  test("but one is where the next chunk is in use, or the address lies in a block: SQLite's short strings", () => {
+    const fresh = () => blocksAt([2000, 100], [3000, 100]);
+    assert.deepEqual(examine(fresh(), { 8: 2096, 2100: 32 | 2 }, data), [referenced, unreferenced]);
+    assert.deepEqual(examine(fresh(), { 8: 2000, 2000: 3096 }, data), [referenced, referenced]);
+  });
+
+  test("a block that was made larger where it is, unseen, is as large as its chunk says", () => {
+    const grown = { 8: 2000, 1996: 160 | 3, 2156: 32 | 1, 2120: 3000 };
+    const flagsOf = (pointers: Record<number, number>, resizedUnseen: boolean) =>
+      examine(blocksAt([2000, 100], [3000, 100]), pointers, { ...data, resizedUnseen });
+    assert.deepEqual(flagsOf(grown, true), [referenced, referenced]);
+    assert.deepEqual(flagsOf(grown, false), [referenced, unreferenced]);
+    // to its middle, too
+    assert.deepEqual(flagsOf({ ...grown, 8: 2130 }, true), [referenced, referenced]);
+    const otherwise = {
+      "a chunk that isn't in use": { 1996: 160 },
+      "one that the next doesn't know of": { 2156: 32 },
+      "one that reaches into the next block": { 1996: 1160 | 3, 3156: 32 | 1 },
+      "one as large as the allocator makes it": { 1996: 112 | 3, 2108: 32 | 1 },
+    };
+    for (const [what, words] of Object.entries(otherwise))
+      assert.deepEqual(flagsOf({ ...grown, ...words }, true), [referenced, unreferenced], what);
+  });
+
   test("tells where a forgotten structure begins", () => {
     const chain = blocksAt([2000, 8], [3000, 8], [4000, 8]);
     assert.deepEqual(examine(chain, { 4000: 3000, 3000: 2000 }, data), [
@@ -170,7 +194,8 @@ function randomHeap(random: Random): Heap {
       if (random.chance(0.12)) words[at] = random.pick(rows)[0] + random.below(44);
     }
   }
-  for (let i = random.below(4); i > 0; i--) words[random.below(256)] = random.pick(rows)[0];
+  for (let i = random.below(4); i > 0; i--)
+    words[random.below(256)] = random.pick(rows)[0] + random.below(44);
   return {
     memory,
     blocks: blocksAt(...rows),
@@ -179,10 +204,15 @@ function randomHeap(random: Random): Heap {
 }
 
 function blockOf({ addresses, sizes }: Blocks, value: number): number {
-  return addresses.findIndex((address, i) => {
-    const end = address + Math.max(1, sizes[i]!);
-    return value >= address && value < end && (value === address || end - value > 4 || value % 8 !== 0);
-  });
+  return addresses.findIndex((address, i) => value >= address && value < address + Math.max(1, sizes[i]!));
+}
+
+function mayBeFreeChunk(memory: ArrayBuffer, blocks: Blocks, value: number): boolean {
+  const { addresses, sizes } = blocks;
+  const block = blockOf(blocks, value);
+  if (block < 0 || value % 8 !== 0 || value === addresses[block]) return false;
+  const inUse = (new DataView(memory).getUint32(value + 4, true) & 2) !== 0;
+  return addresses[block]! + sizes[block]! - value <= 4 && !inUse;
 }
 
 function wordsIn(memory: ArrayBuffer, start: number, end: number): number[] {
@@ -199,7 +229,10 @@ function allEdges(memory: ArrayBuffer, blocks: Blocks): Set<number>[] {
 
 function rootsIn(memory: ArrayBuffer, blocks: Blocks, { ranges, values }: Roots): number[] {
   const words = ranges.flatMap(([start, end]) => wordsIn(memory, start, end));
-  return [...words, ...values].map((word) => blockOf(blocks, word)).filter((block) => block >= 0);
+  return [...words, ...values]
+    .filter((word) => !mayBeFreeChunk(memory, blocks, word))
+    .map((word) => blockOf(blocks, word))
+    .filter((block) => block >= 0);
 }
 
 function closure(edges: readonly ReadonlySet<number>[], from: readonly number[]): Set<number> {
