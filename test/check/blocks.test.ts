@@ -49,6 +49,18 @@ const narrow = assemble(`(module
   (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
   (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 1))))`);
 
+/** Blocks of it lie as close to each other as dlmalloc's: at multiples of 8, each behind 4 bytes of a header, which is read. */
+const dense = assemble(`(module
+  (memory (export "memory") 2)
+  (global $top (mut i32) (i32.const 4104))
+  (func (export "malloc") (param i32) (result i32)
+    (global.get $top)
+    (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get 0) (i32.const 11)) (i32.const -8)))))
+  (func (export "free") (param i32))
+  (func $malloc_usable_size (param i32) (result i32) (i32.load (i32.sub (local.get 0) (i32.const 4))))
+  (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 1))))`);
+
 /** Of modules that have Rust's functions, whose allocator bears no more. */
 const redzone = 8;
 
@@ -267,6 +279,21 @@ for (const { name, inline } of waysToCheck) {
       call.loadWord!(p - 4);
       call.load!(p + 20);
       assert.deepEqual(found(), []);
+    });
+
+    test("`calloc` reads the header of a block of no bytes as well, right behind another block", () => {
+      const { call, found } = checking(dense, {
+        inline,
+        allocator: overridesOf({ malloc: "malloc", free: "free" }),
+      });
+      const before = call.malloc!(20) as number;
+      const empty = call.malloc!(0) as number;
+      assert.equal(empty, before + 40, "its header lies where the redzone ends");
+      call.load!(empty - 4);
+      assert.deepEqual(found(), []);
+      call.load!(before + 20);
+      call.store!(empty - 4);
+      assert.deepEqual(found(), ["heap-overflow read 0 past 20", "heap-overflow write 16 past 20"]);
     });
 
     test("a violation knows where its block was allocated and freed, and repetitions are counted", () => {

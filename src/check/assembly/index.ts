@@ -5,6 +5,7 @@
  * Shadow memory, redzones and quarantine are those of AddressSanitizer (Serebryany, Bruening, Potapenko and Vyukov,
  * AddressSanitizer: A Fast Address Sanity Checker, USENIX ATC 2012).
  */
+import { noteEmpty } from "./access";
 import {
   blockAround,
   extraOf,
@@ -98,7 +99,11 @@ export function allocated(address: u32, size: u32, extra: u32, context: u64): vo
 /** A block is here, which may have been here before with another size. */
 function describe(address: u32, size: u32, extra: u32, context: u64): void {
   // one of no bytes may be at an address that stands for all of them
-  if (!address || !(size + extra)) return;
+  if (!address) return;
+  if (!(size + extra)) {
+    noteEmpty(address);
+    return;
+  }
   const place = placeOfBlock(address);
   // nothing is known of a block here
   if (load<u32>(place, ADDRESS) | load<u32>(place, NEXT)) {
