@@ -5,6 +5,8 @@ import type { FrameReport } from "../report.js";
 import type { Finding, Subject } from "./finding.js";
 
 const pageBytes = 65_536;
+/** Of a memory with addresses of 32 bits. */
+const mostPages = 65_536;
 /** A memory that holds more than this beyond what was needed, and several times as much, is too large. */
 const leastBytes = 4 * 1024 * 1024;
 const timesTheNeed = 4;
@@ -27,7 +29,8 @@ export function findReservation({ module, report, history }: Subject): Finding[]
   const final = memory.pages * pageBytes;
   const granted = memory.grows.filter((grow) => grow.granted).length;
   const fit = Math.ceil((needed * margin) / pageBytes);
-  const maximum = Math.ceil((final * boundMargin) / pageBytes);
+  const limit = memory.maximumPages ?? mostPages;
+  const maximum = Math.min(Math.ceil((final * boundMargin) / pageBytes), mostPages);
   const bound =
     memory.maximumPages === null
       ? ` and \`maximum: ${maximum}\` (${formatBytes(maximum * pageBytes)}), so that a leak ends in an error and not ` +
@@ -55,8 +58,9 @@ export function findReservation({ module, report, history }: Subject): Finding[]
       },
     ];
   }
-  if (granted < manyGrowths) return [];
-  const pages = Math.max(fit, memory.pages);
+  // to begin with all there is would be no advice
+  if (granted < manyGrowths || memory.pages >= limit) return [];
+  const pages = Math.max(Math.min(fit, limit), memory.pages);
   return [
     {
       ...common,
