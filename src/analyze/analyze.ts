@@ -1,5 +1,6 @@
 import type { HeapTotals, ModuleRecord } from "../profile/records.js";
 import type { MemoryState, Profile } from "../profile/state.js";
+import { withMemoriesOfTheEnd } from "./collected-at-end.js";
 import { isCountedOnly } from "./collected-heaps.js";
 import { moduleContexts, type ReportIds } from "./contexts.js";
 import { withoutContradicted } from "./contradictions.js";
@@ -72,9 +73,12 @@ export function analyzeContexts(
   return { report, reportIds };
 }
 
-/** The profile without what it says of functions that turned out to be no allocator. */
+/**
+ * The profile without what it says of functions that turned out to be no allocator, and with the memories that went when
+ * the program was over.
+ */
 export function believed(profile: Profile): Profile {
-  return withoutContradicted(profile, sameModules(profile));
+  return withMemoriesOfTheEnd(withoutContradicted(profile, sameModules(profile)));
 }
 
 /** A memory that several threads share is one, and belongs to the thread that made it, if that was recorded. */

@@ -47,6 +47,8 @@ export function nextStep(report: Report, directory: string): string {
   if (totals.blocks === 0 || totals.bytes * 20 < totals.peakBytes) {
     const bytes = modules.reduce((sum, { memory }) => sum + memory.finalBytes, 0);
     const rest = totals.blocks === 0 ? "nothing is" : `only ${formatBytes(totals.bytes)} are`;
+    if (bytes === 0)
+      return `${rest} live at the end: the memories were collected, with all that was in them.`;
     return (
       `${rest} live at the end. A memory never shrinks, so ${formatBytes(bytes)} stay with the ` +
       "program because of the high-water mark: look at what was live then."

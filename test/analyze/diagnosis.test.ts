@@ -200,6 +200,15 @@ test("a memory for every call is instance churn", async () => {
   assert.match(finding.title, /20 memories|21 memories/);
 });
 
+test("memories that become more have not levelled off, though none of them grows", async () => {
+  const plain = `new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 0, 1))`;
+  const all = await findings(`const plain = ${plain};
+const held = [];
+for (let i = 0; i < 40; i++) held.push(new WebAssembly.Instance(plain));`);
+  const { module } = one(all, "instance-churn");
+  assert.deepEqual(kinds(all.filter((finding) => finding.module === module)), ["instance-churn"]);
+});
+
 test("a profile without memories has no findings", async () => {
   assert.deepEqual(
     analyze(

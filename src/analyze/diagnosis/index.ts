@@ -37,15 +37,17 @@ export function findAll(
     };
     const leaks = findLeaks(subject);
     const growing = leaks.length > 0;
+    const churning = findInstanceChurn(subject, stacks);
     return [
       ...leaks,
-      ...findInstanceChurn(subject, stacks),
+      ...churning,
       ...findFragmentation(subject),
       ...(isCollected(module) && !growing ? [] : findUnreferenced(subject)),
       ...(growing ? [] : findHighWater(subject)),
       ...findReservation(subject),
       ...findChurn(subject),
-      ...(growing ? [] : findFlat(subject)),
+      // each further memory is more, though none of them grows
+      ...(growing || churning.length > 0 ? [] : findFlat(subject)),
     ];
   });
   return all.sort(

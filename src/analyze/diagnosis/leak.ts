@@ -133,7 +133,11 @@ function leak(
       evidence: [
         grew,
         ...(freed ? [freed] : []),
-        `At the end ${formatBytes(held)} of it were left; the memory stays as large as it was.`,
+        `At the end ${formatBytes(held)} of it were left; ${
+          module.memory.finalBytes > 0
+            ? "the memory stays as large as it was"
+            : "the memory was collected with all that was in it"
+        }.`,
       ],
       advice:
         `If the garbage collector released it (a FinalizationRegistry of the package), ${releaseCall(module)} ` +
