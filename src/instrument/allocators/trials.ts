@@ -278,5 +278,22 @@ export function trySameHeap(sandbox: Sandbox, malloc: Way, free: Way, other: Way
     if (isOther) fromOther.push(block);
   }
   if (!fromOther.every((block) => blocks.release(free, block))) return "contradicted";
-  return blocks.makeAll(twice) && blocks.intact() ? "proved" : "contradicted";
+  if (!blocks.makeAll(twice) || !blocks.intact()) return "contradicted";
+  return ignores(sandbox, malloc, free, other) ? "contradicted" : "proved";
+}
+
+/**
+ * Whether `free` takes no notice of the blocks of `other`, as one does that looks for a header in front of them: released by it
+ * none of them comes again, while those of `malloc` do.
+ */
+function ignores(sandbox: Sandbox, malloc: Way, free: Way, other: Way): boolean {
+  const comesAgain = (way: Way) => {
+    const trial = sandbox.open();
+    const blocks = trial && new TrialBlocks(trial, way);
+    const made = blocks?.makeAll(twice);
+    if (!blocks || !made?.every((block) => blocks.release(free, block))) return undefined;
+    const again = blocks.makeAll(twice);
+    return again?.some((block) => made.some((before) => overlap(block, before)));
+  };
+  return comesAgain(other) === false && comesAgain(malloc) === true;
 }
