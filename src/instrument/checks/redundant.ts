@@ -24,6 +24,7 @@ import { common, type Fact, type LenientRead, learn } from "./facts.js";
 import { goStackPointer, stackLocals } from "./go-stack.js";
 import { type AccessGroup, type GroupedAccess, groupsOf } from "./groups.js";
 import { type LoopEffects, loopEffects } from "./loop-effects.js";
+import { isSpeculated } from "./speculated.js";
 import { stackEffect } from "./stack-effects.js";
 import { constant, earlierOf, isOnGoStack, low32, onGoStack, type Value } from "./values.js";
 
@@ -72,6 +73,8 @@ class Walk implements AccessFacts {
   groups: ReadonlyMap<number, AccessGroup> = new Map();
   readonly #checked: GroupedAccess[] = [];
   #stretch = 0;
+  /** Where the instruction before begins. */
+  #before = 0;
   readonly #module: Module;
   readonly #known: KnownMemory;
   readonly #effects: ReadonlyMap<number, LoopEffects>;
@@ -115,6 +118,7 @@ class Walk implements AccessFacts {
     if (this.#known.isGo) this.#stackLocals = stackLocals(bytes, start, end);
     for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
       if (!this.#step(pos)) return false;
+      this.#before = pos;
     }
     if (this.#frames.length > 0) return false;
     if (this.#checked.length > 0) this.groups = groupsOf(this.#checked, this.#known.gap);
@@ -269,7 +273,8 @@ class Walk implements AccessFacts {
     const low = base === constant ? (offset >>> 0) + more : offset + more;
     const high = low + size;
     const [start, end] = this.#known.data;
-    if (base === constant && low >= start && high <= end) this.redundant.add(pos);
+    if (!write && isSpeculated(this.#module.bytes, this.#before, pos)) this.redundant.add(pos);
+    else if (base === constant && low >= start && high <= end) this.redundant.add(pos);
     else if (isOnGoStack({ base, offset: low })) this.redundant.add(pos);
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
     else {
