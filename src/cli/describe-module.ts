@@ -3,7 +3,7 @@ import { DecodeError } from "../errors.js";
 import { typeText, valueTypeText } from "../instrument/allocators/named.js";
 import { usedFeatures } from "../instrument/features.js";
 import { findAllocator } from "../instrument/find-allocator.js";
-import { damagedNames, type GlueScripts } from "../instrument/index.js";
+import { damagedNames, type GlueScripts, notesOnAllocator } from "../instrument/index.js";
 import { detectToolchain } from "../instrument/toolchain.js";
 import type { BoundaryItem, MemoryDescription, ModuleDescription } from "../report/inspect-text.js";
 import { decodeDebugLink } from "../wasm/debug-links.js";
@@ -20,21 +20,26 @@ import {
   valueType,
 } from "../wasm/types.js";
 
+const unrecorded = "the memory is shared between threads: its growth is recorded, its blocks are not";
+
 /**
  * @param scripts the JavaScript that came with the module
  * @throws DecodeError when the bytes are no module, or a damaged one
  */
 export function describeModule(file: string, bytes: Uint8Array, scripts: GlueScripts): ModuleDescription {
   const module = decodeModule(bytes);
-  const { functions, notes } = findAllocator(module, [], undefined, scripts);
+  const found = findAllocator(module, [], undefined, scripts);
+  const memories = describeMemories(module);
+  const notes = notesOnAllocator(module, found);
+  if (memories.some(({ shared }) => shared) && found.functions.length > 0) notes.unshift(unrecorded);
   return {
     file,
     bytes: bytes.length,
     toolchain: detectToolchain(module),
-    memories: describeMemories(module),
+    memories,
     features: { used: usedFeatures(module), declared: declaredFeatures(module) },
     allocator: {
-      functions: functions.map(({ role, index, name, evidence, confidence }) => ({
+      functions: found.functions.map(({ role, index, name, evidence, confidence }) => ({
         role,
         index,
         name,

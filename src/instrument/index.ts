@@ -11,7 +11,7 @@ import { checkIndices } from "./check-indices.js";
 import { insertChecks } from "./checks/insert.js";
 import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
 import { isSideModule } from "./dynamic-linking.js";
-import { findAllocator } from "./find-allocator.js";
+import { type FoundAllocator, findAllocator } from "./find-allocator.js";
 import type { GlueScripts } from "./glue-names.js";
 import { fitsRole } from "./hooks.js";
 import { type MemoryLayout, memoryLayout } from "./layout.js";
@@ -92,7 +92,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   checkIndices(module, sites);
   const found = findAllocator(module, options.allocator, sites, options.scripts);
   const { functions } = found;
-  const notes = functions.length === 0 && isSideModule(module) ? [countedElsewhere] : found.notes;
+  const notes = notesOnAllocator(module, found);
   const toolchain = detectToolchain(module);
   const damage = damagedNames(module);
   const data = module.initialData;
@@ -157,6 +157,11 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
       ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
       : toOriginal,
   };
+}
+
+/** What to say of what was found; a module that is linked to another one has nothing to be found. */
+export function notesOnAllocator(module: Module, { functions, notes }: FoundAllocator): string[] {
+  return functions.length === 0 && isSideModule(module) ? [countedElsewhere] : notes;
 }
 
 /** In words; nothing where its name section is whole, or there is none. */

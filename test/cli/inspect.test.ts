@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ModuleDescription } from "../../src/report/inspect-text.js";
+import { assemble } from "../instrument/support.js";
 import { minifiedModule } from "../support/minified.js";
 import { withTypeScript } from "../support/typescript.js";
 
@@ -44,6 +45,37 @@ describe("linmem inspect", () => {
     writeFileSync(join(folder, "z.mjs"), 'load("heap.wasm");q._malloc=w.b;q._free=w.d');
     const { stdout } = inspect([join(folder, "heap.wasm")]);
     assert.match(stdout, /^ {2}malloc +8 +malloc +named +export "b", which the script calls "_malloc"$/m);
+  });
+
+  test("says of whom blocks are not recorded in spite of what was found, or counted elsewhere", (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "linmem-notes-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const notesOf = (bytes: Uint8Array): string => {
+      writeFileSync(join(folder, "m.wasm"), bytes);
+      return inspect([join(folder, "m.wasm")]).stdout.replaceAll(/\s+/g, " ");
+    };
+    const functions = `(func (export "malloc") (param i32) (result i32) (local.get 0))
+  (func (export "free") (param i32))`;
+    const shared = assemble(`(module (memory 1 2 shared) ${functions})`);
+    assert.match(
+      notesOf(shared),
+      /malloc 0 malloc named .* shared between threads: its growth is recorded, its blocks are not/,
+    );
+    assert.doesNotMatch(notesOf(assemble(`(module (memory 1 2) ${functions})`)), /between threads/);
+    // an empty section "dylink.0"
+    const linked = assemble('(module (import "env" "memory" (memory 1)))');
+    const side = Uint8Array.of(
+      ...linked.subarray(0, 8),
+      0,
+      9,
+      8,
+      ...new TextEncoder().encode("dylink.0"),
+      ...linked.subarray(8),
+    );
+    assert.match(
+      notesOf(side),
+      /linked dynamically: its blocks are counted with the module that has the allocator/,
+    );
   });
 
   test("keeps lines within the terminal's width, coloured when asked for", () => {
