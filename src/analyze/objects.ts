@@ -113,11 +113,13 @@ export function moduleObjects({
   }
   return [...sums.values()]
     .sort((a, b) => b.liveBytes - a.liveBytes)
-    .map(({ nearest: { allocations, live }, ...sum }) => ({
-      ...sum,
+    .map(({ nearest: { depth, allocations, live }, ...sum }) => {
       // each object has one block of its own, among these; where they disagree, nothing tells which it is
-      made: allocations.size === 1 ? [...allocations][0] : null,
-      live: live.size === 1 ? [...live][0] : null,
-      liveAtMost: Math.max(...live),
-    }));
+      const made = allocations.size === 1 ? [...allocations][0] : null;
+      const liveAtMost = Math.max(...live);
+      // what the glue code itself allocates and releases, a text say, was handed to the constructor
+      if (depth === 0 && liveAtMost === 0 && sum.liveBlocks > 0)
+        return { ...sum, made, live: null, liveAtMost: Math.min(made ?? sum.liveBlocks, sum.liveBlocks) };
+      return { ...sum, made, live: live.size === 1 ? [...live][0] : null, liveAtMost };
+    });
 }

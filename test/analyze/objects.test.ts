@@ -44,6 +44,15 @@ const objects = (...contexts: ContextReport[]) =>
   );
 
 describe("objects", () => {
+  test("of a constructor that is handed a text: how many live is not told by that", () => {
+    const text = [wasm(1), js("toHeap", glue), js("new Statement", glue), js("leak", "/app/a.ts", 3)];
+    const statement = [wasm(1), wasm(9), wasm(7), js("new Statement", glue), js("leak", "/app/a.ts", 3)];
+    const leaked = [context(text, 12, 0), context(statement, 10, 10)];
+    assert.deepEqual(objects(...leaked), [["new Statement", "/app/a.ts:3", 12, null, 10, 100]]);
+    const released = [context(text, 12, 0), context(statement, 10, 0)];
+    assert.deepEqual(objects(...released), [["new Statement", "/app/a.ts:3", 12, 0, 0, 0]]);
+  });
+
   test("are those of the class that calls the module, by the line that calls its constructor", () => {
     assert.deepEqual(
       objects(
