@@ -68,15 +68,19 @@ interface Policy {
   rule: Rule;
   header?: number;
   step?: number;
+  /** Bytes of the smallest block. */
+  least?: number;
 }
 
 const policies: Policy[] = [
   { name: "best fit", rule: bestFit },
   { name: "first fit", rule: firstFit },
+  { name: "best fit, steps of 8", rule: bestFit, step: 8 },
   { name: "best fit, headers of 4 bytes, steps of 8", rule: bestFit, header: 4, step: 8 },
+  { name: "… and of 16 bytes at least", rule: bestFit, header: 4, step: 8, least: 16 },
 ];
 
-function spanOf(trace: Trace, { rule, header = 0, step = 1 }: Policy): number {
+function spanOf(trace: Trace, { rule, header = 0, step = 1, least = 0 }: Policy): number {
   const pieces = new Pieces();
   const places = new Float64Array(trace.slots);
   const sizes = new Float64Array(trace.slots);
@@ -89,7 +93,7 @@ function spanOf(trace: Trace, { rule, header = 0, step = 1 }: Policy): number {
         top = pieces.give(places[slot], places[slot] + sizes[slot], top);
         continue;
       }
-      const bytes = Math.ceil((size + header) / step) * step;
+      const bytes = Math.max(least, Math.ceil((size + header) / step) * step);
       const piece = rule(pieces, bytes);
       if (piece >= 0) places[slot] = pieces.take(piece, bytes);
       else {
@@ -104,7 +108,7 @@ function spanOf(trace: Trace, { rule, header = 0, step = 1 }: Policy): number {
 }
 
 export function placement(): string {
-  const chosen = traces("").filter(({ name }) => /alloc-test|sh6bench|mstress|larson|2,000/.test(name));
+  const chosen = traces("").filter(({ name }) => /2,000|LIFO|larson|sh6bench|glibc|mstress/.test(name));
   const rows = policies.map((policy) => [
     policy.name,
     ...chosen.map((trace) => spanOf(trace, policy).toFixed(3)),

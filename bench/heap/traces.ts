@@ -1,17 +1,25 @@
 /**
- * Traces of allocations and releases, from seeds. Those with names of known benchmarks are made from their descriptions,
- * for one thread:
+ * Traces of allocations and releases, from seeds. Those with names of known programs do what these do, as mimalloc-bench
+ * (github.com/daanx/mimalloc-bench) runs them, with one thread and pointers of 4 bytes. Tables that a program takes from the
+ * allocator are part of its trace.
  *
- * - larson: P. Larson, M. Krishnan, "Memory allocation for long-running server applications", ISMM 1998: a server whose
- *   threads release blocks at random among those that others allocated.
- * - sh6bench: MicroQuill's SmartHeap benchmark 6: batches of blocks of mostly small sizes, released partly in the order of
- *   allocation and partly in the reverse, while some stay until later.
- * - alloc-test: S. Ignatchenko, D. Antonov, "Testing memory allocators", ACCU Overload 2018: slots chosen by a Pareto
- *   distribution, sizes by one that halves with each power of two.
- * - glibc-simple: glibc's bench-malloc-simple: blocks of one size, released in the order of allocation.
- * - mstress: D. Leijen's stress test of mimalloc: blocks whose sizes are mostly small and rarely large; some outlive the
- *   round, others are swapped at random.
+ * - larson: P. Larson, M. Krishnan, "Memory allocation for long-running server applications", ISMM 1998. 5,000 blocks of 8 to
+ *   999 bytes in random order; four times as many replacements of any of them are the warm-up. Measured are 150,000 replacements;
+ *   the program goes on for 5 seconds.
+ * - sh6bench: MicroQuill's SmartHeap benchmark 6. A table of 10,000 pointers is filled with blocks of sizes up to 1,000 that
+ *   follow from each other by halving and by steps of a half, smaller ones in longer runs. When it is full the blocks before a fifth of it
+ *   are released in the order of allocation, those behind it in the reverse; the fifth is the next one each time. 8 rounds of the
+ *   sizes instead of 10,000. The program forgets a fifth that begins the table; here it is kept like the others.
+ * - alloc-test: S. Ignatchenko, D. Antonov, "Testing memory allocators", ACCU Overload 2018. A random half of 2^18 slots is
+ *   filled; then a block is released or allocated in slots that are chosen by "80 % in 20 %", six times nested. Half of the blocks have
+ *   5 to 8 bytes, a quarter 9 to 16, and so on up to 1,024. 1,300,000 steps instead of 100 million, of which the last 300,000 are
+ *   measured.
+ * - glibc-simple: glibc's bench-malloc-simple: 25, 100, 400, then 1,600 blocks of one size are allocated and released in the same
+ *   order; sizes are 16, 32 and 64. 16,000 blocks for each instead of 2 million.
+ * - mstress: D. Leijen's stress test of mimalloc, all 25 iterations: blocks of 1 to 64 words, rarely 100, 1,000 or 10,000 times as
+ *   large; a third are kept until the iteration ends, others released by chance, or exchanged with those that outlive it. Its own random numbers.
  */
+import { lowestBit } from "../../src/memory/heap/bits.js";
 import { Random } from "../../test/recorder/random.js";
 
 export interface Trace {
@@ -29,6 +37,8 @@ export interface Trace {
 }
 
 const release = -1;
+/** Bytes of a pointer, or a word, in a linear memory. */
+const POINTER = 4;
 
 class Writer {
   #ops: number[] = [];
@@ -65,7 +75,7 @@ class Writer {
 
   end(name: string, span: number): Trace {
     this.part();
-    for (const slot of [...this.#sizes.keys()]) this.release(slot);
+    for (const slot of [...this.#sizes.keys()].sort((a, b) => a - b)) this.release(slot);
     this.part();
     const [before, timed, after] = this.#parts;
     return { name, slots: this.#slots, before, timed, after, peak: this.#peak, span };
@@ -127,81 +137,181 @@ function phase(): Trace {
 function larson(operations: number): Trace {
   const seed = new Random(4);
   const writer = new Writer();
-  const [threads, each] = [8, 1000];
-  const size = () => 10 + seed.below(491);
-  for (let slot = 0; slot < threads * each; slot++) writer.allocate(slot, size());
+  const blocks = 5000;
+  const size = () => 8 + seed.below(992);
+  for (const slot of seed.shuffle(Int32Array.from({ length: blocks }, (_, slot) => slot)))
+    writer.allocate(slot, size());
+  for (let i = 0; i < 4 * blocks; i++) writer.allocate(seed.below(blocks), size());
   writer.part();
-  for (let i = 0, owner = 0; i < operations; i++) {
-    // a thread ends now and then, and leaves its blocks to a new one
-    if (i % 5000 === 0) owner = seed.below(threads);
-    writer.allocate(owner * each + seed.below(each), size());
-  }
+  for (let i = 0; i < operations; i++) writer.allocate(seed.below(blocks), size());
   return writer.end("larson", 1.15);
 }
 
-function sh6bench(operations: number): Trace {
-  const seed = new Random(5);
-  const writer = new Writer();
-  const batch = 1000;
-  const kept = 20;
-  writer.part();
-  for (let done = 0, round = 0; done < operations; round++, done += batch) {
-    const base = (round % kept) * batch;
-    for (let i = 0; i < batch; i++) {
-      const size = seed.chance(0.9) ? 1 + seed.below(100) : 1 + seed.below(1000);
-      writer.allocate(base + i, size);
+/** Sizes of one round of sh6bench, in their order. */
+function* sh6Sizes(): Generator<number> {
+  for (let base = 1; base < 1000; base = Math.floor((base * 3) / 2) + 1) {
+    for (let size = base; size > 0; size >>= 1) {
+      for (let times = size < 100 ? 250 : 50; times > 0; times--) yield size;
     }
-    for (let i = 0; i < batch; i += 3) writer.release(base + i);
-    for (let i = batch - 1; i >= 0; i--) if (i % 3 === 1) writer.release(base + i);
+  }
+}
+
+function sh6bench(repeats: number): Trace {
+  const writer = new Writer();
+  const count = 10_000;
+  const table = count;
+  writer.part();
+  writer.allocate(table, count * POINTER);
+  // slots from `kept` to `end` still have their blocks while those around them are filled again
+  let [at, kept, end] = [0, count, count];
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const size of sh6Sizes()) {
+      writer.allocate(at++, size);
+      if (at === kept) at = end;
+      if (at < count) continue;
+      kept = end === count ? 0 : end;
+      end = kept + count / 5;
+      for (let slot = 0; slot < kept; slot++) writer.release(slot);
+      for (let slot = count; slot-- > end; ) writer.release(slot);
+      at = kept === 0 ? end : 0;
+    }
   }
   return writer.end("sh6bench", 1.15);
 }
 
-function allocTest(operations: number): Trace {
+/** Six times nested, 80 % of the choices go to 20 % of the items: a part for each number of times that a choice was one of the 20 %. */
+function paretoParts(items: number): { share: number; from: number; count: number }[] {
+  const [nested, often] = [6, 0.8];
+  let [ways, from] = [1, 0];
+  const parts = [];
+  for (let rest = 0; rest <= nested; rest++) {
+    const share = ways * often ** (nested - rest) * (1 - often) ** rest;
+    const fraction = ways * (1 - often) ** (nested - rest) * often ** rest;
+    const count = rest < nested ? Math.floor(items * fraction) : items - from;
+    parts.push({ share, from, count });
+    from += count;
+    ways = (ways * (nested - rest)) / (rest + 1);
+  }
+  return parts;
+}
+
+function allocTest(warmUp: number, operations: number): Trace {
   const seed = new Random(6);
   const writer = new Writer();
-  const slots = 20_000;
+  const slots = 2 ** 18;
+  const table = slots;
+  const parts = paretoParts(slots);
   const size = () => {
-    const bits = 3 + Math.min(Math.floor(-Math.log2(1 - seed.u32() / 2 ** 32)), 13);
-    return 2 ** bits + seed.below(2 ** bits);
+    const half = 4 << lowestBit(1 + seed.below(128));
+    return half + 1 + seed.below(half);
   };
-  const pareto = () => Math.floor(slots * (seed.u32() / 2 ** 32) ** 4);
-  for (let slot = 0; slot < slots; slot++) writer.allocate(slot, size());
-  writer.part();
-  for (let i = 0; i < operations; i++) {
-    const slot = pareto();
+  const choose = () => {
+    let chance = seed.u32() / 2 ** 32;
+    const part = parts.find(({ share }) => (chance -= share) < 0) ?? parts[parts.length - 1];
+    return part.from + seed.below(part.count);
+  };
+  const step = () => {
+    const slot = choose();
     if (writer.has(slot)) writer.release(slot);
     else writer.allocate(slot, size());
-  }
+  };
+  // each entry is a pointer and two numbers
+  writer.allocate(table, slots * (POINTER + 8));
+  for (let slot = 0; slot < slots; slot++) if (seed.chance(0.5)) writer.allocate(slot, size());
+  for (let i = 0; i < warmUp; i++) step();
+  writer.part();
+  for (let i = 0; i < operations; i++) step();
   return writer.end("alloc-test", 1.15);
 }
 
 function glibcSimple(operations: number): Trace {
   const writer = new Writer();
   writer.part();
-  const blocks = 400;
-  for (let done = 0; done < operations; done += blocks) {
-    for (let slot = 0; slot < blocks; slot++) writer.allocate(slot, 128);
-    for (let slot = 0; slot < blocks; slot++) writer.release(slot);
+  const table = 1600;
+  for (const size of [16, 32, 64]) {
+    writer.allocate(table, table * POINTER);
+    for (const blocks of [25, 100, 400, 1600]) {
+      for (let done = 0; done < operations; done += blocks) {
+        for (let slot = 0; slot < blocks; slot++) writer.allocate(slot, size);
+        for (let slot = 0; slot < blocks; slot++) writer.release(slot);
+      }
+    }
+    writer.release(table);
   }
   return writer.end("glibc-simple", 1.15);
 }
 
-function mstress(operations: number): Trace {
-  const seed = new Random(7);
+/** The generator that mstress has on machines of 32 bits: C. Wellons, "Prospecting for hash functions", 2018. */
+function* wellons(seed: number): Generator<number, never> {
+  for (let x = seed; ; ) {
+    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+    x ^= x >>> 16;
+    yield x >>> 0;
+  }
+}
+
+function mstress(iterations: number): Trace {
   const writer = new Writer();
-  const [retained, round] = [10_000, 1000];
-  const size = () => {
-    if (seed.chance(0.0005)) return 64 * (1 + seed.below(4096));
-    if (seed.chance(0.01)) return 8 * (1 + seed.below(2048));
-    return 8 * (1 + seed.below(63));
+  let numbers = wellons(0);
+  const below = (bound: number) => numbers.next().value % bound;
+  /** Its chances are of a hundred, and that which was drawn counts too. */
+  const chance = (percent: number) => below(100) <= percent;
+  const words = (powers: number) => {
+    let words = 1 << below(powers);
+    if (chance(1)) words *= chance(1) ? 10_000 : chance(10) ? 1000 : 100;
+    return (words === 40 ? 41 : words) * POINTER;
   };
-  for (let slot = 0; slot < retained; slot++) writer.allocate(slot, size());
+  const unused: number[] = [];
+  let next = 0;
+  const allocate = (bytes: number): number => {
+    const slot = unused.pop() ?? next++;
+    writer.allocate(slot, bytes);
+    return slot;
+  };
+  const release = (slot: number | undefined) => {
+    if (slot === undefined) return;
+    writer.release(slot);
+    unused.push(slot);
+  };
+  const transfer: (number | undefined)[] = new Array(1000);
+  const ends = wellons(43 * 43);
   writer.part();
-  for (let done = 0; done < operations; done += round) {
-    for (let i = 0; i < round; i++) writer.allocate(retained + i, size());
-    for (let i = 0; i < round / 4; i++) writer.allocate(seed.below(retained), size());
-    for (let i = 0; i < round; i++) if (writer.has(retained + i)) writer.release(retained + i);
+  for (let iteration = 1; iteration <= iterations; iteration++) {
+    // each iteration is a new thread, which begins with the same number
+    numbers = wellons(43);
+    let allocations = 5000;
+    let keep = allocations / 2;
+    const tables = [allocate(keep * POINTER)];
+    const kept: number[] = [];
+    const blocks: (number | undefined)[] = [];
+    while (allocations > 0 || keep > 0) {
+      if (keep === 0 || (chance(50) && allocations > 0)) {
+        allocations--;
+        if (blocks.length === 0) tables.push(allocate(100_000 * POINTER));
+        blocks.push(allocate(words(5)));
+      } else {
+        keep--;
+        kept.push(allocate(words(7)));
+      }
+      if (chance(66) && blocks.length > 0) {
+        const index = below(blocks.length);
+        release(blocks[index]);
+        blocks[index] = undefined;
+      }
+      if (chance(25) && blocks.length > 0) {
+        const [index, other] = [below(blocks.length), below(transfer.length)];
+        [blocks[index], transfer[other]] = [transfer[other], blocks[index]];
+      }
+    }
+    for (const slot of [...kept, ...blocks, ...tables]) release(slot);
+    // half of what was exchanged outlives the iteration
+    numbers = ends;
+    for (let i = 0; i < transfer.length; i++) {
+      if (!chance(50) && iteration < iterations) continue;
+      release(transfer[i]);
+      transfer[i] = undefined;
+    }
   }
   return writer.end("mstress", 1.15);
 }
@@ -214,10 +324,10 @@ export function traces(filter: string): Trace[] {
     LIFO: () => lifo(150_000),
     "phase shift": phase,
     larson: () => larson(150_000),
-    sh6bench: () => sh6bench(150_000),
-    "alloc-test": () => allocTest(300_000),
-    "glibc-simple": () => glibcSimple(150_000),
-    mstress: () => mstress(120_000),
+    sh6bench: () => sh6bench(8),
+    "alloc-test": () => allocTest(1_000_000, 300_000),
+    "glibc-simple": () => glibcSimple(16_000),
+    mstress: () => mstress(25),
   };
   return Object.entries(makers)
     .filter(([name]) => name.includes(filter))
