@@ -6,11 +6,15 @@ import {
   ALIGNED,
   CELL,
   CELL_BITS,
+  cellsOf,
   FREE_SLOT,
   field,
   GRANULE,
+  INVERSE_BITS,
   LARGEST_SLOT,
+  LEAST_SLOT,
   LENT_SLOT,
+  MOST_CELLS,
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
@@ -18,12 +22,11 @@ import {
   pageBytes,
   record,
   sizeOf,
+  slotSize,
+  slotsOf,
   WIDE_HEADER,
   wideSize,
 } from "./layout.js";
-
-/** As many as 2^32 bytes have. */
-const MOST_CELLS = 2 ** 32 / CELL;
 
 /** What a record says of its page. */
 export interface PageRecord {
@@ -94,7 +97,8 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
     if (used !== blocks) throw damaged(page - WIDE_HEADER, "is a page that counts its slots wrongly");
     there += size * (lent ? used : slots);
     if (free !== NO_SLOT) open.add(rec);
-    const [from, to] = [page >>> CELL_BITS, (page + pageBytes(size)) >>> CELL_BITS];
+    const from = page >>> CELL_BITS;
+    const to = from + cellsOf(size);
     for (let cell = from; cell < to; cell++)
       if (words[start + cell] !== rec)
         throw damaged(page - WIDE_HEADER, "is a page that the map doesn't have");
@@ -104,12 +108,13 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
   if (cells !== 0) throw wrong("has a map of other pages than it has");
   if (found.size !== core.get("records") || there !== core.get("slotsThere"))
     throw wrong("counts its pages wrongly");
-  for (let granules = 0; granules <= LARGEST_SLOT / ALIGNED; granules++) {
+  for (let index = 0; index <= LARGEST_SLOT / ALIGNED; index++) {
+    const size = index === 0 ? LEAST_SLOT : index * ALIGNED;
     let previous = 0;
-    for (let rec = words[core.header + field.partial + granules]!; rec !== 0; ) {
+    for (let rec = words[core.header + field.partial + index]!; rec !== 0; ) {
       const each = open.delete(rec) ? readRecord(core, rec) : undefined;
-      if (each?.size !== granules * ALIGNED || each.previous !== previous)
-        throw wrong(`has a wrong list of pages for ${granules * ALIGNED} bytes`);
+      if (each?.size !== size || each.previous !== previous)
+        throw wrong(`has a wrong list of pages for ${size} bytes`);
       previous = rec;
       rec = each.next;
     }
@@ -140,14 +145,14 @@ export function checkPage(
   )
     throw wrong("that the map doesn't have");
   const { page, inverse, size, slots, free, lent } = readRecord(core, rec);
-  const granules = size / ALIGNED;
+  const granules = size / GRANULE;
   const right =
-    size % ALIGNED === 0 &&
     size > 0 &&
     size <= LARGEST_SLOT &&
+    size === slotSize(size) &&
     page % CELL === 0 &&
-    inverse === Math.ceil(0x1_0000 / granules) &&
-    slots === Math.min(NO_SLOT, Math.floor((pageBytes(size) - WIDE_HEADER) / size));
+    inverse === Math.ceil(2 ** INVERSE_BITS / granules) &&
+    slots === slotsOf(size);
   if (!right) throw wrong("with a wrong record");
   const first = lent ? (address - page) / size : 0;
   const state = (slot: number) => bytes[rec + record.states + slot]!;
@@ -174,7 +179,7 @@ export function checkPage(
   for (let slot = free; slot !== NO_SLOT; count++) {
     if (slot >= slots || state(slot) < FREE_SLOT || count >= slots)
       throw wrong("with a wrong list of free slots");
-    slot = state(slot) & ~FREE_SLOT;
+    slot = state(slot) - FREE_SLOT;
   }
   if (count + sum.blocks !== slots) throw wrong("with free slots that are in no list");
   return sum;

@@ -37,7 +37,7 @@
  *
  * Small blocks lie in pages when there are many: slots of one size without headers. What those would say is in the page's
  * *record*, out of line, so that allocating and releasing touch nothing else. A page is a block of 2, 4 or 8 KiB whose
- * payload lies at a multiple of 2 KiB:
+ * payload lies at a multiple of 2 KiB, its cells; that for slots of 8 bytes is a little less, and the rest of its cell is for other blocks:
  *
  * ```
  *  page:    | size:28 flags:4 | code of the record | tag | slot | slot | slot | … | rest |
@@ -53,14 +53,15 @@
  *  blocks: H|  used     H| free block           H|  used     used     H| free block …
  * ```
  *
- * Their headers say what that of the page said. The record stays until the last slot is free.
+ * Their headers say what that of the page said. Where the free slots between used ones are too small for a header, or would leave
+ * less than a block, they stay in the run. The record stays until the last slot is free.
  */
 
 import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 6;
+export const VERSION = 7;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -108,29 +109,29 @@ export const field = {
   /** Payload of the map of pages, and how many words it has: one for each 2 KiB of the memory, from address 0 on. */
   map: 38,
   cells: 39,
-  /** The first records that can be used again, of 64, 128 and 192 bytes; 0 when there is none. */
+  /** The first records that can be used again, of 64, 128, 192 and 256 bytes; 0 when there is none. */
   freeRecords: 40,
   /** Bytes of blocks that are the heap's own: pages, records and the map. */
-  own: 43,
+  own: 44,
   /** How many of those are records or the map. */
-  ownBlocks: 44,
+  ownBlocks: 45,
   /** Records in use. */
-  records: 45,
+  records: 46,
   /** Bytes in use from which on there are pages. */
-  pagesFrom: 46,
+  pagesFrom: 47,
   /** The cell of the map that lending goes on with. */
-  cursor: 47,
-  /** For each size of slots, in granules, the first record of a page with room. */
-  partial: 48,
+  cursor: 48,
+  /** For each size of slots, in 16 bytes, the first record of a page with room; the smallest slots come first. */
+  partial: 49,
   /** While there is no free block, no compaction under way, and too little in use for pages: up to where small requests may take what is above the top. Else 0. */
-  stack: 113,
+  stack: 114,
   /** The last block of records that was made: each has the one before behind its records. */
-  pools: 114,
+  pools: 115,
   /** From here to the top all is blocks, none of which is a page or that with which compaction goes on. */
-  unpaged: 115,
+  unpaged: 116,
   /** Written instead of neighbours that free blocks don't have, and never read. */
-  nowhere: 116,
-  heads: 117,
+  nowhere: 117,
+  heads: 118,
 } as const;
 
 /** Granules of 8 bytes with a bin of their own; above, 16 bins for each power of two. */
@@ -180,14 +181,17 @@ export const DIRECTORY = 0xffff_ffff;
 /** Handles are below. */
 export const MOST_HANDLES = 2 ** 27;
 
-/** Pages are 2, 4 or 8 of these in KiB: cells of the map. */
+/** Pages lie in one, two or four cells of the map, of so many bytes each. */
 export const CELL = 2048;
 export const CELL_BITS = 11;
+/** As many as 2^32 bytes have, and those that the last page may reach over. */
+export const MOST_CELLS = 0x20_0004;
 /** What a page has instead of a handle, and runs of used slots in one that is lent: this plus the 16th part of its record's address. */
 export const PAGE_CODE = 0xe000_0000;
 /** What the map and blocks of records have. */
 export const PAGES_OWN = 0xdfff_ffff;
-/** The largest slots, and the largest in pages of 4 KiB, in bytes. */
+/** The smallest slots, the largest, and the largest in pages of 4 KiB, in bytes. Between the first two sizes are multiples of 16. */
+export const LEAST_SLOT = 8;
 export const LARGEST_SLOT = 1024;
 const SMALL_SLOT = 128;
 
@@ -195,7 +199,7 @@ const SMALL_SLOT = 128;
 export const record = {
   /** The page's address, of its first slot; of a record that isn't used the next one. */
   page: 0,
-  /** Division by the size in granules, as a multiplication in 16 bits. */
+  /** Division by the size in granules, as a multiplication: 2 to the power of `INVERSE_BITS` over it. */
   inverse: 4,
   /** Size of a slot, in bytes. */
   size: 8,
@@ -209,16 +213,20 @@ export const record = {
   slots: 22,
   /** 1 when the page is lent. */
   lent: 23,
-  /** For each slot what it has more than was asked for, or `FREE_SLOT` and the number of the next free one, or `LENT_SLOT`. */
+  /** For each slot what it has more than was asked for, or `FREE_SLOT` plus the number of the next free one, or `LENT_SLOT`. */
   states: 24,
 } as const;
-export const FREE_SLOT = 0x80;
-export const NO_SLOT = 0x7f;
-/** A slot that is part of a block of its own now. */
-export const LENT_SLOT = 0x7f;
+/** Exact for what is at most 1,023 granules from the page's first slot. */
+export const INVERSE_BITS = 20;
+/** A slot that is part of a block of its own now. What used slots have is less. */
+export const LENT_SLOT = 0x11;
+export const FREE_SLOT = 0x12;
+export const NO_SLOT = 0xff - FREE_SLOT;
+/** As many states as a record of 256 bytes has. */
+export const MOST_SLOTS = 232;
 /** Records are multiples of this, and lie at multiples of it; so many bytes of them are made at a time. */
 export const RECORD_UNIT = 64;
-export const POOL_BYTES = 1152;
+export const POOL_BYTES = 2304;
 
 /** Bytes before the payload. */
 export const HEADER = 4;
@@ -231,21 +239,33 @@ export const LEAST = 16;
 export const SMALL_MOST = 0xffe8;
 /** Blocks below this size have a bin with no other size in it. */
 export const EXACT_BYTES = EXACT * GRANULE;
-/** Where a heap begins, and where it ends, are multiples of it; so are addresses and sizes of slots. */
+/** Where a heap begins, and where it ends, are multiples of it; so are addresses of slots whose sizes are. */
 export const ALIGNED = 16;
 /** In debug mode: bytes from the core's payload to that of a block without an alignment of its own. */
 export const GUARD_FRONT = 32;
 /** The largest request in bytes. */
 export const LARGEST = 0x7fff_ff00;
 
-/** Bytes of a page, its header included, for slots of so many bytes. */
-export function pageBytes(size: number): number {
-  return size <= 32 ? CELL : size <= SMALL_SLOT ? 2 * CELL : 4 * CELL;
+/** How many cells of the map a page has for slots of so many bytes. */
+export function cellsOf(size: number): number {
+  return size <= 32 ? 1 : size <= SMALL_SLOT ? 2 : 4;
 }
 
-/** Size of the slot for a request; 0 when it asks for nothing, and there are no such slots. */
+/** How many slots of this size a page has. */
+export function slotsOf(size: number): number {
+  const slots = ((cellsOf(size) * CELL - ALIGNED) / size) >>> 0;
+  return slots < MOST_SLOTS ? slots : MOST_SLOTS;
+}
+
+/** Bytes of a page, its header included. That for the smallest slots leaves some of its cell to other blocks. */
+export function pageBytes(size: number): number {
+  return size === LEAST_SLOT ? slotsOf(size) * size + ALIGNED : cellsOf(size) * CELL;
+}
+
+/** Size of the slot for a request. */
 export function slotSize(requested: number): number {
-  return ((requested + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0;
+  const rounded = ((requested + (ALIGNED - 1)) & ~(ALIGNED - 1)) >>> 0;
+  return choose(requested <= LEAST_SLOT, LEAST_SLOT, rounded);
 }
 
 /** Size of the small block for a request. */

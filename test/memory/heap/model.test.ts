@@ -193,3 +193,91 @@ describe("a heap does what a model does", () => {
     });
   }
 });
+
+/** As many blocks of so many bytes as a heap has room for. */
+function fillUp(heap: Heap, byteLength: number): number[] {
+  const blocks: number[] = [];
+  for (;;) {
+    try {
+      blocks.push(heap.allocate(byteLength));
+    } catch (error) {
+      assert.ok(error instanceof AllocationError);
+      return blocks;
+    }
+  }
+}
+
+test("pages are lent whatever gaps there are between their used slots, and come back whole", () => {
+  for (const size of [8, 16, 24, 40, 56, 64, 80, 1024]) {
+    for (const gap of [1, 2, 3, 4, 7]) {
+      for (const first of [0, 1, 2]) {
+        const heap = Heap.create(new ArrayBuffer(40_000));
+        heap.memory.u32[heap.start / 4 + field.pagesFrom] = 0;
+        heap.memory.u32[heap.start / 4 + field.stack] = heap.memory.u32[heap.start / 4 + field.first]!;
+        const all = fillUp(heap, size);
+        const kept = all.filter((_, i) => (i + first) % (gap + 1) === 0);
+        for (const ptr of all) if (!kept.includes(ptr)) heap.free(ptr);
+        for (const ptr of kept) heap.memory.u8.fill(170, ptr, ptr + size);
+        // before this is refused, what has room is lent
+        assert.deepEqual(fillUp(heap, 39_000), []);
+        heap.check();
+        const others = fillUp(heap, 100);
+        for (const ptr of others) heap.memory.u8.fill(1, ptr, ptr + 100);
+        for (const ptr of kept)
+          assert.ok(
+            heap.memory.u8.subarray(ptr, ptr + size).every((byte) => byte === 170),
+            `slots of ${size} bytes, ${gap} free between them`,
+          );
+        heap.check();
+        for (const ptr of [...others, ...kept]) heap.free(ptr);
+        heap.check();
+        assert.equal(heap.stats().blocks, 0);
+      }
+    }
+  }
+});
+
+test("pages come and go as sizes change, checked after each phase", () => {
+  const random = new Random(9);
+  const heap = Heap.create(new LinearMemory({ initial: 1, maximum: 1000 }));
+  for (let round = 0; round < 10; round++) {
+    let blocks: number[] = [];
+    for (let largest = 16; largest <= 4096; largest *= 2) {
+      for (let live = heap.stats().requested; live < 3 << 20; ) {
+        const size = 1 + largest / 4 + random.below((largest * 3) / 4);
+        blocks.push(heap.allocate(size));
+        live += size;
+      }
+      heap.check();
+      blocks = blocks.filter((ptr) => random.chance(0.1) || !free(heap, ptr));
+      heap.check();
+    }
+    for (const ptr of blocks) heap.free(ptr);
+    heap.check();
+    assert.equal(heap.stats().blocks, 0);
+  }
+});
+
+function free(heap: Heap, ptr: number): true {
+  heap.free(ptr);
+  return true;
+}
+
+test("a page is not made of a block that lies right and is too small, behind one that is large enough in its list", () => {
+  const heap = Heap.create(new ArrayBuffer(40_000));
+  const cell = 2048;
+  // its header is 12 bytes before a cell, as that of a page is
+  const filler = heap.allocate(1100);
+  const behind = heap.allocate(1100) - filler;
+  heap.allocate(cell + ((-8 - behind - behind - filler) & (cell - 1)) - 4);
+  const small = heap.allocate(1852);
+  assert.equal(small % cell, cell - 8);
+  heap.allocate(1100);
+  const large = heap.allocate(1876);
+  heap.allocate(1100);
+  heap.free(small);
+  heap.free(large);
+  heap.memory.u32[heap.start / 4 + field.pagesFrom] = 0;
+  heap.allocate(8);
+  heap.check();
+});

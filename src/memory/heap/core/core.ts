@@ -15,6 +15,7 @@ import {
   isSmall,
   LARGEST,
   LARGEST_SLOT,
+  LEAST_SLOT,
   MAGIC,
   MOVABLE,
   PREV_FREE,
@@ -81,12 +82,14 @@ export class HeapCore extends Pages {
   }
 
   /**
-   * Where no page of a size has room. A page for larger slots comes before what was never used, but after free blocks too
-   * small for a page: a page needs much in one piece, and what is in pieces would stay so.
+   * Where no page of a size has room. A page comes before what was never used, but after free blocks too small for a page: a page
+   * needs much in one piece, and what is in pieces would stay so. For the smallest slots it comes first, as a block with a header takes twice as much.
    */
   private allocateSmall(size: number, requested: number): number {
     const bytes = smallSize(requested);
-    const paged = size !== 0 && this.hasPages();
+    const paged = this.hasPages();
+    const smallest = paged && size === LEAST_SLOT;
+    if (smallest && (this.addUsedPage(size) || this.addFreshPage(size))) return this.takeNew(size, requested);
     let block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
@@ -177,7 +180,7 @@ export class HeapCore extends Pages {
     const rec = this.recordOf(payload);
     if (rec !== 0) {
       if (this.isSlot(rec, payload)) return true;
-      if (this.loadByte(rec, record.lent) === 0) return false;
+      if (this.isWithin(rec, payload)) return false;
     }
     return (
       this.isInside(payload) && (this.isSmallAt(payload - HEADER) || this.isWideAt(payload - WIDE_HEADER))
@@ -258,7 +261,7 @@ export class HeapCore extends Pages {
     const rec = this.recordOf(payload);
     if (rec !== 0) {
       if (this.giveSlot(rec, payload)) return true;
-      if (this.loadByte(rec, record.lent) === 0) return false;
+      if (this.isWithin(rec, payload)) return false;
     }
     if (!this.isInside(payload)) return false;
     const block = payload - HEADER;

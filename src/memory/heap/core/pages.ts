@@ -3,12 +3,15 @@ import {
   ALIGNED,
   CELL,
   CELL_BITS,
+  cellsOf,
   FREE_SLOT,
   field,
   HEADER,
+  INVERSE_BITS,
   LARGEST_SLOT,
   LEAST,
   LENT_SLOT,
+  MOST_CELLS,
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
@@ -17,6 +20,7 @@ import {
   pageBytes,
   RECORD_UNIT,
   record,
+  slotsOf,
   USED,
   WIDE,
   WIDE_HEADER,
@@ -36,8 +40,9 @@ export class Pages extends Slots {
     let block = this.fit(bytes);
     let tries: number = PAGE_TRIES;
     for (; block !== 0; block = this.load(block, 4)) {
-      const rest = this.load(block, 0) - bytes;
-      if (((block + WIDE_HEADER) & (CELL - 1)) === 0 && (rest === 0 || rest >= LEAST)) break;
+      const whole = this.load(block, 0);
+      const right = whole === bytes || whole >= bytes + LEAST;
+      if (((block + WIDE_HEADER) & (CELL - 1)) === 0 && right) break;
       if (--tries === 0) block = 0;
       if (block === 0) break;
     }
@@ -56,16 +61,14 @@ export class Pages extends Slots {
     if (block === 0) return false;
     const page = block + WIDE_HEADER;
     const bytes = pageBytes(size);
-    let slots = (bytes - WIDE_HEADER) / size;
-    if (slots > NO_SLOT) slots = NO_SLOT;
-    slots = slots >>> 0;
+    const slots = slotsOf(size);
     const whole = this.sizeAt(block);
     this.setOwn(block, PAGES_OWN);
     const kind = recordKind(slots);
     const recorded = this.wordAt(field.freeRecords, kind) !== 0 || this.addRecords(kind);
-    const last = (page + bytes - CELL) >>> CELL_BITS;
+    const last = (page >>> CELL_BITS) + cellsOf(size) - 1;
     const mapped = last < this.word(field.cells) || this.enlargeMap(last);
-    if (whole !== bytes || !recorded || !mapped || !this.isUnmapped(page, bytes)) {
+    if (whole !== bytes || !recorded || !mapped || !this.isUnmapped(page >>> CELL_BITS, last)) {
       this.release(block, whole);
       return false;
     }
@@ -74,16 +77,16 @@ export class Pages extends Slots {
     this.setWordAt(field.freeRecords, kind, this.load(rec, record.page));
     this.setWord(field.records, this.word(field.records) + 1);
     this.store(rec, page, record.page);
-    const granules = size >>> 4;
-    this.store(rec, ((0x1_0000 + granules - 1) / granules) >>> 0, record.inverse);
+    const granules = size >>> 3;
+    this.store(rec, (((1 << INVERSE_BITS) + granules - 1) / granules) >>> 0, record.inverse);
     this.store(rec, size, record.size);
     this.storeByte(rec, 0, record.free);
     this.storeByte(rec, 0, record.used);
     this.storeByte(rec, slots, record.slots);
     this.storeByte(rec, 0, record.lent);
     for (let slot: number = 1; slot < slots; slot++)
-      this.storeByte(rec + slot - 1, FREE_SLOT | slot, record.states);
-    this.storeByte(rec + slots - 1, FREE_SLOT | NO_SLOT, record.states);
+      this.storeByte(rec + slot - 1, FREE_SLOT + slot, record.states);
+    this.storeByte(rec + slots - 1, FREE_SLOT + NO_SLOT, record.states);
     this.store(block, PAGE_CODE + (rec >>> 4), 4);
     this.setCells(page, size, rec);
     this.setWord(field.slotsThere, this.word(field.slotsThere) + size * slots);
@@ -93,10 +96,9 @@ export class Pages extends Slots {
   }
 
   /** Whether none of the cells of a page is one of a page that is lent. */
-  private isUnmapped(page: number, bytes: number): boolean {
+  private isUnmapped(first: number, last: number): boolean {
     const map = this.word(field.map);
-    for (let cell = page >>> CELL_BITS; cell < (page + bytes) >>> CELL_BITS; cell++)
-      if (this.load(map + (cell << 2), 0) !== 0) return false;
+    for (let cell = first; cell <= last; cell++) if (this.load(map + (cell << 2), 0) !== 0) return false;
     return true;
   }
 
@@ -116,7 +118,8 @@ export class Pages extends Slots {
 
   private enlargeMap(cell: number): boolean {
     // 128 KiB more, or as much again
-    const cells = (cell + 64) * 2;
+    let cells = (cell + 64) * 2;
+    if (cells > MOST_CELLS) cells = MOST_CELLS;
     const map = this.allocateOwn(cells << 2);
     if (map === 0) return false;
     const old = this.word(field.map);
@@ -174,12 +177,12 @@ export class Pages extends Slots {
    */
   dropEmpty(): void {
     this.begin();
-    for (let granules: number = 1; granules <= LARGEST_SLOT >>> 4; granules++) {
-      const rec = this.wordAt(field.partial, granules);
+    for (let index: number = 0; index <= LARGEST_SLOT >>> 4; index++) {
+      const rec = this.wordAt(field.partial, index);
       if (rec !== 0 && this.loadByte(rec, record.used) === 0) this.dropPage(rec);
     }
     if (this.word(field.records) !== 0 || this.word(field.cells) === 0) return;
-    for (let kind: number = 0; kind < 3; kind++) this.setWordAt(field.freeRecords, kind, 0);
+    for (let kind: number = 0; kind < 4; kind++) this.setWordAt(field.freeRecords, kind, 0);
     for (let pool = this.word(field.pools); pool !== 0; ) {
       const next = this.load(pool + POOL_BYTES, 0);
       this.freeOwn(pool);
@@ -223,16 +226,19 @@ export class Pages extends Slots {
     // where the part begins that is still one block, and the only flag that its header may need
     let rest = page - WIDE_HEADER;
     let flag = (this.load(rest, 0) & PREV_FREE) >>> 0;
-    for (let slot: number = 0; slot < slots; ) {
-      const first = slot;
-      while (slot < slots && this.loadByte(rec + slot, record.states) < LENT_SLOT) slot++;
-      if (slot === first) {
-        this.storeByte(rec + slot, LENT_SLOT, record.states);
-        slot++;
-        continue;
+    let first = this.nextUsed(rec, 0, slots);
+    if (first * size < LEAST) first = 0;
+    this.setLent(rec, 0, first);
+    while (first < slots) {
+      let behindRun = this.nextFree(rec, first, slots);
+      let next = this.nextUsed(rec, behindRun, slots);
+      while (next < slots && isNarrow((next - behindRun) * size)) {
+        behindRun = this.nextFree(rec, next, slots);
+        next = this.nextUsed(rec, behindRun, slots);
       }
+      if ((slots - behindRun) * size < LEAST) behindRun = slots;
       const block = page - WIDE_HEADER + first * size;
-      const behind = block + (slot - first) * size + ALIGNED;
+      const behind = block + (behindRun - first) * size + ALIGNED;
       const apart = block !== rest;
       this.store(block, ((behind - block) | (apart ? 0 : flag)) >>> 0, 0);
       this.setOwn(block, PAGE_CODE + (rec >>> 4));
@@ -243,10 +249,32 @@ export class Pages extends Slots {
       }
       flag = 0;
       rest = behind;
+      this.setLent(rec, behindRun, next);
+      first = next;
     }
     if (rest === end) return;
     this.store(rest, ((end - rest) | USED | WIDE | flag) >>> 0, 0);
     this.addOwn(rest - end);
     this.release(rest, end - rest);
   }
+
+  /** The first slot from `slot` on that is used, or `slots`. */
+  private nextUsed(rec: number, slot: number, slots: number): number {
+    while (slot < slots && this.loadByte(rec + slot, record.states) >= LENT_SLOT) slot++;
+    return slot;
+  }
+
+  private nextFree(rec: number, slot: number, slots: number): number {
+    while (slot < slots && this.loadByte(rec + slot, record.states) < LENT_SLOT) slot++;
+    return slot;
+  }
+
+  private setLent(rec: number, from: number, to: number): void {
+    for (let slot = from; slot < to; slot++) this.storeByte(rec + slot, LENT_SLOT, record.states);
+  }
+}
+
+/** Whether a gap between used slots has no room for a header, or leaves something that is too small for a block: it stays with the run. */
+function isNarrow(gap: number): boolean {
+  return gap < ALIGNED + LEAST && gap !== ALIGNED;
 }

@@ -7,9 +7,12 @@
 import {
   ALIGNED,
   CELL_BITS,
+  cellsOf,
   FREE_SLOT,
   field,
   GRANULE,
+  HEADER,
+  INVERSE_BITS,
   LENT_SLOT,
   NO_SLOT,
   pageBytes,
@@ -36,7 +39,7 @@ export class Slots extends Blocks {
   // @inline
   private slotAt(rec: number, payload: number): number {
     const offset = (payload - this.load(rec, record.page)) >>> 0;
-    const slot = ((offset >>> 4) * this.load(rec, record.inverse)) >>> 16;
+    const slot = ((offset >>> 3) * this.load(rec, record.inverse)) >>> INVERSE_BITS;
     if (slot * this.load(rec, record.size) !== offset || slot >= this.loadByte(rec, record.slots))
       return NOWHERE;
     return this.loadByte(rec + slot, record.states) < LENT_SLOT ? slot : NOWHERE;
@@ -50,7 +53,7 @@ export class Slots extends Blocks {
   // @inline
   protected takeSlot(rec: number, size: number, requested: number): number {
     const slot = this.loadByte(rec, record.free);
-    const next = this.loadByte(rec + slot, record.states) & NO_SLOT;
+    const next = this.loadByte(rec + slot, record.states) - FREE_SLOT;
     this.storeByte(rec + slot, size - requested, record.states);
     this.storeByte(rec, next, record.free);
     this.storeByte(rec, this.loadByte(rec, record.used) + 1, record.used);
@@ -69,7 +72,7 @@ export class Slots extends Blocks {
     const requested = size - this.loadByte(rec + slot, record.states);
     const used = this.loadByte(rec, record.used) - 1;
     const next = this.loadByte(rec, record.free);
-    this.storeByte(rec + slot, FREE_SLOT | next, record.states);
+    this.storeByte(rec + slot, FREE_SLOT + next, record.states);
     this.storeByte(rec, used, record.used);
     this.setWord(field.slotsUsed, this.word(field.slotsUsed) - size);
     this.subtract(field.requested, requested, 1);
@@ -83,6 +86,13 @@ export class Slots extends Blocks {
       this.linkPage(rec, size);
     }
     return true;
+  }
+
+  /** Whether what lies there belongs to the page alone: not what is behind its slots, nor a part of a page that is lent. */
+  protected isWithin(rec: number, payload: number): boolean {
+    const behind =
+      this.load(rec, record.page) + this.load(rec, record.size) * this.loadByte(rec, record.slots);
+    return this.loadByte(rec, record.lent) === 0 && payload < behind + HEADER;
   }
 
   /** What was asked for a used slot. */
@@ -149,7 +159,7 @@ export class Slots extends Blocks {
   /** Tells the map what record the page for slots of this size has. */
   protected setCells(page: number, size: number, rec: number): void {
     let cell = this.word(field.map) + ((page >>> CELL_BITS) << 2);
-    const end = cell + ((pageBytes(size) >>> CELL_BITS) << 2);
+    const end = cell + (cellsOf(size) << 2);
     for (; cell < end; cell += 4) this.store(cell, rec, 0);
   }
 
