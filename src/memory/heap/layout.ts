@@ -223,7 +223,7 @@ export const LENT_SLOT = 0x11;
 export const FREE_SLOT = 0x12;
 export const NO_SLOT = 0xff - FREE_SLOT;
 /** As many states as a record of 256 bytes has. */
-export const MOST_SLOTS = 232;
+const MOST_SLOTS = 232;
 /** Records are multiples of this, and lie at multiples of it; so many bytes of them are made at a time. */
 export const RECORD_UNIT = 64;
 export const POOL_BYTES = 2304;
