@@ -20,7 +20,7 @@ const partNames: readonly VariantName[] = ["hooks", "contexts", "contexts + hook
 const parts = {
   profile: {
     title: "Profiling, steady state",
-    text: "Time against the raw program, after warming up: medians of the ratios of 40 rounds, all variants in one process, in turn. CPU: the same for processor time, which a busy machine disturbs less. Whole time: all rounds together, snapshots included. Naive: a hook in JavaScript that takes the stack of every allocation.",
+    text: "Time against the raw program, after warming up: medians of the ratios of 40 rounds, all variants in one process, in turn. Each was compiled three times, a round is the median of the three: where code comes to lie makes up to 4 %. CPU: the same for processor time, which a busy machine disturbs less. Whole time: all rounds together, snapshots included. Naive: a hook in JavaScript that takes the stack of every allocation.",
     run: async (chosen: readonly Workload[]) => profileTable(await steady(chosen, ["profiled"], true)),
   },
   parts: {

@@ -10,6 +10,8 @@ import { type Running, type VariantName, variants } from "./variants.js";
 import type { Workload } from "./workloads/index.js";
 
 const rounds = 40;
+/** Each variant is loaded and compiled so many times, and a round of it is the median of theirs. */
+const copies = 3;
 const roundMilliseconds = 35;
 /** Milliseconds of work of its own that every variant does before anything counts. */
 const warmUp = 3000;
@@ -44,34 +46,49 @@ export async function measureSteady(
   names: readonly VariantName[],
   withNaive: boolean,
 ): Promise<Measured> {
-  const raw = await variants.raw(workload);
-  const others = new Map<VariantName, Running>();
-  for (const name of names) others.set(name, await variants[name](workload));
-  const all = [raw, ...others.values()];
+  const loaded: { name: VariantName; running: Running }[] = [];
+  for (let copy = 0; copy < copies; copy++) {
+    for (const name of ["raw", ...names] as const) {
+      loaded.push({ name, running: await variants[name](workload, copy) });
+    }
+  }
+  const all = loaded.map(({ running }) => running);
+  const raw = all[0];
   const count = calibrate(raw, roundMilliseconds);
   settle(all, count);
 
-  const profiled = others.get("profiled");
+  const profiled = loaded.find(({ name }) => name === "profiled")?.running;
   const before = { time: profiled?.captureTime() ?? 0, allocations: profiled?.recorded().allocations ?? 0 };
-  const { times, cpuTimes } = inTurn(all, count, rounds);
-  const [rawTimes] = times;
+  const measured = inTurn(all, count, rounds);
+  /** By round. */
+  const medians = (name: VariantName, of: number[][]) => {
+    const own = of.filter((_, i) => loaded[i].name === name);
+    return Array.from({ length: rounds }, (_, round) => median(own.map((it) => it[round])));
+  };
+  const rawTimes = medians("raw", measured.times);
+  const rawCpuTimes = medians("raw", measured.cpuTimes);
   const ratios = new Map<VariantName, number[]>();
   const cpuRatios = new Map<VariantName, number[]>();
   const total = new Map<VariantName, number>();
   let captures = 0;
-  [...others.keys()].forEach((name, i) => {
+  for (const name of names) {
+    const times = medians(name, measured.times);
     ratios.set(
       name,
-      times[i + 1].map((time, round) => time / rawTimes[round]),
+      times.map((time, round) => time / rawTimes[round]),
     );
     cpuRatios.set(
       name,
-      cpuTimes[i + 1].map((time, round) => time / cpuTimes[0][round]),
+      medians(name, measured.cpuTimes).map((time, round) => time / rawCpuTimes[round]),
     );
-    total.set(name, sum(times[i + 1]) / sum(rawTimes));
-    if (name === "profiled" && profiled)
-      captures = (profiled.captureTime() - before.time) / sum(times[i + 1]);
-  });
+    const all = (wanted: VariantName) =>
+      sum(measured.times.filter((_, i) => loaded[i].name === wanted).flat());
+    total.set(name, all(name) / all("raw"));
+    if (name === "profiled" && profiled) {
+      const own = measured.times[loaded.findIndex((it) => it.name === name)];
+      captures = (profiled.captureTime() - before.time) / sum(own);
+    }
+  }
   const recorded = profiled?.recorded();
   const result: Measured = {
     workload,
