@@ -90,16 +90,19 @@ ${program}`,
   return { stacks, memories: memories.map(({ stack }) => functions(stack)) };
 }
 
-describe("callbacks of a package", () => {
-  for (const way of ["tick", "timer", "file", "timers", "socket"]) {
-    test(`are the program's that started them: ${way}`, async () => {
-      const program = `await pool.listen();
+/** A program whose functions have a package do something, one once and another one twice. */
+const inTurn = (way: string) => `await pool.listen();
 async function first() { await pool.${way}(); }
 const second = () => pool.${way}();
 await first();
 await second();
 await second();
 pool.close();`;
+
+describe("callbacks of a package", () => {
+  for (const way of ["tick", "timer", "file", "timers", "socket"]) {
+    test(`are the program's that started them: ${way}`, async () => {
+      const program = inTurn(way);
       const { stacks } = await callers(["--async-causes"], program);
       assert.deepEqual(
         stacks.map(([inner]) => inner).sort(),
@@ -135,20 +138,12 @@ start();`,
 });
 
 describe("without an option, what a package makes once a connection is open", () => {
-  const opening = (way: string) => `await pool.listen();
-async function first() { await pool.${way}(); }
-const second = () => pool.${way}();
-await first();
-await second();
-await second();
-pool.close();`;
-
   for (const way of ["open", "named", "piped", "secure", "twice"]) {
     // Node 20 says nothing of those that TLS opens
     const skip =
       way === "secure" && Number.parseInt(process.versions.node, 10) < 22 && "not told by this Node.js";
     test(`is the program's that opened it: ${way}`, { skip }, async () => {
-      const { stacks } = await callers([], opening(way));
+      const { stacks } = await callers([], inTurn(way));
       assert.deepEqual(
         stacks.map(([inner]) => inner).sort(),
         ["first", "second", "second"],
@@ -164,7 +159,7 @@ pool.close();`;
     ["timer", "there is none"],
   ]) {
     test(`is nobody's: ${way}, as ${why}`, async () => {
-      const { stacks } = await callers([], opening(way!));
+      const { stacks } = await callers([], inTurn(way!));
       assert.deepEqual(stacks, [[], [], []]);
     });
   }
