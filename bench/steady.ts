@@ -60,11 +60,14 @@ export async function measureSteady(
   const profiled = loaded.find(({ name }) => name === "profiled")?.running;
   const before = { time: profiled?.captureTime() ?? 0, allocations: profiled?.recorded().allocations ?? 0 };
   const measured = inTurn(all, count, rounds);
+  const ofCopies = (name: VariantName, columns: number[][]) =>
+    columns.filter((_, i) => loaded[i].name === name);
   /** By round. */
-  const medians = (name: VariantName, of: number[][]) => {
-    const own = of.filter((_, i) => loaded[i].name === name);
+  const medians = (name: VariantName, columns: number[][]) => {
+    const own = ofCopies(name, columns);
     return Array.from({ length: rounds }, (_, round) => median(own.map((it) => it[round])));
   };
+  const totalOf = (name: VariantName) => sum(ofCopies(name, measured.times).flat());
   const rawTimes = medians("raw", measured.times);
   const rawCpuTimes = medians("raw", measured.cpuTimes);
   const ratios = new Map<VariantName, number[]>();
@@ -81,13 +84,9 @@ export async function measureSteady(
       name,
       medians(name, measured.cpuTimes).map((time, round) => time / rawCpuTimes[round]),
     );
-    const all = (wanted: VariantName) =>
-      sum(measured.times.filter((_, i) => loaded[i].name === wanted).flat());
-    total.set(name, all(name) / all("raw"));
-    if (name === "profiled" && profiled) {
-      const own = measured.times[loaded.findIndex((it) => it.name === name)];
-      captures = (profiled.captureTime() - before.time) / sum(own);
-    }
+    total.set(name, totalOf(name) / totalOf("raw"));
+    if (name === "profiled" && profiled)
+      captures = (profiled.captureTime() - before.time) / sum(ofCopies(name, measured.times)[0]);
   }
   const recorded = profiled?.recorded();
   const result: Measured = {
