@@ -14,6 +14,8 @@ export default {
   entry: [
     ...published,
     "src/attach/node/register.cts",
+    // Bundled by scripts/build-attach.mjs.
+    "src/attach/node/start.ts",
     // Bundled by scripts/build-ui.mjs.
     "src/ui/main.tsx",
     "src/testing/realm.ts",

@@ -1,4 +1,5 @@
-// Attaches linmem to this process or worker thread. Loaded by register.cts, before the program.
+// Attaches linmem to this process or worker thread. Bundled by scripts/build-attach.mjs, loaded by register.cts
+// before the program.
 import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
@@ -43,6 +44,14 @@ const { setTimeout } = globalThis;
 
 const register = fileURLToPath(new URL("register.cjs", import.meta.url));
 
+let instrumented = false;
+let listener: (() => void) | undefined;
+
+/** Has `called` when this process ends, the profile is complete, and a module was instrumented. */
+export function whenEnded(called: () => void): void {
+  listener = called;
+}
+
 function processState(): ProcessState | undefined {
   if (!isMainThread) return getEnvironmentData(stateKey) as unknown as ProcessState | undefined;
   const options = readRunOptions(process.env);
@@ -59,7 +68,10 @@ function attach(state: ProcessState): void {
     ...(check && { check: { redzone: check.redzone, inline: hasMultipleMemories() } }),
   };
   const registry = new ModuleRegistry({
-    instrument: (bytes, scripts) => instrumentWith(overrides, bytes, scripts),
+    instrument: (bytes, scripts) => {
+      instrumented = true;
+      return instrumentWith(overrides, bytes, scripts);
+    },
     readScript: scriptText,
     hash: (bytes) => createHash("sha256").update(bytes).digest("hex"),
     checks: check !== undefined,
@@ -98,6 +110,7 @@ function attach(state: ProcessState): void {
     const { refusal: message } = overrides;
     if (message !== undefined) session.write({ type: "warning", code: "allocator-not-found", message });
     session.end(how);
+    if (isMainThread && instrumented) listener?.();
   };
   watchExit(end);
   if (isMainThread) {
