@@ -1,11 +1,13 @@
 /**
- * One process that instruments one module: `node instrument-program.js <path> fresh|warm|binaryen`. Prints times
- * in milliseconds, the size of the result and the memory that the process took for it, in bytes.
+ * One process that instruments one module: `node instrument-program.js <path> fresh|warm|binaryen <script> <cache>`.
+ * Prints times in milliseconds, the size of the result and the memory that the process took for it, in bytes. The
+ * instrumenter is loaded as `linmem run` does it: a script, with what an earlier process left in the folder `cache`.
  */
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import { instrument } from "../src/instrument/index.js";
-import { packageFile } from "./packages.js";
+import type * as Instrument from "../src/instrument/index.js";
+import { packageFile, root } from "./packages.js";
 import { median } from "./statistics.js";
 
 interface BinaryenModule {
@@ -20,7 +22,7 @@ interface Binaryen {
   readBinary(bytes: Uint8Array): BinaryenModule;
 }
 
-const [path, mode] = process.argv.slice(2);
+const [path, mode, script, cache] = process.argv.slice(2);
 const bytes = new Uint8Array(readFileSync(path));
 
 function repeat(milliseconds: number, work: () => void): number[] {
@@ -48,6 +50,10 @@ if (mode === "binaryen") {
   result.fresh = times[0];
   result.warm = median(times.length > 1 ? times.slice(1) : times);
 } else {
+  const require = createRequire(import.meta.url);
+  const { runScript } = require(`${root}dist/attach/node/compiled-script.cjs`);
+  const { value, keep } = runScript(script, cache);
+  const { instrument } = value(require, pathToFileURL(script).href) as typeof Instrument;
   const before = peak();
   const start = performance.now();
   result.size = instrument(bytes).bytes.length;
@@ -56,6 +62,8 @@ if (mode === "binaryen") {
   if (mode === "warm") {
     repeat(1000, () => instrument(bytes));
     result.warm = median(repeat(1000, () => instrument(bytes)));
+  } else {
+    keep();
   }
 }
 process.stdout.write(JSON.stringify(result));

@@ -35,7 +35,7 @@ const parts = {
   },
   instrument: {
     title: "Instrumenting",
-    text: "`instrument()` with all that belongs to it. Fresh: its first call in a process, median of 7 processes. Binaryen.js: `readBinary` and `emitBinary` without a pass.",
+    text: "`instrument()` with all that belongs to it. Fresh: its first call in a process that has what V8 compiled of linmem in an earlier one, as `linmem run` has it from its second run on; first: without that. Medians of 7 processes each, in turn. Binaryen.js: `readBinary` and `emitBinary` without a pass.",
     run: async (_chosen: readonly Workload[], filter: string) => measureInstrument(filter),
   },
 } as const;

@@ -3,38 +3,24 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { analyze } from "../analyze/analyze.js";
-import type { Report } from "../analyze/report.js";
 import { defaultQuarantine, defaultRedzone } from "../attach/limits.js";
-import { type Launched, launch } from "../attach/node/launcher.js";
+import { launch } from "../attach/node/launcher.js";
 import { branchHinting } from "../attach/node/run-options.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
-import { demangle } from "../names/demangle.js";
-import { systemReason } from "../profile/file.js";
-import { jsonCheck } from "../report/json.js";
-import { checkText } from "../report/memory-errors.js";
-import { isSuppressed, parseSuppressions, type Suppression, suppressionOf } from "../report/suppressions.js";
+import { systemReason } from "../profile/system-reason.js";
+import { parseSuppressions, type Suppression } from "../report/suppressions.js";
 import { allocatorOption } from "./allocator-option.js";
+import type { FindingsOptions } from "./check-findings.js";
 import { ProgramEnded } from "./outcome.js";
-import { outputWidth, usesColor } from "./output.js";
-import { writeReport } from "./output-file.js";
 import { programOf } from "./program.js";
-import { SymbolFiles, symbolizeFile } from "./symbolize.js";
-import { symbolsOption } from "./symbols-option.js";
+import { checkSymbols, symbolsOption } from "./symbols-option.js";
 
-interface CheckCommandOptions {
-  out?: string;
-  force?: true;
-  format: "text" | "json";
+interface CheckCommandOptions extends Omit<FindingsOptions, "known" | "script"> {
   allocator: AllocatorOverride[];
-  symbols: string[];
   halt?: true;
   errorExitcode?: number;
-  strict?: true;
   suppressions: string[];
-  genSuppressions?: string;
-  leaks: "no" | "show" | "all" | "fail";
   redzone: number;
   quarantine: number;
   profile?: string;
@@ -101,7 +87,7 @@ export function checkCommand(): Command {
     .allowUnknownOption()
     .action(async (program: string[], options: CheckCommandOptions, command: Command) => {
       const { start, script } = programOf(command, program);
-      new SymbolFiles(options.symbols).close(); // says now what is wrong with them
+      await checkSymbols(options.symbols);
       const known = options.suppressions.flatMap(readSuppressions);
       if (options.halt && known.length > 0) {
         throw new UsageError(
@@ -111,7 +97,7 @@ export function checkCommand(): Command {
       const folder = mkdtempSync(join(tmpdir(), "linmem-check-"));
       let failed = false;
       try {
-        const outcome = await launch(
+        const running = launch(
           {
             ...start,
             ...(options.profile !== undefined && { out: resolve(options.profile) }),
@@ -126,9 +112,12 @@ export function checkCommand(): Command {
             },
           },
           async (launched) => {
-            failed = await conclude(launched, { ...options, known, script });
+            failed = await (await findings).concludeCheck(launched, { ...options, known, script });
           },
-        ).catch((error) => {
+        );
+        // The program has started: what the end needs is loaded beside it.
+        const findings = import("./check-findings.js");
+        const outcome = await running.catch((error) => {
           if (error instanceof UsageError) throw error;
           throw new UsageError(`cannot run ${program[0]}: ${systemReason(error)}`, { cause: error });
         });
@@ -154,85 +143,6 @@ function readSuppressions(path: string): Suppression[] {
     throw new UsageError(`cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
   return parseSuppressions(text, path);
-}
-
-interface ConcludeOptions extends CheckCommandOptions {
-  known: readonly Suppression[];
-  script: string | undefined;
-}
-
-/** Prints what was found; returns whether that is something to fail for. */
-async function conclude(launched: Launched, options: ConcludeOptions): Promise<boolean> {
-  const { stderr } = process;
-  const { known, script } = options;
-  for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
-  const reports: Report[] = [];
-  const suppressed: number[] = [];
-  for (const path of launched.profiles.sort()) {
-    const profile = await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols });
-    const report = analyze(profile, { demangle });
-    const all = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak" || options.leaks !== "no");
-    report.memoryErrors = all.filter((error) => !isSuppressed(error, report.modules, known));
-    suppressed.push(all.length - report.memoryErrors.length);
-    const possible = options.leaks === "no" ? [] : (report.possibleLeaks ?? []);
-    report.possibleLeaks = possible.filter((leak) => !isSuppressed(leak, report.modules, known));
-    reports.push(report);
-  }
-  if (reports.length === 0 && launched.failures.length === 0) {
-    stderr.write(
-      launched.attached
-        ? `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; nothing was checked\n`
-        : "linmem: nothing was checked: no Node process got to run a program\n",
-    );
-  }
-  await print(reports, suppressed, options);
-  if (options.genSuppressions !== undefined) {
-    const entries = reports.flatMap(({ memoryErrors = [], possibleLeaks = [], modules }) =>
-      [...memoryErrors, ...(options.leaks === "all" ? possibleLeaks : [])].map((error) =>
-        suppressionOf(error, modules),
-      ),
-    );
-    const different = [...new Set(entries)].filter((entry) => entry !== undefined);
-    const { genSuppressions: out, force } = options;
-    await writeReport([different.join("\n")], { out, ...(force && { force }) });
-  }
-  return reports.some((report) => fails(report, options));
-}
-
-/** @param suppressed how many findings were left out of each report */
-async function print(
-  reports: readonly Report[],
-  suppressed: readonly number[],
-  { format, out, force, leaks }: CheckCommandOptions,
-): Promise<void> {
-  const { stderr } = process;
-  if (format === "json") {
-    const left = suppressed.reduce((sum, count) => sum + count, 0);
-    await writeReport(jsonCheck(reports, left), {
-      ...(out !== undefined && { out }),
-      ...(force && { force }),
-    });
-    return;
-  }
-  const directory = process.cwd();
-  const possibleLeaks = leaks === "all";
-  if (out === undefined) {
-    const look = { width: outputWidth(stderr), color: usesColor(stderr), directory };
-    reports.forEach((report, i) => {
-      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]!, possibleLeaks }));
-    });
-  } else {
-    const texts = reports.map((report, i) =>
-      checkText(report, { directory, suppressed: suppressed[i]!, possibleLeaks }),
-    );
-    await writeReport(texts, { out, ...(force && { force }) });
-  }
-}
-
-function fails({ memoryErrors = [], warnings }: Report, { leaks, strict }: CheckCommandOptions): boolean {
-  if (strict && warnings.some(({ code }) => code === "not-checked" || code === "not-instrumented"))
-    return true;
-  return memoryErrors.some(({ kind }) => kind !== "leak" || leaks === "fail");
 }
 
 function parseExitCode(text: string): number {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { DecodeError, UsageError } from "../errors.js";
-import { systemReason } from "../profile/file.js";
+import { systemReason } from "../profile/system-reason.js";
 
 /**
  * Reads a module and gives its bytes to `use`.

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { basename, relative } from "node:path";
 import type { WriteStream } from "node:tty";
 import { UsageError } from "../errors.js";
-import { systemReason } from "../profile/file.js";
+import { systemReason } from "../profile/system-reason.js";
 
 /** Columns that text has to fit: the terminal's, or as `COLUMNS` says; undefined in a pipe or file. */
 export function outputWidth(stream: WriteStream): number | undefined {

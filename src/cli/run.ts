@@ -1,21 +1,16 @@
 import { accessSync, closeSync, constants, openSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { analyze } from "../analyze/analyze.js";
 import { defaultSnapshotInterval } from "../attach/limits.js";
-import { type Launched, launch } from "../attach/node/launcher.js";
+import { launch } from "../attach/node/launcher.js";
 import { UsageError } from "../errors.js";
 import type { AllocatorOverride } from "../instrument/index.js";
-import { demangle } from "../names/demangle.js";
-import { systemReason } from "../profile/file.js";
-import type { Profile } from "../profile/state.js";
-import { summary } from "../report/summary.js";
+import { systemReason } from "../profile/system-reason.js";
 import { allocatorOption } from "./allocator-option.js";
 import { ProgramEnded } from "./outcome.js";
-import { cannotWrite, outputWidth, ownCommand, usesColor } from "./output.js";
+import { cannotWrite } from "./output.js";
 import { programOf } from "./program.js";
-import { SymbolFiles, symbolizeFile } from "./symbolize.js";
-import { symbolsOption } from "./symbols-option.js";
+import { checkSymbols, symbolsOption } from "./symbols-option.js";
 
 interface RunCommandOptions {
   out?: string;
@@ -50,24 +45,24 @@ export function runCommand(): Command {
     .allowUnknownOption()
     .action(async (program: string[], options: RunCommandOptions, command: Command) => {
       const { start, script } = programOf(command, program);
-      new SymbolFiles(options.symbols).close(); // says now what is wrong with them
+      await checkSymbols(options.symbols);
       const out = checkOutput(options);
-      let outcome: Launched["outcome"];
-      try {
-        outcome = await launch(
-          {
-            ...start,
-            out,
-            folder: process.cwd(),
-            interval: options.interval,
-            allocator: options.allocator,
-            asyncCauses: options.asyncCauses,
-          },
-          (launched) => conclude(launched, options, script),
-        );
-      } catch (error) {
+      const running = launch(
+        {
+          ...start,
+          out,
+          folder: process.cwd(),
+          interval: options.interval,
+          allocator: options.allocator,
+          asyncCauses: options.asyncCauses,
+        },
+        async (launched) => (await summary).summarizeRun(launched, options, script),
+      );
+      // The program has started: what the end needs is loaded beside it.
+      const summary = import("./run-summary.js");
+      const outcome = await running.catch((error) => {
         throw new UsageError(`cannot run ${program[0]}: ${systemReason(error)}`, { cause: error });
-      }
+      });
       throw new ProgramEnded(outcome);
     });
 }
@@ -101,35 +96,6 @@ function checkOutput({ out, force }: RunCommandOptions): string | undefined {
   // The process that has something to record makes it.
   rmSync(path);
   return path;
-}
-
-/** Says on standard error what the run recorded. */
-async function conclude(launched: Launched, options: RunCommandOptions, script?: string): Promise<void> {
-  const { stderr } = process;
-  for (const failure of new Set(launched.failures)) stderr.write(`linmem: ${failure}\n`);
-  const profiles = new Map<string, Profile>();
-  for (const path of launched.profiles.sort()) {
-    try {
-      profiles.set(path, await symbolizeFile(path, { symbols: options.symbols, kept: launched.symbols }));
-    } catch (error) {
-      stderr.write(`linmem: cannot summarize ${path}: ${(error as Error).message}\n`);
-    }
-  }
-  if (options.quiet) return;
-  if (launched.profiles.length === 0 && launched.failures.length === 0) {
-    stderr.write(
-      launched.attached
-        ? `linmem: ${script ?? "the program"} made no instance with a WebAssembly memory; no profile was written\n`
-        : "linmem: nothing was recorded: no Node process got to run a program\n",
-    );
-  }
-  const folder = process.cwd();
-  const command = ownCommand(process.argv[1] ?? "", folder);
-  const page = { width: outputWidth(stderr), color: usesColor(stderr), directory: folder };
-  for (const [file, profile] of profiles) {
-    const path = join(file).startsWith(join(folder, "/")) ? file.slice(folder.length + 1) : file;
-    stderr.write(summary(analyze(profile, { demangle }), { path, command, ...page }));
-  }
 }
 
 function parseInterval(text: string): number {

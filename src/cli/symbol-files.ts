@@ -13,7 +13,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SourceMap } from "../analyze/source-map.js";
-import { systemReason } from "../profile/file.js";
+import { systemReason } from "../profile/system-reason.js";
 import { type DebugFile, openDebugFile } from "../wasm/dwarf/debug-file.js";
 import type { ByteSource } from "../wasm/dwarf/index.js";
 

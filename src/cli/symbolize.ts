@@ -15,10 +15,11 @@ import {
   wantedFrames,
 } from "../analyze/symbolize.js";
 import { UsageError } from "../errors.js";
-import { readProfileFile, systemReason } from "../profile/file.js";
+import { readProfileFile } from "../profile/file.js";
 import { ProfileFileWriter } from "../profile/file-writer.js";
 import type { Frame, ModuleRecord, ProfileRecord, SourceRecord, WarningRecord } from "../profile/records.js";
 import { fold, type Profile } from "../profile/state.js";
+import { systemReason } from "../profile/system-reason.js";
 import {
   codeHash,
   findBeside,

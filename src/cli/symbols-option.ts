@@ -7,3 +7,13 @@ export function symbolsOption(): Option {
     .argParser((path: string, previous: string[]) => [...previous, path])
     .default([], "what modules contain or refer to");
 }
+
+/**
+ * Says before a run what is wrong with files for `--symbols`.
+ * @throws UsageError for a file that can't be read or is no module
+ */
+export async function checkSymbols(paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return;
+  const { SymbolFiles } = await import("./symbolize.js");
+  new SymbolFiles(paths).close();
+}

@@ -3,8 +3,8 @@
 // lines in one call; the system puts them at the end of the file in one piece.
 import { closeSync, openSync, writeSync } from "node:fs";
 import { ProfileError } from "../errors.js";
-import { systemReason } from "./file.js";
 import type { HeaderRecord, ProfileRecord } from "./records.js";
+import { systemReason } from "./system-reason.js";
 import { serializeRecord } from "./writer.js";
 
 export class ProfileFileWriter {

@@ -3,6 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import { ProfileError } from "../errors.js";
 import { ProfileReader } from "./reader.js";
 import type { Profile } from "./state.js";
+import { systemReason } from "./system-reason.js";
 
 /** Bytes read at a time: the process waits for each piece, and what is made of a large one lives long. */
 const pieceSize = 1 << 18;
@@ -33,21 +34,4 @@ async function* piecesOf(path: string): AsyncGenerator<string> {
     yield decoder.write(buffer.subarray(0, bytesRead));
   }
   yield decoder.end();
-}
-
-const reasons: Record<string, string> = {
-  ENOENT: "there is no such file",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EISDIR: "it is a directory",
-  ENOTDIR: "a part of the path is not a directory",
-  EEXIST: "it exists already",
-  ENOSPC: "no space is left on the device",
-  EROFS: "the file system is read-only",
-};
-
-/** Why the system refused, in words for a message of one line. */
-export function systemReason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return reasons[code ?? ""] ?? message;
 }

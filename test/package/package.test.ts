@@ -2,7 +2,16 @@
 // Reads dist/, so build first (`npm test` does).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -159,4 +168,24 @@ expect(fn).toNotLeak({ warmUp: 1 });
       assert.match(stdout, new RegExp(`\\b${name}\\b`));
     });
   }
+
+  test("linmem run keeps what was compiled of it inside the package, for the next run", async () => {
+    const cache = join(folder, "node_modules", manifest.name, ".cache");
+    writeFileSync(
+      join(folder, "grow.mjs"),
+      `const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 0, 1];
+       const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
+       console.log(Object.keys(exports).length);`,
+    );
+    const linmem = ["--no-install", manifest.name, "run", "--force", "--out", "grow.linmem", "grow.mjs"];
+    const first = await run("npx", linmem, { cwd: folder });
+    const kept = readdirSync(cache).map((name) => statSync(join(cache, name)));
+    assert.equal(kept.length, 1);
+    assert.equal(first.stdout, "0\n");
+    assert.deepEqual((await run("npx", linmem, { cwd: folder })).stdout, first.stdout);
+    assert.deepEqual(
+      readdirSync(cache).map((name) => statSync(join(cache, name)).ino),
+      kept.map(({ ino }) => ino),
+    );
+  });
 });

@@ -35,15 +35,8 @@ function runScript(file: string, cacheFolder: string): CompiledScript {
     keep() {
       // a program may have set flags of V8: what it made would be rejected
       if (isKept || cachedDataVersionTag() !== tag) return;
-      const part = `${cache}.${process.pid}`;
-      try {
-        const data = script.createCachedData();
-        mkdirSync(cacheFolder, { recursive: true });
-        writeFileSync(part, Buffer.concat([digest(source, data), data]));
-        renameSync(part, cache);
-      } catch {
-        rmSync(part, { force: true });
-      }
+      const data = script.createCachedData();
+      writeCache(cache, Buffer.concat([digest(source, data), data]));
     },
   };
 }
@@ -58,6 +51,21 @@ function readCache(cache: string, source: Buffer): Buffer | undefined {
   }
   const data = kept.subarray(digestSize);
   return digest(source, data).equals(kept.subarray(0, digestSize)) ? data : undefined;
+}
+
+/** In one step: other processes read it meanwhile, or write it as well. */
+function writeCache(cache: string, content: Buffer): void {
+  const part = `${cache}.${process.pid}`;
+  try {
+    mkdirSync(path.dirname(cache), { recursive: true });
+    writeFileSync(part, content);
+    renameSync(part, cache);
+  } catch {
+    // Nobody can write there, or the disk is full.
+    try {
+      rmSync(part, { force: true });
+    } catch {}
+  }
 }
 
 const digestSize = 32;

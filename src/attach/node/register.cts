@@ -14,7 +14,7 @@ const script = path.join(__dirname, "attach.cjs");
 
 try {
   const { value, keep } = compiledScript.runScript(script, path.join(__dirname, "../../../.cache"));
-  const attach = value as (require: NodeJS.Require, scriptUrl: string) => typeof Start;
+  const attach = value as (require: (name: string) => unknown, scriptUrl: string) => typeof Start;
   attach(require, url.pathToFileURL(script).href).whenEnded(keep);
 } catch (error) {
   // The program runs all the same; `linmem run` says what happened.

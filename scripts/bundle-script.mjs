@@ -1,0 +1,35 @@
+// Bundles modules for node into one script that compiled-script.cts can run.
+import { build } from "esbuild";
+
+/**
+ * @param entry path of a module of TypeScript
+ * @returns an expression: a function of `require` and the script's URL that returns the module's exports. Packages are
+ *   left to `require`.
+ */
+export async function bundleScript(entry) {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+    target: "node20.19",
+    packages: "external",
+    define: { "import.meta.url": "scriptUrl" },
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  return asFunction(outputFiles[0].text);
+}
+
+/** As with imports, what is used of Node is taken once: programs replace functions of `fs` and of timers. */
+function asFunction(module) {
+  const imports = [];
+  const body = module
+    .replaceAll(/^import (?:\* as )?(.+) from ("[^"]+");\n/gm, (_, names, from) => {
+      imports.push(`const ${names.replaceAll(" as ", ": ")} = require(${from});\n`);
+      return "";
+    })
+    .replace(/^export \{\n((?: {2}\w+,?\n)*)\};\n/m, "return {\n$1};\n");
+  return `(function (require, scriptUrl) {\n"use strict";\n${imports.join("")}${body}})`;
+}
