@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { Heap, LinearMemory } from "../../src/index.js";
 import { compileAssembly } from "../compile-assembly.js";
 import { packageFile } from "../packages.js";
@@ -24,7 +24,7 @@ export interface Kind {
 
 const most = 1600;
 
-const heap: Kind = {
+export const heap: Kind = {
   name: "linmem Heap",
   make() {
     const memory = new LinearMemory({ initial: 1, maximum: most });
@@ -103,13 +103,13 @@ function compileC(commands: readonly (readonly string[])[]): WebAssembly.Module 
 }
 
 /** An allocator of Emscripten, where that is installed and knows it. */
-function emscripten(name: string): Kind | undefined {
+function emscripten(name: string): (Kind | undefined)[] {
   const module = compileC([["empty.c", ...linked, `-sMALLOC=${name}`, "-o", "out.wasm"]]);
-  if (typeof module === "object") return fromModule(`Emscripten ${name}`, module, "malloc", "free");
-  if (name === "mimalloc" && process.env.MIMALLOC) return mimalloc(process.env.MIMALLOC);
+  if (typeof module === "object") return [fromModule(`Emscripten ${name}`, module, "malloc", "free")];
+  if (name === "mimalloc" && process.env.MIMALLOC) return process.env.MIMALLOC.split(delimiter).map(mimalloc);
   const why = module.startsWith("needs") ? module : "is not in the Emscripten that is installed";
-  const how = name === "mimalloc" ? "; with a folder of its sources in MIMALLOC it is built" : "";
-  return leftOut(`${name} ${why}${how}`);
+  const how = name === "mimalloc" ? "; with folders of its sources in MIMALLOC it is built" : "";
+  return [leftOut(`${name} ${why}${how}`)];
 }
 
 /**
@@ -176,7 +176,7 @@ export async function allocators(): Promise<Kind[]> {
   const kinds = [
     heap,
     await assemblyScript(),
-    ...["dlmalloc", "emmalloc", "mimalloc"].map(emscripten),
+    ...["dlmalloc", "emmalloc", "mimalloc"].flatMap(emscripten),
     await thing(),
   ];
   return kinds.filter((kind) => kind !== undefined);

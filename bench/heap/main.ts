@@ -1,14 +1,14 @@
 /**
  * `npm run bench heap [trace]`: the heap against other allocators driven from JavaScript; `npm run bench heap compaction`:
- * movable blocks alone; `npm run bench heap placement`: what spans rules of placement have. Environment: MIMALLOC, the folder of
- * mimalloc's sources, for where Emscripten doesn't have it. All variants in one process, in turn; nanoseconds of one allocation or release, without the loop
+ * movable blocks alone; `npm run bench heap placement`: what spans rules of placement have. Environment: MIMALLOC, folders of
+ * mimalloc's sources, separated as in PATH, for where Emscripten doesn't have it. All variants in one process, in turn; nanoseconds of one allocation or release, without the loop
  * itself: a trace is timed in slices, and of each slice the fastest round counts. Span: from the lowest to the highest byte given out, over the most bytes that were
  * asked for at one time.
  */
 import { ensurePackages } from "../packages.js";
 import { circumstances, writeResults } from "../results.js";
 import { table } from "../tables.js";
-import { type Allocator, allocators, type Kind } from "./allocators.js";
+import { type Allocator, allocators, heap, type Kind } from "./allocators.js";
 import { compaction } from "./compaction.js";
 import { placement } from "./placement.js";
 import { type Trace, traces } from "./traces.js";
@@ -50,20 +50,48 @@ function loopOf({ allocate, free, words }: Allocator): Run {
   return make(allocate, free, words) as Run;
 }
 
-/** What is left when nothing is allocated. */
-const nothing: Kind = {
-  name: "",
-  make() {
-    // addresses all over the place, as those of blocks are
-    const memory = new Uint32Array(1 << 23);
-    let next = 0;
-    const allocate = (bytes: number): number => {
-      next = (next + bytes + 7) & 0x1fffff8;
-      return next & 0x1ffff00;
-    };
-    return { allocate, free() {}, words: () => memory };
-  },
-};
+/** What is left when nothing is allocated: addresses are those that the heap gave out once, so that as much is touched. */
+function nothing(trace: Trace): Kind {
+  return {
+    name: "",
+    make() {
+      const addresses: number[] = [];
+      const allocator = heap.make();
+      const places = new Float64Array(trace.slots);
+      for (const ops of [trace.before, trace.timed, trace.after])
+        play(allocator, ops, places, (address) => addresses.push(address));
+      const all = Uint32Array.from(addresses);
+      const memory = new Uint32Array(allocator.words().length);
+      let next = 0;
+      const allocate = (): number => {
+        const address = all[next++];
+        if (next === all.length) next = 0;
+        return address;
+      };
+      return { allocate, free() {}, words: () => memory };
+    },
+  };
+}
+
+/** Plays a part of a trace, and tells what was given out. */
+function play(
+  allocator: Allocator,
+  ops: Int32Array,
+  places: Float64Array,
+  gaveOut: (address: number, size: number) => void,
+): void {
+  for (let i = 0; i < ops.length; i += 2) {
+    const [slot, size] = [ops[i], ops[i + 1]];
+    if (size < 0) {
+      allocator.free(places[slot]);
+      continue;
+    }
+    const address = allocator.allocate(size);
+    if (address === 0) throw new Error(`no ${size} bytes`);
+    places[slot] = address;
+    gaveOut(address, size);
+  }
+}
 
 interface Figures {
   time: number;
@@ -78,24 +106,16 @@ function layOut(kind: Kind, trace: Trace): { span: number; memory: number } {
   let lowest = Number.POSITIVE_INFINITY;
   let highest = 0;
   for (const ops of [trace.before, trace.timed]) {
-    for (let i = 0; i < ops.length; i += 2) {
-      const [slot, size] = [ops[i], ops[i + 1]];
-      if (size < 0) {
-        allocator.free(places[slot]);
-        continue;
-      }
-      const address = allocator.allocate(size);
-      if (address === 0) throw new Error(`${kind.name} has no ${size} bytes in ${trace.name}`);
-      places[slot] = address;
+    play(allocator, ops, places, (address, size) => {
       lowest = Math.min(lowest, address);
       highest = Math.max(highest, address + size);
-    }
+    });
   }
   return { span: (highest - lowest) / trace.peak, memory: allocator.words().byteLength / trace.peak };
 }
 
 function measure(kinds: readonly Kind[], trace: Trace, touch: boolean): Figures[] {
-  const all = [nothing, ...kinds];
+  const all = [nothing(trace), ...kinds];
   const runs = all.map((kind) => ({ run: loopOf(kind.make()), places: new Float64Array(trace.slots) }));
   const times = all.map((): number[] => []);
   const shares = all.map(({ share }) => share?.(trace.before.length / 2) ?? 1);

@@ -11,6 +11,12 @@ import {
   field,
   GRANULE,
   INVERSE_BITS,
+  KEPT_BYTES,
+  KEPT_SIZE,
+  KEPT_SLOT,
+  KIND,
+  KIND_BITS,
+  KINDS,
   LARGEST_SLOT,
   LEAST_SLOT,
   LENT_SLOT,
@@ -18,11 +24,10 @@ import {
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
-  POOL_BYTES,
   pageBytes,
+  RECORD_UNIT,
   record,
   sizeOf,
-  slotSize,
   slotsOf,
   WIDE_HEADER,
   wideSize,
@@ -31,7 +36,7 @@ import {
 /** What a record says of its page. */
 export interface PageRecord {
   page: number;
-  inverse: number;
+  /** Bytes of a slot. */
   size: number;
   next: number;
   previous: number;
@@ -55,16 +60,17 @@ export function readRecord(core: HeapCore, rec: number): PageRecord {
   const { u32: words, u8: bytes } = core.memory;
   const word = (name: keyof typeof record) => words[(rec + record[name]) >>> 2]!;
   const byte = (name: keyof typeof record) => bytes[rec + record[name]]!;
+  const kind = (word("page") & KIND) >>> 0;
+  const lent = byte("lent");
   return {
-    page: word("page"),
-    inverse: word("inverse"),
-    size: word("size"),
+    page: word("page") - kind,
+    size: kind === 0 ? LEAST_SLOT : kind * ALIGNED,
     next: word("next"),
     previous: word("previous"),
     free: byte("free"),
     used: byte("used"),
-    slots: byte("slots"),
-    lent: byte("lent") === 1,
+    slots: lent === 0 ? byte("slots") : lent,
+    lent: lent !== 0,
   };
 }
 
@@ -108,10 +114,13 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
   if (cells !== 0) throw wrong("has a map of other pages than it has");
   if (found.size !== core.get("records") || there !== core.get("slotsThere"))
     throw wrong("counts its pages wrongly");
-  for (let index = 0; index <= LARGEST_SLOT / ALIGNED; index++) {
-    const size = index === 0 ? LEAST_SLOT : index * ALIGNED;
+  for (let kind = 0; kind < KINDS; kind++) {
+    const size = kind === 0 ? LEAST_SLOT : kind * ALIGNED;
+    const at = core.header + (kind << KIND_BITS);
+    if (words[at + field.slotBytes] !== size || words[at + field.inverse] !== inverseOf(size))
+      throw wrong(`divides wrongly by ${size} bytes`);
     let previous = 0;
-    for (let rec = words[core.header + field.partial + index]!; rec !== 0; ) {
+    for (let rec = words[at + field.partial]!; rec !== 0; ) {
       const each = open.delete(rec) ? readRecord(core, rec) : undefined;
       if (each?.size !== size || each.previous !== previous)
         throw wrong(`has a wrong list of pages for ${size} bytes`);
@@ -119,15 +128,81 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
       rec = each.next;
     }
   }
+  checkFreshRecords(core);
   let pools = 0;
   for (let pool = core.get("pools"); pool !== 0; pools++) {
     if (words[(pool - WIDE_HEADER + 4) >>> 2] !== PAGES_OWN || pools >= core.get("ownBlocks"))
       throw wrong("has a wrong list of records");
-    pool = words[(pool + POOL_BYTES) >>> 2]!;
+    pool = words[pool >>> 2]!;
   }
-  if (pools + Number(core.get("cells") > 0) !== core.get("ownBlocks"))
+  const stacks = Number(words[core.header + field.kept] !== 0);
+  if (pools + Number(core.get("cells") > 0) + stacks !== core.get("ownBlocks"))
     throw wrong("has a wrong list of records");
   if (open.size > 0) throw wrong("has pages with room that are in no list");
+}
+
+/** What of the last block of records was never used ends with that block. */
+function checkFreshRecords(core: HeapCore): void {
+  const pool = core.get("pools");
+  const [fresh, end] = [core.get("freshRecord"), core.get("recordsEnd")];
+  const right =
+    pool === 0
+      ? fresh === 0 && end === 0
+      : end === pool + core.memory.u32[(pool + 4) >>> 2]! &&
+        fresh > pool &&
+        fresh <= end &&
+        fresh % RECORD_UNIT === 0;
+  if (!right) throw damaged(core.header * 4, "has records where none can be");
+}
+
+function inverseOf(size: number): number {
+  return Math.ceil(2 ** INVERSE_BITS / (size / GRANULE));
+}
+
+/**
+ * Checks the stacks of slots that are kept.
+ * @param found how many slots of a kind are in that state, as the walk over all blocks came to them
+ * @returns their bytes
+ */
+export function checkKept(core: HeapCore, found: Uint32Array): number {
+  const { u32: words, u8: states } = core.memory;
+  const wrong = (what: string) => damaged(core.header * 4, what);
+  const first = (words[core.header + field.kept]! & -KEPT_BYTES) >>> 0;
+  const own = words[(first - WIDE_HEADER + 4) >>> 2] === PAGES_OWN;
+  if (first !== 0 && !(own && first < core.get("top"))) throw wrong("keeps slots where it can't");
+  const seen = new Set<number>();
+  let bytes = 0;
+  for (let kind = 0; kind < KINDS; kind++) {
+    const base = first === 0 ? 0 : first + kind * KEPT_BYTES;
+    const kept = words[core.header + field.kept + (kind << KIND_BITS)]!;
+    const count = (kept - base) / KEPT_SIZE;
+    if (kept < base || kept >= base + KEPT_BYTES || count !== found[kind])
+      throw wrong(`keeps another number of slots than ${found[kind]} of kind ${kind}`);
+    if (count > 0 && core.get("keptSome") === 0) throw wrong("does not know that it keeps slots");
+    for (let at = base; at < kept; at += KEPT_SIZE) {
+      const [payload, state] = [words[at >>> 2]!, words[(at >>> 2) + 1]!];
+      const cell = payload >>> CELL_BITS;
+      const rec = cell < core.get("cells") ? words[(core.get("map") >>> 2) + cell]! : 0;
+      const each = rec === 0 ? undefined : readRecord(core, rec);
+      const slot = state - rec - record.states;
+      const right =
+        each?.lent === false && each.size >>> 4 === kind && each.page + slot * each.size === payload;
+      if (!right || slot >= each.slots || states[state] !== KEPT_SLOT || seen.has(state))
+        throw wrong(`keeps a slot at ${hex(payload)} that is none`);
+      seen.add(state);
+      bytes += each.size;
+    }
+  }
+  return bytes;
+}
+
+/** Bytes of slots that are kept. */
+export function keptIn(core: HeapCore): number {
+  const words = core.memory.u32;
+  let bytes = 0;
+  for (let at = core.header + field.kept; at < core.header + field.kept + (KINDS << KIND_BITS); at += 4)
+    bytes += ((words[at]! & (KEPT_BYTES - 1)) / KEPT_SIZE) * words[at + field.slotBytes - field.kept]!;
+  return bytes;
 }
 
 /** Checks a page, or a block of a lent one; returns what it holds. */
@@ -144,24 +219,18 @@ export function checkPage(
     words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec
   )
     throw wrong("that the map doesn't have");
-  const { page, inverse, size, slots, free, lent } = readRecord(core, rec);
-  const granules = size / GRANULE;
-  const right =
-    size > 0 &&
-    size <= LARGEST_SLOT &&
-    size === slotSize(size) &&
-    page % CELL === 0 &&
-    inverse === Math.ceil(2 ** INVERSE_BITS / granules) &&
-    slots === slotsOf(size);
+  const { page, size, slots, free, lent } = readRecord(core, rec);
+  const right = size <= LARGEST_SLOT && page % CELL === 0 && slots === slotsOf(size);
   if (!right) throw wrong("with a wrong record");
   const first = lent ? (address - page) / size : 0;
   const state = (slot: number) => bytes[rec + record.states + slot]!;
   let end = first;
   while (end < slots && state(end) !== LENT_SLOT) end++;
-  const sum = { rec, used: 0, requested: 0, blocks: 0 };
+  const sum = { rec, kind: size >>> 4, used: 0, requested: 0, blocks: 0, kept: 0 };
   for (let slot = first; slot < end; slot++) {
     const slack = state(slot);
-    if (slack >= FREE_SLOT) continue;
+    if (slack === KEPT_SLOT) sum.kept++;
+    if (slack >= KEPT_SLOT) continue;
     if (slack >= LENT_SLOT || slack > size) throw wrong("with a slot in an impossible state");
     sum.used += size;
     sum.requested += size - slack;
@@ -169,7 +238,12 @@ export function checkPage(
   }
   const apart = first === 0 || state(first - 1) === LENT_SLOT;
   const bytesNeeded = lent ? (end - first) * size + ALIGNED : pageBytes(size);
-  if (!Number.isInteger(first) || !apart || whole !== bytesNeeded || (lent ? sum.blocks === 0 : end < slots))
+  if (
+    !Number.isInteger(first) ||
+    !apart ||
+    whole !== bytesNeeded ||
+    (lent ? sum.blocks === 0 || sum.kept > 0 : end < slots)
+  )
     throw wrong("whose slots are not where its block is");
   if (lent) {
     if (free !== NO_SLOT) throw wrong("that is lent, and has room");
@@ -181,7 +255,7 @@ export function checkPage(
       throw wrong("with a wrong list of free slots");
     slot = state(slot) - FREE_SLOT;
   }
-  if (count + sum.blocks !== slots) throw wrong("with free slots that are in no list");
+  if (count + sum.blocks + sum.kept !== slots) throw wrong("with free slots that are in no list");
   return sum;
 }
 

@@ -1,7 +1,16 @@
 // Looks at a heap without changing it: a walk over its blocks, and the check of all that has to be true.
 
 import type { HeapCore } from "../generated/heap-core.js";
-import { checkMap, checkPage, checkRecords, damaged, isPage, readRecord, recordAt } from "./check-pages.js";
+import {
+  checkKept,
+  checkMap,
+  checkPage,
+  checkRecords,
+  damaged,
+  isPage,
+  readRecord,
+  recordAt,
+} from "./check-pages.js";
 import { entryOf } from "./handles.js";
 import {
   askedOf,
@@ -18,6 +27,7 @@ import {
   HEADER,
   HEADER_BYTES,
   isSmall,
+  KINDS,
   LEAST,
   LENT_SLOT,
   MOST_HANDLES,
@@ -187,6 +197,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   let freeBytes = 0;
   let end = core.get("first");
   const inside = { used: 0, requested: 0, blocks: 0 };
+  const kept = new Uint32Array(KINDS);
   const pages = new Map<number, number>();
   for (const { block, wide, shown: each } of wholeBlocks(core)) {
     const at = block >>> 2;
@@ -212,7 +223,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
       inside.used += found.used;
       inside.requested += found.requested;
       inside.blocks += found.blocks;
-      pages.set(rec, (pages.get(rec) ?? 0) + found.blocks);
+      kept[found.kind]! += found.kept;
+      pages.set(rec, (pages.get(rec) ?? 0) + found.blocks + found.kept);
     } else if (each.own === true) {
       own++;
       if (words[at + 1] === PAGES_OWN) ownBytes += each.size;
@@ -241,10 +253,11 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   if (own !== known || ownBytes !== core.get("own"))
     throw damaged(core.header * 4, "has blocks of its own that it doesn't know");
   checkRecords(core, pages);
+  const keptBytes = checkKept(core, kept);
   const counted =
     used === usedIn(core) &&
     freeBytes === core.get("free") &&
-    inside.used === core.get("slotsUsed") &&
+    inside.used + keptBytes === core.get("slotsUsed") &&
     requested + inside.requested === core.get("requested") &&
     blocks + inside.blocks === core.get("blocks");
   if (!counted)

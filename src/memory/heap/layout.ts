@@ -41,8 +41,18 @@
  *
  * ```
  *  page:    | size:28 flags:4 | code of the record | tag | slot | slot | slot | … | rest |
- *  record:  | page | inverse of the size | size | next | previous | free used slots lent | a byte for each slot … |
+ *  record:  | page, kind | next | previous | free used slots lent | a byte for each slot … |
  *  map:     | 0 | 0 | record | record | 0 | …    for each 2 KiB of the memory, to find the record by the address
+ * ```
+ *
+ * A slot that is freed is *kept* at first: it goes on the stack of its size, and its page is not told. Whoever asks for that
+ * size next gets the last one of the stack, so that lists of pages change only where a stack runs empty or over. Before a heap takes
+ * space that was never used all that is kept goes back to the pages.
+ *
+ * ```
+ *  kind:    | kept ●──────│ partial | inverse of the size | size |      one for each size, in the header
+ *                         ▼
+ *  stack:   | slot, state | slot, state | … | slot, state |  |  |  |
  * ```
  *
  * A page in which little is left is *lent* to blocks of other sizes when there is no other memory. Runs of free slots become
@@ -61,7 +71,7 @@ import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 7;
+export const VERSION = 8;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -109,29 +119,41 @@ export const field = {
   /** Payload of the map of pages, and how many words it has: one for each 2 KiB of the memory, from address 0 on. */
   map: 38,
   cells: 39,
-  /** The first records that can be used again, of 64, 128, 192 and 256 bytes; 0 when there is none. */
+  /** The first records that can be used again, of 32, 64 and so on up to 256 bytes; 0 when there is none. */
   freeRecords: 40,
-  /** Bytes of blocks that are the heap's own: pages, records and the map. */
-  own: 44,
-  /** How many of those are records or the map. */
-  ownBlocks: 45,
+  /** Bytes of blocks that are the heap's own: pages, records, the map and the stacks. */
+  own: 48,
+  /** How many of those are no pages. */
+  ownBlocks: 49,
   /** Records in use. */
-  records: 46,
+  records: 50,
   /** Bytes in use from which on there are pages. */
-  pagesFrom: 47,
+  pagesFrom: 51,
   /** The cell of the map that lending goes on with. */
-  cursor: 48,
-  /** For each size of slots, in 16 bytes, the first record of a page with room; the smallest slots come first. */
-  partial: 49,
+  cursor: 52,
   /** While there is no free block, no compaction under way, and too little in use for pages: up to where small requests may take what is above the top. Else 0. */
-  stack: 114,
-  /** The last block of records that was made: each has the one before behind its records. */
-  pools: 115,
+  stack: 53,
+  /** The last block of records that was made: each begins with the address of the one before, and its size. */
+  pools: 54,
   /** From here to the top all is blocks, none of which is a page or that with which compaction goes on. */
-  unpaged: 116,
+  unpaged: 55,
   /** Written instead of neighbours that free blocks don't have, and never read. */
-  nowhere: 117,
-  heads: 118,
+  nowhere: 56,
+  /** 0 when no slot is kept; it may be 1 then, too. */
+  keptSome: 57,
+  /** What of the last block of records was never used: from here to there. */
+  freshRecord: 58,
+  recordsEnd: 59,
+  /**
+   * For each size of slots, the smallest first, four words: behind the last slot that is kept, see `KEPT_BYTES`, or 0 before there was a page;
+   * the first record of a page with room; division by the size in granules, as a multiplication: 2 to the power of `INVERSE_BITS`
+   * over it; and the size.
+   */
+  kept: 64,
+  partial: 65,
+  inverse: 66,
+  slotBytes: 67,
+  heads: 324,
 } as const;
 
 /** Granules of 8 bytes with a bin of their own; above, 16 bins for each power of two. */
@@ -197,36 +219,47 @@ const SMALL_SLOT = 128;
 
 /** Bytes of a page's record. */
 export const record = {
-  /** The page's address, of its first slot; of a record that isn't used the next one. */
+  /** The page's address, of its first slot, and in the lowest bits the kind of its slots; of a record that isn't used the next one. */
   page: 0,
-  /** Division by the size in granules, as a multiplication: 2 to the power of `INVERSE_BITS` over it. */
-  inverse: 4,
-  /** Size of a slot, in bytes. */
-  size: 8,
   /** Records of other pages for that size that have room. */
-  next: 12,
-  previous: 16,
+  next: 4,
+  previous: 8,
   /** The first free slot, or `NO_SLOT`. */
-  free: 20,
-  /** How many slots are used; how many there are. */
-  used: 21,
-  slots: 22,
-  /** 1 when the page is lent. */
-  lent: 23,
-  /** For each slot what it has more than was asked for, or `FREE_SLOT` plus the number of the next free one, or `LENT_SLOT`. */
-  states: 24,
+  free: 12,
+  /** How many slots are used, or kept; how many there are. */
+  used: 13,
+  slots: 14,
+  /** How many slots a page has that is lent: then it has none otherwise. Else 0. */
+  lent: 15,
+  /** For each slot what it has more than was asked for, or `FREE_SLOT` plus the number of the next free one, `KEPT_SLOT` or `LENT_SLOT`. */
+  states: 16,
 } as const;
+/** Bits of the kind of slots: their size over 16, so that of the smallest is 0. */
+export const KIND = 127;
+/** Kinds of slots. */
+export const KINDS = 65;
+/** A kind has 4 words in the header: 2 to this power. */
+export const KIND_BITS = 2;
 /** Exact for what is at most 1,023 granules from the page's first slot. */
 export const INVERSE_BITS = 20;
 /** A slot that is part of a block of its own now. What used slots have is less. */
 export const LENT_SLOT = 0x11;
-export const FREE_SLOT = 0x12;
+/** A free slot that its page does not know to be free. */
+export const KEPT_SLOT = 0x12;
+export const FREE_SLOT = 0x13;
 export const NO_SLOT = 0xff - FREE_SLOT;
-/** As many states as a record of 256 bytes has. */
-const MOST_SLOTS = 232;
-/** Records are multiples of this, and lie at multiples of it; so many bytes of them are made at a time. */
-export const RECORD_UNIT = 64;
-export const POOL_BYTES = 2304;
+/** No more than can be numbered; then a record has 256 bytes. */
+const MOST_SLOTS = 236;
+/** Records are multiples of this, and lie at multiples of it; so many bytes of them are made at a time, or more. */
+export const RECORD_UNIT = 32;
+/** Units that the largest has. */
+export const MOST_UNITS = 8;
+export const LEAST_POOL = 2304;
+export const MOST_POOL = 0x4000;
+
+/** Bytes of a stack of kept slots, and what it is aligned to; of one slot in it: its address, and that of its state. The last has no slot. */
+export const KEPT_BYTES = 256;
+export const KEPT_SIZE = 8;
 
 /** Bytes before the payload. */
 export const HEADER = 4;

@@ -109,14 +109,16 @@ export class WasmCore implements HeapOperations {
    */
   prototypeFor(prototype: Fast): Fast {
     const { start } = this;
+    // a constant of another module is looked up each time
+    const least: number = GRANULE;
     const { allocate, free } = this.exports;
     const slowly = prototype.allocate;
     const refuse = prototype.free;
     return {
       // @ts-expect-error: TypeScript knows it only in class bodies
       __proto__: prototype,
-      allocate(this: Fast, byteLength: number, alignment = GRANULE): number {
-        if (byteLength >>> 0 === byteLength && alignment === GRANULE) {
+      allocate(this: Fast, byteLength: number, alignment = least): number {
+        if (byteLength >>> 0 === byteLength && alignment === least) {
           const ptr = allocate(start, byteLength) >>> 0;
           if (ptr !== 0) return ptr;
         }

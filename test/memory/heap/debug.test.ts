@@ -169,7 +169,7 @@ describe("in debug mode", () => {
   test("what is kept back of freed blocks is given up before a request fails", () => {
     const heap = Heap.create(new ArrayBuffer(32_768), { debug: true });
     for (let i = 0; i < 100; i++) heap.free(heap.allocate(6000));
-    const large = heap.allocate(30_000 - 64);
+    const large = heap.allocate(29_000 - 64);
     assert.throws(() => heap.allocate(3000), { code: "ERR_LINMEM_OUT_OF_MEMORY" });
     assert.throws(() => heap.allocate(0x7fff_ff00), { code: "ERR_LINMEM_OUT_OF_MEMORY" });
     heap.free(large);

@@ -12,7 +12,11 @@ import {
   GRANULE,
   HEADER,
   HEADER_BYTES,
+  INVERSE_BITS,
   isSmall,
+  KEPT_BYTES,
+  KIND_BITS,
+  KINDS,
   LARGEST,
   LARGEST_SLOT,
   LEAST_SLOT,
@@ -20,7 +24,6 @@ import {
   MOVABLE,
   PREV_FREE,
   pageBytes,
-  record,
   SMALL_MOST,
   sizeOf,
   slotSize,
@@ -55,6 +58,12 @@ export class HeapCore extends Pages {
     this.setWord(field.end, end);
     this.setWord(field.ceiling, ceiling);
     this.setWord(field.pagesFrom, PAGES_FROM);
+    for (let kind: number = 0; kind < KINDS; kind++) {
+      const size = kind === 0 ? LEAST_SLOT : kind << 4;
+      const granules = size >>> 3;
+      this.setWordAt(field.slotBytes, kind << KIND_BITS, size);
+      this.setWordAt(field.inverse, kind << KIND_BITS, ((1 << INVERSE_BITS) + granules - 1) / granules);
+    }
     this.setStack();
     // last: what is only half written is no heap
     this.setWord(field.magic, MAGIC);
@@ -65,6 +74,10 @@ export class HeapCore extends Pages {
   allocate(requested: number): number {
     this.begin();
     if (requested <= LARGEST_SLOT) {
+      const size = slotSize(requested);
+      const kind = size >>> 4;
+      const kept = this.wordAt(field.kept, kind << KIND_BITS);
+      if ((kept & (KEPT_BYTES - 1)) !== 0) return this.takeKept(kept, kind, size - requested, requested);
       const block = this.word(field.top);
       const bytes = smallSize(requested);
       if (block + bytes <= this.word(field.stack)) {
@@ -73,8 +86,7 @@ export class HeapCore extends Pages {
         this.add(field.requested, requested, 1);
         return block + HEADER;
       }
-      const size = slotSize(requested);
-      const rec = this.wordAt(field.partial, size >>> 4);
+      const rec = this.wordAt(field.partial, kind << KIND_BITS);
       if (rec !== 0) return this.takeSlot(rec, size, requested);
       return this.allocateSmall(size, requested);
     }
@@ -91,6 +103,7 @@ export class HeapCore extends Pages {
     const smallest = paged && size === LEAST_SLOT;
     if (smallest && (this.addUsedPage(size) || this.addFreshPage(size))) return this.takeNew(size, requested);
     let block = this.fit(bytes);
+    if (block === 0 && this.drain()) block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
       const whole = paged && this.load(block, 0) >= pageBytes(size);
@@ -114,7 +127,7 @@ export class HeapCore extends Pages {
   }
 
   private takeNew(size: number, requested: number): number {
-    return this.takeSlot(this.wordAt(field.partial, size >>> 4), size, requested);
+    return this.takeSlot(this.wordAt(field.partial, (size >>> 4) << KIND_BITS), size, requested);
   }
 
   /** The same for a block with a header of its own. */
@@ -147,6 +160,7 @@ export class HeapCore extends Pages {
   /** As `find`, with what is `header` bytes behind its beginning at a multiple of `alignment`. */
   private findAligned(size: number, header: number, alignment: number): number {
     let block = this.takeAligned(size, header, alignment, false);
+    if (block === 0 && this.drain()) block = this.takeAligned(size, header, alignment, false);
     if (block === 0 && this.lendSome(size + alignment))
       block = this.takeAligned(size, header, alignment, false);
     if (block === 0) block = this.takeAligned(size, header, alignment, true);
@@ -159,6 +173,7 @@ export class HeapCore extends Pages {
   /** A block of this size, not marked as used; or 0. */
   private find(size: number): number {
     let block = this.takeFrom(size);
+    if (block === 0 && this.drain()) block = this.takeFrom(size);
     if (block === 0 && this.lendSome(size)) block = this.takeFrom(size);
     if (block === 0) block = this.takeFresh(size);
     if (block !== 0) return block;
@@ -252,17 +267,17 @@ export class HeapCore extends Pages {
         this.release(block, size);
         return true;
       }
+    } else {
+      const rec = this.recordOf(payload);
+      if (rec !== 0 && this.giveSlot(rec, payload)) return true;
     }
     return this.freeRest(payload);
   }
 
-  /** The same of slots, of blocks between pages, of wide ones, and of what is none. */
+  /** The same of blocks between pages, of wide ones, and of what is none. */
   private freeRest(payload: number): boolean {
     const rec = this.recordOf(payload);
-    if (rec !== 0) {
-      if (this.giveSlot(rec, payload)) return true;
-      if (this.isWithin(rec, payload)) return false;
-    }
+    if (rec !== 0 && this.isWithin(rec, payload)) return false;
     if (!this.isInside(payload)) return false;
     const block = payload - HEADER;
     const word = this.load(block, 0);
@@ -322,7 +337,7 @@ export class HeapCore extends Pages {
 
   private reallocateSlot(rec: number, payload: number, requested: number): number {
     const before = this.slotRequest(rec, payload);
-    if (slotSize(requested) === this.load(rec, record.size)) {
+    if (slotSize(requested) >>> 4 === this.kindAt(rec)) {
       this.setSlotRequest(rec, payload, requested);
       this.setWord(field.requested, this.word(field.requested) + requested - before);
       return payload;

@@ -6,16 +6,18 @@ import {
   cellsOf,
   FREE_SLOT,
   field,
-  HEADER,
-  INVERSE_BITS,
-  LARGEST_SLOT,
+  KEPT_BYTES,
+  KIND_BITS,
+  KINDS,
   LEAST,
+  LEAST_POOL,
   LENT_SLOT,
   MOST_CELLS,
+  MOST_POOL,
+  MOST_UNITS,
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
-  POOL_BYTES,
   PREV_FREE,
   pageBytes,
   RECORD_UNIT,
@@ -26,12 +28,14 @@ import {
   WIDE_HEADER,
   wideSize,
 } from "../layout.js";
-import { recordKind, Slots } from "./slots.js";
+import { Slots, unitsOf } from "./slots.js";
 
 /** Blocks of the list of a page's size that are looked at for one that lies right. */
 const PAGE_TRIES = 4;
 /** Cells that one request looks at for pages to lend. */
 const LEND_STEP = 64;
+/** What the heap's own blocks lie at multiples of: lines of the processor's caches. */
+const LINE = 64;
 
 export class Pages extends Slots {
   /** Makes a page of a free block, where one lies right. */
@@ -64,22 +68,20 @@ export class Pages extends Slots {
     const slots = slotsOf(size);
     const whole = this.sizeAt(block);
     this.setOwn(block, PAGES_OWN);
-    const kind = recordKind(slots);
-    const recorded = this.wordAt(field.freeRecords, kind) !== 0 || this.addRecords(kind);
     const last = (page >>> CELL_BITS) + cellsOf(size) - 1;
+    const stacked = this.wordAt(field.kept, 0) !== 0 || this.addStacks();
     const mapped = last < this.word(field.cells) || this.enlargeMap(last);
-    if (whole !== bytes || !recorded || !mapped || !this.isUnmapped(page >>> CELL_BITS, last)) {
+    const units = unitsOf(slots);
+    const rec = stacked && mapped ? this.takeRecord(units) : 0;
+    if (whole !== bytes || rec === 0 || !this.isUnmapped(page >>> CELL_BITS, last)) {
+      if (rec !== 0) this.giveRecord(rec, units);
       this.release(block, whole);
       return false;
     }
     this.addOwn(bytes);
-    const rec = this.wordAt(field.freeRecords, kind);
-    this.setWordAt(field.freeRecords, kind, this.load(rec, record.page));
     this.setWord(field.records, this.word(field.records) + 1);
-    this.store(rec, page, record.page);
-    const granules = size >>> 3;
-    this.store(rec, (((1 << INVERSE_BITS) + granules - 1) / granules) >>> 0, record.inverse);
-    this.store(rec, size, record.size);
+    const kind = size >>> 4;
+    this.store(rec, page + kind, record.page);
     this.storeByte(rec, 0, record.free);
     this.storeByte(rec, 0, record.used);
     this.storeByte(rec, slots, record.slots);
@@ -90,7 +92,7 @@ export class Pages extends Slots {
     this.store(block, PAGE_CODE + (rec >>> 4), 4);
     this.setCells(page, size, rec);
     this.setWord(field.slotsThere, this.word(field.slotsThere) + size * slots);
-    this.linkPage(rec, size);
+    this.linkPage(rec, kind);
     if (this.word(field.unpaged) < block + bytes) this.setWord(field.unpaged, block + bytes);
     return true;
   }
@@ -102,17 +104,52 @@ export class Pages extends Slots {
     return true;
   }
 
-  private addRecords(kind: number): boolean {
-    const pool = this.allocateOwn(POOL_BYTES + HEADER);
-    if (pool === 0) return false;
-    this.store(pool + POOL_BYTES, this.word(field.pools), 0);
-    this.setWord(field.pools, pool);
-    const bytes = (kind + 1) * RECORD_UNIT;
-    for (let rest: number = POOL_BYTES; rest >= bytes; ) {
-      rest -= bytes;
-      this.store(pool + rest, this.wordAt(field.freeRecords, kind), record.page);
-      this.setWordAt(field.freeRecords, kind, pool + rest);
+  /** A record of so many units that is not in use, or 0. */
+  private takeRecord(units: number): number {
+    const used = this.wordAt(field.freeRecords, units - 1);
+    if (used !== 0) {
+      this.setWordAt(field.freeRecords, units - 1, this.load(used, record.page));
+      return used;
     }
+    const bytes = units * RECORD_UNIT;
+    const left = this.word(field.recordsEnd) - this.word(field.freshRecord);
+    if (left < bytes) {
+      // what is left is a smaller one
+      if (left !== 0) this.giveRecord(this.word(field.freshRecord), left / RECORD_UNIT);
+      this.setWord(field.freshRecord, this.word(field.recordsEnd));
+      if (!this.addPool()) return 0;
+    }
+    const fresh = this.word(field.freshRecord);
+    this.setWord(field.freshRecord, fresh + bytes);
+    return fresh;
+  }
+
+  /** Room for more records. Each time a quarter more, so that most lie side by side: the processor knows where few pages of memory are. */
+  private addPool(): boolean {
+    const last = this.word(field.pools);
+    let bytes: number = LEAST_POOL;
+    if (last !== 0) bytes = this.load(last, 4) + (((this.load(last, 4) >>> 2) & ~(LINE - 1)) >>> 0);
+    if (bytes > MOST_POOL) bytes = MOST_POOL;
+    let pool = this.allocateOwn(bytes, LINE);
+    if (pool === 0) {
+      bytes = LEAST_POOL;
+      pool = this.allocateOwn(bytes, LINE);
+    }
+    if (pool === 0) return false;
+    this.store(pool, last, 0);
+    this.store(pool, bytes, 4);
+    this.setWord(field.pools, pool);
+    this.setWord(field.freshRecord, pool + RECORD_UNIT);
+    this.setWord(field.recordsEnd, pool + bytes);
+    return true;
+  }
+
+  /** Room for slots that are kept. */
+  private addStacks(): boolean {
+    const stacks = this.allocateOwn(KINDS * KEPT_BYTES, KEPT_BYTES);
+    if (stacks === 0) return false;
+    for (let kind: number = 0; kind < KINDS; kind++)
+      this.setWordAt(field.kept, kind << KIND_BITS, stacks + kind * KEPT_BYTES);
     return true;
   }
 
@@ -120,7 +157,7 @@ export class Pages extends Slots {
     // 128 KiB more, or as much again
     let cells = (cell + 64) * 2;
     if (cells > MOST_CELLS) cells = MOST_CELLS;
-    const map = this.allocateOwn(cells << 2);
+    const map = this.allocateOwn(cells << 2, LINE);
     if (map === 0) return false;
     const old = this.word(field.map);
     const before = this.word(field.cells);
@@ -139,11 +176,11 @@ export class Pages extends Slots {
     this.release(payload - WIDE_HEADER, size);
   }
 
-  /** Payload of a block of the heap's own, at a multiple of 64; or 0. It is not counted among those that are used, and doesn't move. */
-  private allocateOwn(byteLength: number): number {
+  /** Payload of a block of the heap's own, at a multiple of `alignment`; or 0. It is not counted among those that are used, and doesn't move. */
+  private allocateOwn(byteLength: number, alignment: number): number {
     const size = wideSize(byteLength);
-    let block = this.takeAligned(size, WIDE_HEADER, RECORD_UNIT, false);
-    if (block === 0) block = this.takeAligned(size, WIDE_HEADER, RECORD_UNIT, true);
+    let block = this.takeAligned(size, WIDE_HEADER, alignment, false);
+    if (block === 0) block = this.takeAligned(size, WIDE_HEADER, alignment, true);
     if (block === 0) return 0;
     this.addOwn(this.sizeAt(block));
     this.setOwn(block, PAGES_OWN);
@@ -177,25 +214,32 @@ export class Pages extends Slots {
    */
   dropEmpty(): void {
     this.begin();
-    for (let index: number = 0; index <= LARGEST_SLOT >>> 4; index++) {
-      const rec = this.wordAt(field.partial, index);
+    this.drain();
+    for (let kind: number = 0; kind < KINDS; kind++) {
+      const rec = this.wordAt(field.partial, kind << KIND_BITS);
       if (rec !== 0 && this.loadByte(rec, record.used) === 0) this.dropPage(rec);
     }
-    if (this.word(field.records) !== 0 || this.word(field.cells) === 0) return;
-    for (let kind: number = 0; kind < 4; kind++) this.setWordAt(field.freeRecords, kind, 0);
+    if (this.word(field.records) !== 0) return;
+    for (let units: number = 0; units < MOST_UNITS; units++) this.setWordAt(field.freeRecords, units, 0);
+    this.setWord(field.freshRecord, 0);
+    this.setWord(field.recordsEnd, 0);
     for (let pool = this.word(field.pools); pool !== 0; ) {
-      const next = this.load(pool + POOL_BYTES, 0);
+      const next = this.load(pool, 0);
       this.freeOwn(pool);
       pool = next;
     }
+    const stacks = this.wordAt(field.kept, 0);
+    for (let kind: number = 0; kind < KINDS; kind++) this.setWordAt(field.kept, kind << KIND_BITS, 0);
+    if (stacks !== 0) this.freeOwn(stacks);
     this.setWord(field.pools, 0);
-    this.freeOwn(this.word(field.map));
+    if (this.word(field.map) !== 0) this.freeOwn(this.word(field.map));
     this.setWord(field.map, 0);
     this.setWord(field.cells, 0);
   }
 
   /** Lends all pages that have any room: for when there is no other memory. */
   protected lendAll(): void {
+    this.drain();
     const cells = this.word(field.cells);
     for (let cell: number = 0; cell < cells; cell++) this.lendAt(cell, 1);
   }
@@ -204,6 +248,9 @@ export class Pages extends Slots {
   private lendAt(cell: number, share: number): boolean {
     const rec = this.load(this.word(field.map) + (cell << 2), 0);
     if (rec === 0 || this.load(rec, record.page) >>> CELL_BITS !== cell) return false;
+    // that may be the end of the page
+    if (this.drainKind(this.kindAt(rec)) && this.load(this.word(field.map) + (cell << 2), 0) !== rec)
+      return true;
     const used = this.loadByte(rec, record.used);
     const slots = this.loadByte(rec, record.slots);
     if (this.loadByte(rec, record.lent) !== 0 || used === slots || used * share > slots) return false;
@@ -214,12 +261,14 @@ export class Pages extends Slots {
 
   /** Makes free blocks of a page's free slots, and blocks of the heap's own of runs of used ones. */
   private lend(rec: number): void {
-    const page = this.load(rec, record.page);
-    const size = this.load(rec, record.size);
+    const page = this.pageAt(rec);
+    const kind = this.kindAt(rec);
+    const size = this.slotBytes(kind);
     const slots = this.loadByte(rec, record.slots);
-    this.unlinkPage(rec, size);
+    this.unlinkPage(rec, kind);
     this.storeByte(rec, NO_SLOT, record.free);
-    this.storeByte(rec, 1, record.lent);
+    this.storeByte(rec, 0, record.slots);
+    this.storeByte(rec, slots, record.lent);
     const free = slots - this.loadByte(rec, record.used);
     this.setWord(field.slotsThere, this.word(field.slotsThere) - size * free);
     const end = page - WIDE_HEADER + pageBytes(size);
