@@ -4,6 +4,7 @@
  */
 import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
+import { type Callers, findCallers } from "./reachability.js";
 import { type Sites, sitesOf } from "./walker.js";
 
 const indirect: ReadonlySet<number> = new Set([
@@ -31,25 +32,33 @@ export interface CallGraph {
   reaches(index: number, targets: ReadonlySet<number>, depth: number): boolean;
 }
 
-export function buildCallGraph(module: Module, sites: Sites): CallGraph {
+/**
+ * @param turned the calls turned round, asked for only when somebody wants to know who calls a function: where names tell all
+ *   nobody does
+ */
+export function buildCallGraph(
+  module: Module,
+  sites: Sites,
+  turned: () => Callers = () => findCallers(module, sites),
+): CallGraph {
   const imported = module.importedFunctionCount;
-  const { functionCount, bodies } = module;
-  const callCount = new Uint32Array(functionCount);
-  const growing = new Set<number>();
-  const { opcode, target, first, count } = sites;
+  const { bodies } = module;
+  const { opcode, first } = sites;
   const isCall = (site: number) => opcode[site] === op.call || opcode[site] === op.returnCall;
+  let known: Callers | undefined;
+  const calls = () => (known ??= turned());
+  let counted: Uint32Array | undefined;
+  let growers: Set<number> | undefined;
 
-  for (let site = 0; site < count; site++) {
-    if (opcode[site] === op.call || opcode[site] === op.returnCall) callCount[target[site]]++;
+  function findGrowing(): Set<number> {
+    const growing = new Set<number>();
+    let holder = 0;
+    for (const site of sitesOf(sites, op.memoryGrow)) {
+      while (first[holder + 1] <= site) holder++;
+      growing.add(imported + holder);
+    }
+    return growing;
   }
-  let holder = 0;
-  for (const site of sitesOf(sites, op.memoryGrow)) {
-    while (first[holder + 1] <= site) holder++;
-    growing.add(imported + holder);
-  }
-  // callers of a function are needed for few functions, so they are sorted by callee only when first asked for
-  let callerStart: Uint32Array | undefined;
-  let callerList: Uint32Array | undefined;
 
   function callees(index: number): number[] {
     const body = index - imported;
@@ -71,21 +80,7 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
     return [...found];
   }
 
-  function callers(index: number): number[] {
-    if (!callerStart || !callerList) {
-      callerStart = new Uint32Array(functionCount + 1);
-      for (let i = 0; i < functionCount; i++) callerStart[i + 1] = callerStart[i] + callCount[i];
-      callerList = new Uint32Array(callerStart[functionCount]);
-      const next = callerStart.slice();
-      for (let site = 0, body = 0; site < count; site++) {
-        if (opcode[site] !== op.call && opcode[site] !== op.returnCall) continue;
-        while (first[body + 1] <= site) body++;
-        const callee = target[site];
-        if (callee < functionCount) callerList[next[callee]++] = imported + body;
-      }
-    }
-    return [...new Set(callerList.subarray(callerStart[index], callerStart[index + 1]))];
-  }
+  const callers = (index: number) => [...new Set(calls().directly(index))];
 
   function reaches(index: number, targets: ReadonlySet<number>, depth: number): boolean {
     const seen = new Set([index]);
@@ -100,5 +95,18 @@ export function buildCallGraph(module: Module, sites: Sites): CallGraph {
 
   const mayHave = (index: number, marks: number) => (sites.marked[index - imported] & marks) !== 0;
 
-  return { callCount, growing, mayHave, callees, indirectTypes, callers, reaches };
+  const graph: CallGraph = {
+    get callCount() {
+      return (counted ??= calls().countDirectly());
+    },
+    get growing() {
+      return (growers ??= findGrowing());
+    },
+    mayHave,
+    callees,
+    indirectTypes,
+    callers,
+    reaches,
+  };
+  return graph;
 }

@@ -17,6 +17,7 @@ import { resolveOverride } from "./allocators/overrides.js";
 import { chooseAssemblyScript, chooseZig } from "./allocators/runtimes.js";
 import { buildCallGraph, type CallGraph } from "./call-graph.js";
 import { type GlueScripts, glueNames } from "./glue-names.js";
+import type { Callers } from "./reachability.js";
 import type { AllocatorOverride } from "./roles.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import { isGo } from "./toolchain.js";
@@ -34,6 +35,8 @@ export interface FoundAllocator {
 interface Search extends FoundAllocator {
   /** Whether it is known why no function that resizes blocks is among them. */
   explained: boolean;
+  /** Functions of runtimes that collect, by name. */
+  runtime: ReadonlyMap<string, number>;
 }
 
 /**
@@ -41,6 +44,7 @@ interface Search extends FoundAllocator {
  *   found, otherwise they add to it
  * @param sites from `findSites`, where it was done already
  * @param scripts the JavaScript that came with the module: asked for only where exports have minified names
+ * @param callers from `findCallers`, where it was done already
  * @throws UsageError when an override names a role or function that there isn't, or one that doesn't fit
  */
 export function findAllocator(
@@ -48,11 +52,12 @@ export function findAllocator(
   overrides: readonly AllocatorOverride[] = [],
   sites: Sites = findSites(module),
   scripts?: GlueScripts,
+  callers?: Callers,
 ): FoundAllocator {
   const told = overrides.map((override) => resolveOverride(module, override));
-  const graph = buildCallGraph(module, sites);
+  const graph = buildCallGraph(module, sites, callers && (() => callers));
   const found = search(module, graph, scripts);
-  if (told.length === 0) return withGuest(module, graph, paired(module, found));
+  if (told.length === 0) return withGuest(module, graph, paired(module, found), found.runtime);
   const replaces = isWhole(told) || told.some(({ role }) => kindOfRole(role) === "counted");
   // what was found around the very functions that the user names is right as well
   const agrees = told.every(({ index }) => found.functions.some((member) => member.index === index));
@@ -111,7 +116,7 @@ function search(module: Module, graph: CallGraph, scripts: GlueScripts | undefin
   all = all.map((member) => calledAsSaid(member, named.unproved));
   // with names, a function that isn't there isn't there
   const explained = resizedElsewhere || functions.some(({ evidence }) => evidence === "name section");
-  return { functions: all, notes, explained, resizedElsewhere };
+  return { functions: all, notes, explained, resizedElsewhere, runtime: named.runtime };
 }
 
 interface NamesOfAll extends NamedFunctions {
@@ -238,8 +243,13 @@ function merge(
 }
 
 /** Adds what is known of a guest's collector, and its allocations where nothing else is known of them. */
-function withGuest(module: Module, graph: CallGraph, found: FoundAllocator): FoundAllocator {
-  const guest = findGuest(module, graph, found.functions.length > 0);
+function withGuest(
+  module: Module,
+  graph: CallGraph,
+  found: FoundAllocator,
+  runtime: ReadonlyMap<string, number>,
+): FoundAllocator {
+  const guest = findGuest(module, graph, runtime, found.functions.length > 0);
   const counts = guest.functions.some(({ role }) => kindOfRole(role) === "counted");
   // why nothing that releases was found is of no interest then
   const notes = counts && found.functions.length === 0 ? [] : found.notes.filter((note) => note !== notFound);

@@ -90,7 +90,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const walker = new CodeWalker(module);
   const sites = walker.walk();
   checkIndices(module, sites);
-  const found = findAllocator(module, options.allocator, sites, options.scripts);
+  const callers = findCallers(module, sites);
+  const found = findAllocator(module, options.allocator, sites, options.scripts, callers);
   const { functions } = found;
   const notes = notesOnAllocator(module, found);
   const toolchain = detectToolchain(module);
@@ -100,7 +101,6 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const candidates = allMemories(module).some(({ shared }) => shared)
     ? []
     : hookable(module, options.check ? functions.filter(isCheckable) : functions);
-  const callers = findCallers(module, sites);
   const checks =
     options.check &&
     planChecks(module, sites, callers, { ...found, hooked: candidates, toolchain, layout }, options.check);

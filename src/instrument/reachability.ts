@@ -24,6 +24,10 @@ export interface Callers {
    * of functions in `opaque` are not followed.
    */
   reaching(targets: Iterable<number>, opaque?: Iterable<number>): FunctionSet;
+  /** Defined functions that call a function directly, once for each call, in ascending order. */
+  directly(index: number): Uint32Array;
+  /** How often each function is called directly. */
+  countDirectly(): Uint32Array;
   /** Functions that can be called through a table or a reference, by the index of their type in the sets. */
   functionsByType(): Map<number, number[]>;
   /** Functions that can be called through a table or a reference. */
@@ -70,9 +74,18 @@ export function findCallers(module: Module, sites: Sites): Callers {
     if (addressTaken[index]) callers[next[index]++] = ownNode[index];
   }
 
+  // where an address is taken the last edge is the one from the type
+  const directEnd = (index: number) => degree[index + 1] - addressTaken[index];
+
   return {
     addressTaken,
     called,
+    directly: (index) => callers.subarray(degree[index], directEnd(index)),
+    countDirectly: () => {
+      const counts = new Uint32Array(functionCount);
+      for (let index = 0; index < functionCount; index++) counts[index] = directEnd(index) - degree[index];
+      return counts;
+    },
     functionsByType() {
       const functions = new Map<number, number[]>();
       for (let index = 0; index < functionCount; index++) {
@@ -120,7 +133,8 @@ function calledNodes(sites: Sites, shapes: Uint32Array, functionCount: number): 
       case op.returnCallIndirect:
       case op.callRef:
       case op.returnCallRef:
-        called[site] = functionCount + shapes[target];
+        // a type that there isn't: whoever only looks at a module has not checked its indices
+        called[site] = target < shapes.length ? functionCount + shapes[target] : noNode;
         break;
       default:
         called[site] = noNode;

@@ -134,7 +134,16 @@ function shortVersion(version: string | undefined): string | undefined {
   return version?.split(" ")[0];
 }
 
+/** By module: finding asks several times who made it. */
+const gathered = new WeakMap<Module, Evidence>();
+
 function gather(module: Module): Evidence {
+  let evidence = gathered.get(module);
+  if (!evidence) gathered.set(module, (evidence = evidenceOf(module)));
+  return evidence;
+}
+
+function evidenceOf(module: Module): Evidence {
   const producers = producersOf(module);
   const { imports } = module;
   const exported = module.exports;

@@ -21,6 +21,7 @@ export class InitialData implements Columns {
   readonly lengths: Uint32Array;
   readonly positions: Uint32Array;
   readonly source: Uint8Array;
+  #ascending?: InitialData;
 
   private constructor(source: Uint8Array, { starts, lengths, positions }: Columns, count = starts.length) {
     this.source = source;
@@ -76,19 +77,22 @@ export class InitialData implements Columns {
     return this.starts[segment] + this.lengths[segment];
   }
 
-  /** The same by ascending addresses. Linkers write it so. */
+  /** The same by ascending addresses. Most linkers write it so. */
   ascending(): InitialData {
-    const { starts, count } = this;
-    let i = 1;
-    while (i < count && starts[i - 1] <= starts[i]) i++;
-    if (i >= count) return this;
-    const order = Uint32Array.from({ length: count }, (_, segment) => segment);
-    order.sort((a, b) => starts[a] - starts[b] || a - b);
-    const columns = columnsFor(count);
+    this.#ascending ??= this.#sorted();
+    return this.#ascending;
+  }
+
+  #sorted(): InitialData {
+    const pieces = ascendingPieces(this.starts);
+    if (pieces.length <= 1) return this;
+    const columns = columnsFor(this.count);
     for (const name of ["starts", "lengths", "positions"] as const) {
-      order.forEach((segment, place) => {
-        columns[name][place] = this[name][segment];
-      });
+      let place = 0;
+      for (const [from, to] of pieces) {
+        columns[name].set(this[name].subarray(from, to), place);
+        place += to - from;
+      }
     }
     return new InitialData(this.source, columns);
   }
@@ -109,6 +113,46 @@ export class InitialData implements Columns {
       lengths: this.lengths.slice(),
       positions,
     });
+  }
+}
+
+/** Where more runs of segments ascend than this they are sorted one by one. */
+const mostRuns = 16;
+
+/**
+ * Pieces of the segments, by their indices, that make ascending addresses one behind the other; what has the same address stays as
+ * it is. Go's linker writes 100,000 segments of which two runs ascend: to copy runs takes a tenth of the time of sorting.
+ */
+function ascendingPieces(starts: Float64Array): (readonly [from: number, to: number])[] {
+  const runs: { next: number; readonly end: number }[] = [];
+  for (let from = 0, i = 1; i <= starts.length; i++) {
+    if (i < starts.length && starts[i - 1] <= starts[i]) continue;
+    runs.push({ next: from, end: i });
+    from = i;
+  }
+  if (runs.length > mostRuns) {
+    const order = Uint32Array.from(starts, (_, segment) => segment);
+    order.sort((a, b) => starts[a] - starts[b] || a - b);
+    return Array.from(order, (segment) => [segment, segment + 1] as const);
+  }
+  const pieces: [number, number][] = [];
+  for (;;) {
+    const left = runs.filter(({ next, end }) => next < end);
+    left.sort((a, b) => starts[a.next] - starts[b.next] || a.next - b.next);
+    const [first, second] = left;
+    if (!first) return pieces;
+    // of what has the same address as the run that comes next, only what stands in front of it
+    const limit = second ? starts[second.next] : Number.POSITIVE_INFINITY;
+    const isBefore = (at: number) => (second && second.next < first.next ? at < limit : at <= limit);
+    let low = first.next + 1;
+    let high = first.end;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBefore(starts[middle])) low = middle + 1;
+      else high = middle;
+    }
+    pieces.push([first.next, low]);
+    first.next = low;
   }
 }
 

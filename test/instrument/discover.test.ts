@@ -84,6 +84,29 @@ describe("by trying functions out", () => {
     );
   });
 
+  test("finds an allocator whose stack and heap lie where a loader puts them", () => {
+    const text = heapOfListsText({ release })
+      .replace(
+        '(memory (export "memory") 1)',
+        `(import "env" "__stack_pointer" (global $stack (mut i32)))
+        (import "GOT.mem" "__heap_base" (global $top (mut i32)))
+        (import "env" "memory" (memory 32))`,
+      )
+      .replace("(global $top (mut i32) (i32.const 4096))", "")
+      .replace(
+        "(local.set $class",
+        "(i32.store (i32.sub (global.get $stack) (i32.const 16)) (local.get $size)) (local.set $class",
+      );
+    const { functions } = found(assemble(text));
+    assert.deepEqual(
+      functions.map(({ role, index }) => [role, index]),
+      [
+        ["malloc", 0],
+        ["free", 1],
+      ],
+    );
+  });
+
   /** Keeps the first 16 bytes of a block and gives what lies behind them out again, in halves. */
   const shrinks = `(local $block i32) (local $list i32) (local $piece i32)
     (local.set $block (i32.sub (local.get $address) (i32.const 8)))

@@ -15,19 +15,23 @@ export interface Convention {
   parameters: readonly [min: number, max: number];
 }
 
-/** Part of every name that is known, to leave the others out with one look. */
-const anyName = /alloc|free|memalign|operator |^_Z[nd]/;
-
 /** What a function of this name is expected to be; several where the number of parameters decides. */
 export function conventionsOf(name: string): readonly Convention[] {
-  if (!anyName.test(name)) return [];
-  const c = cNames.get(name);
-  if (c) return [c];
-  return patterns.flatMap(([pattern, conventions]) => {
+  const letter = name.charCodeAt(0);
+  // a module has thousands of names: nearly all are left out by their length, their first letter, and one word
+  if (name.length <= longestCName && lettersOfC.has(letter)) {
+    const c = cNames.get(name);
+    if (c) return [c];
+  }
+  for (const { opening, part, pattern, conventions } of patternsByLetter.get(letter) ?? patternsOfPaths) {
+    if (!name.startsWith(opening) || !name.includes(part)) continue;
     const match = pattern.exec(name);
-    return match ? conventions(match) : [];
-  });
+    if (match) return conventions(match);
+  }
+  return none;
 }
+
+const none: readonly Convention[] = [];
 
 /** Whether a function of this type can be what the convention says. `pointer` is the type of addresses. */
 export function fitsConvention(convention: Convention, type: FunctionType, pointer: ValueType): boolean {
@@ -84,6 +88,8 @@ for (const [name, role, parameters] of [
 ] as const) {
   cNames.set(name, convention("C", role, parameters));
 }
+const lettersOfC = new Set([...cNames.keys()].map((name) => name.charCodeAt(0)));
+const longestCName = Math.max(...[...cNames.keys()].map(({ length }) => length));
 
 const rustAllocator: Record<string, Convention> = {
   alloc: convention("Rust", "alloc_aligned"),
@@ -129,78 +135,179 @@ const assemblyScript: Record<string, Convention> = {
   freeBlock: convention("AssemblyScript", "free_method"),
 };
 
-type Pattern = readonly [RegExp, (match: RegExpExecArray) => readonly Convention[]];
+/** Names of one form. */
+interface Pattern {
+  /** How all of them begin. */
+  opening: string;
+  /** What is in all of them: to look for it is quicker than to match. */
+  part: string;
+  pattern: RegExp;
+  conventions(match: RegExpExecArray): readonly Convention[];
+}
 
 const patterns: readonly Pattern[] = [
-  [
-    /^operator new(?:\[\])?\((?:unsigned (?:int|long(?: long)?)|size_t)(, std::align_val_t)?(, std::nothrow_t const&)?\)$/,
-    ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
-  ],
-  [
-    /^_Zn[wa][jmy](St11align_val_t)?(RKSt9nothrow_t)?$/,
-    ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
-  ],
-  [
-    /^operator delete(?:\[\])?\(void\*(?:, (?:unsigned (?:int|long(?: long)?)|size_t))?(?:, std::align_val_t)?(?:, std::nothrow_t const&)?\)$/,
-    () => [convention("C++", "free", 1, 4)],
-  ],
-  [/^_Zd[la]Pv[jmy]?(?:St11align_val_t)?(?:RKSt9nothrow_t)?$/, () => [convention("C++", "free", 1, 4)]],
-  [
-    /^(?:__rustc(?:\[[0-9a-f]+\])?::)?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)(?:::h[0-9a-f]{16})?$/,
-    ([, name]) => [rustAllocator[name]],
-  ],
-  [
-    /^_RNvC\w*7___rustc\d+_?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)$/,
-    ([, name]) => [rustAllocator[name]],
-  ],
-  [
-    /(dlmalloc::)?dlmalloc::Dlmalloc(?:<.*>)?>?::(malloc|calloc|free|realloc|memalign)(?:::h[0-9a-f]{16})?$/,
-    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
-  ],
-  [
-    /^_ZN8dlmalloc(8dlmalloc)?\d+Dlmalloc(?:\$LT\$\w+\$GT\$)?\d(malloc|calloc|free|realloc|memalign)17h[0-9a-f]{16}E$/,
-    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
-  ],
-  [
-    /^_R.*?8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
-    ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
-  ],
-  [/^_R.*4talc4talcI\w*4Talc\w*E\d(malloc|free)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/, ([, name]) => talc[name]],
-  [
-    /^_R.*4talc5talckI\w*5Talck\w*GlobalAlloc\d(realloc)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/,
-    ([, name]) => talc[name],
-  ],
-  [/^_ZN4talc4talc\d+Talc\$LT\$\w+\$GT\$\d(malloc|free)17h[0-9a-f]{16}E/, ([, name]) => talc[name]],
-  [
-    /^_ZN\d+_?\$LT\$talc\.\.talck\.\.Talck.*GlobalAlloc\$GT\$\d(realloc)17h[0-9a-f]{16}E/,
-    ([, name]) => talc[name],
-  ],
-  [
-    /^~lib\/rt\/(?:tlsf|stub)\/(__alloc|__realloc|__free|\w+Block)$/,
-    ([, name]) => pick(assemblyScript, name),
-  ],
-  [/^(__alloc|__realloc|__free)$/, ([, name]) => pick(assemblyScript, name)],
+  {
+    opening: "operator ",
+    part: "new",
+    pattern:
+      /^operator new(?:\[\])?\((?:unsigned (?:int|long(?: long)?)|size_t)(, std::align_val_t)?(, std::nothrow_t const&)?\)$/,
+    conventions: ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
+  },
+  {
+    opening: "_Zn",
+    part: "",
+    pattern: /^_Zn[wa][jmy](St11align_val_t)?(RKSt9nothrow_t)?$/,
+    conventions: ([, aligned, nothrow]) => [operatorNew(aligned, nothrow)],
+  },
+  {
+    opening: "operator ",
+    part: "delete",
+    pattern:
+      /^operator delete(?:\[\])?\(void\*(?:, (?:unsigned (?:int|long(?: long)?)|size_t))?(?:, std::align_val_t)?(?:, std::nothrow_t const&)?\)$/,
+    conventions: () => [convention("C++", "free", 1, 4)],
+  },
+  {
+    opening: "_Zd",
+    part: "",
+    pattern: /^_Zd[la]Pv[jmy]?(?:St11align_val_t)?(?:RKSt9nothrow_t)?$/,
+    conventions: () => [convention("C++", "free", 1, 4)],
+  },
+  {
+    opening: "__r",
+    part: "alloc",
+    pattern:
+      /^(?:__rustc(?:\[[0-9a-f]+\])?::)?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)(?:::h[0-9a-f]{16})?$/,
+    conventions: ([, name]) => [rustAllocator[name]],
+  },
+  {
+    opening: "_RNvC",
+    part: "7___rustc",
+    pattern: /^_RNvC\w*7___rustc\d+_?__(?:rust|rdl|rg)_(alloc|alloc_zeroed|dealloc|realloc)$/,
+    conventions: ([, name]) => [rustAllocator[name]],
+  },
+  {
+    opening: "",
+    part: "dlmalloc::Dlmalloc",
+    pattern:
+      /(dlmalloc::)?dlmalloc::Dlmalloc(?:<.*>)?>?::(malloc|calloc|free|realloc|memalign)(?:::h[0-9a-f]{16})?$/,
+    conventions: ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  },
+  {
+    opening: "_ZN8dlmalloc",
+    part: "",
+    pattern:
+      /^_ZN8dlmalloc(8dlmalloc)?\d+Dlmalloc(?:\$LT\$\w+\$GT\$)?\d(malloc|calloc|free|realloc|memalign)17h[0-9a-f]{16}E$/,
+    conventions: ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  },
+  {
+    opening: "_R",
+    part: "8dlmalloc",
+    pattern:
+      /^_R.*?8dlmalloc(8dlmalloc)?.*8Dlmalloc.*\d(malloc|calloc|free|realloc|memalign)(?:B\w*_|Cs\w+)?$/,
+    conventions: ([, inner, name]) => (inner ? dlmallocInner : dlmallocOuter)[name] ?? [],
+  },
+  {
+    opening: "_R",
+    part: "4talc4talc",
+    pattern: /^_R.*4talc4talcI\w*4Talc\w*E\d(malloc|free)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/,
+    conventions: ([, name]) => talc[name],
+  },
+  {
+    opening: "_R",
+    part: "4talc5talck",
+    pattern: /^_R.*4talc5talckI\w*5Talck\w*GlobalAlloc\d(realloc)(?:B\w*_|Cs\w+)?(?:\.llvm\.\d+)?$/,
+    conventions: ([, name]) => talc[name],
+  },
+  {
+    opening: "_ZN4talc4talc",
+    part: "",
+    pattern: /^_ZN4talc4talc\d+Talc\$LT\$\w+\$GT\$\d(malloc|free)17h[0-9a-f]{16}E/,
+    conventions: ([, name]) => talc[name],
+  },
+  {
+    opening: "_ZN",
+    part: "talc..talck..Talck",
+    pattern: /^_ZN\d+_?\$LT\$talc\.\.talck\.\.Talck.*GlobalAlloc\$GT\$\d(realloc)17h[0-9a-f]{16}E/,
+    conventions: ([, name]) => talc[name],
+  },
+  {
+    opening: "~lib/rt/",
+    part: "",
+    pattern: /^~lib\/rt\/(?:tlsf|stub)\/(__alloc|__realloc|__free|\w+Block)$/,
+    conventions: ([, name]) => pick(assemblyScript, name),
+  },
+  {
+    opening: "__",
+    part: "",
+    pattern: /^(__alloc|__realloc|__free)$/,
+    conventions: ([, name]) => pick(assemblyScript, name),
+  },
   // context, length, log2 of the alignment, return address; free: context, address, length, …; debug builds since 0.14
   // pass a trace of errors first
-  [
-    /^heap\.(?:Wasm|Brk)Allocator\.alloc$/,
-    () => [convention("Zig", "malloc_method", 4), convention("Zig", "malloc_traced_method", 5)],
-  ],
-  [
-    /^heap\.(?:Wasm|Brk)Allocator\.free$/,
-    () => [convention("Zig", "free_method", 5), convention("Zig", "free_traced_method", 6)],
-  ],
+  {
+    opening: "heap.",
+    part: "",
+    pattern: /^heap\.(?:Wasm|Brk)Allocator\.alloc$/,
+    conventions: () => [convention("Zig", "malloc_method", 4), convention("Zig", "malloc_traced_method", 5)],
+  },
+  {
+    opening: "heap.",
+    part: "",
+    pattern: /^heap\.(?:Wasm|Brk)Allocator\.free$/,
+    conventions: () => [convention("Zig", "free_method", 5), convention("Zig", "free_traced_method", 6)],
+  },
   // before 0.2.85 without the alignment, which was always that of a pointer
-  [/^__wbindgen_malloc$/, () => [convention("boundary", "alloc_aligned"), convention("boundary", "malloc")]],
-  [
-    /^__wbindgen_realloc$/,
-    () => [convention("boundary", "wbindgen_realloc"), convention("boundary", "sized_realloc")],
-  ],
-  [/^__wbindgen_free$/, () => [convention("boundary", "free", 2, 3)]],
-  [/^(?:cabi|canonical_abi)_realloc$/, () => [convention("boundary", "cabi_realloc")]],
-  [/^canonical_abi_free$/, () => [convention("boundary", "free", 3)]],
-  [/^napi_wasm_malloc$/, () => [convention("boundary", "malloc")]],
+  {
+    opening: "__wbindgen_",
+    part: "",
+    pattern: /^__wbindgen_malloc$/,
+    conventions: () => [convention("boundary", "alloc_aligned"), convention("boundary", "malloc")],
+  },
+  {
+    opening: "__wbindgen_",
+    part: "",
+    pattern: /^__wbindgen_realloc$/,
+    conventions: () => [convention("boundary", "wbindgen_realloc"), convention("boundary", "sized_realloc")],
+  },
+  {
+    opening: "__wbindgen_",
+    part: "",
+    pattern: /^__wbindgen_free$/,
+    conventions: () => [convention("boundary", "free", 2, 3)],
+  },
+  {
+    opening: "ca",
+    part: "_realloc",
+    pattern: /^(?:cabi|canonical_abi)_realloc$/,
+    conventions: () => [convention("boundary", "cabi_realloc")],
+  },
+  {
+    opening: "canonical_abi_free",
+    part: "",
+    pattern: /^canonical_abi_free$/,
+    conventions: () => [convention("boundary", "free", 3)],
+  },
+  {
+    opening: "napi_wasm_malloc",
+    part: "",
+    pattern: /^napi_wasm_malloc$/,
+    conventions: () => [convention("boundary", "malloc")],
+  },
 ];
+
+/** Those that may begin with anything: paths of types. */
+const patternsOfPaths = patterns.filter(({ opening }) => opening === "");
+
+/** By the code of the first letter, in their order. */
+const patternsByLetter: ReadonlyMap<number, readonly Pattern[]> = new Map(
+  patterns
+    .map(({ opening }) => opening.charAt(0))
+    .filter((letter) => letter !== "")
+    .map((letter) => [
+      letter.charCodeAt(0),
+      patterns.filter(({ opening }) => opening === "" || opening.startsWith(letter)),
+    ]),
+);
 
 function pick(table: Record<string, Convention>, name: string): readonly Convention[] {
   return Object.hasOwn(table, name) ? [table[name]] : [];

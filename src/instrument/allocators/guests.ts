@@ -25,21 +25,20 @@ const none: Guest = { functions: [], notes: [] };
 
 /**
  * What can be hooked of a guest's runtime.
+ * @param names its functions, by name
  * @param paired whether functions that allocate and release are hooked already: then only collections are left
  */
-export function findGuest(module: Module, graph: CallGraph, paired: boolean): Guest {
+export function findGuest(
+  module: Module,
+  graph: CallGraph,
+  names: ReadonlyMap<string, number>,
+  paired: boolean,
+): Guest {
   if (isGo(module)) return paired ? none : findGo(module);
-  const { functions: known } = module.names;
-  const names = new Map<string, number>();
-  for (const [index, name] of known ?? [])
-    if (runtimeName.test(name) && !names.has(name)) names.set(name, index);
   if (names.has("runtime.alloc")) return findTinyGo(module, names);
-  if (!known?.size && isTinyGo(module)) return findNamelessTinyGo(module, graph);
+  if (!module.names.functions?.size && isTinyGo(module)) return findNamelessTinyGo(module, graph);
   return findAssemblyScript(module, names, paired);
 }
-
-/** Of the names that are looked for, in TinyGo's and AssemblyScript's runtimes: nearly all others are left out with one look. */
-const runtimeName = /^(?:runtime\.|~lib\/rt\/)/;
 
 const goNames =
   /^runtime\.(?:mallocgc(?:TinySize\d+|SmallScanNoHeaderSC\d+|SmallNoScanSC\d+)?|gcMarkTermination)$/;

@@ -23,6 +23,8 @@ export interface NamedFunctions {
   functions: NamedFunction[];
   /** Exports through which the host allocates: the calls inside the module go elsewhere. */
   boundary: NamedFunction[];
+  /** Functions of runtimes that collect, by name: the first of each. */
+  runtime: ReadonlyMap<string, number>;
   notes: string[];
 }
 
@@ -40,12 +42,18 @@ export function findNamed(module: Module, glue: ReadonlyMap<string, string> = ne
     if (fitting) {
       // of several exports the one that says what it is: functions with equal bodies are often merged into one
       const label = byScript || !module.functionName(index) ? name : functionLabel(module, index);
-      found.set(index, { ...fitting, index, name: label, evidence, confidence: "named", byScript });
+      const { role, family } = fitting;
+      found.set(index, { role, index, name: label, evidence, confidence: "named", family, byScript });
     } else {
       notes.push(misfit(name, index, type, conventions));
     }
   };
-  for (const [index, name] of module.names.functions ?? []) consider(name, index, "name section");
+  const runtime = new Map<string, number>();
+  // one pass over all names: there may be a hundred thousand
+  module.names.functions?.forEach((name, index) => {
+    consider(name, index, "name section");
+    if (isRuntimeName(name) && !runtime.has(name)) runtime.set(name, index);
+  });
   for (const { name, kind, index } of module.exports) {
     if (kind !== externalKind.function) continue;
     const real = glue.get(name);
@@ -56,15 +64,23 @@ export function findNamed(module: Module, glue: ReadonlyMap<string, string> = ne
     if (kind !== externalKind.function || conventionsOf(name).length === 0) continue;
     notes.push(`imports "${name}" of "${from}": its blocks are those of the module that provides it`);
   }
-  const all = [...found.values()].map(({ role, index, name, evidence, confidence, family, byScript }) => {
-    return { role, index, name, evidence, confidence, family, byScript };
-  });
+  const all = [...found.values()];
   return {
     functions: all.filter(({ family }) => family !== "boundary"),
     boundary: [...all.filter(({ family }) => family === "boundary"), ...numberedExports(module, pointer)],
+    runtime,
     notes,
   };
 }
+
+/** Of the names that are looked for, in TinyGo's and AssemblyScript's runtimes: nearly all others are left out by their first letter. */
+function isRuntimeName(name: string): boolean {
+  const letter = name.charCodeAt(0);
+  if (letter === letterR) return name.startsWith("runtime.");
+  return letter === tilde && name.startsWith("~lib/rt/");
+}
+
+const [letterR, tilde] = ["r".charCodeAt(0), "~".charCodeAt(0)];
 
 function misfit(name: string, index: number, type: FunctionType, conventions: readonly Convention[]): string {
   const role = conventions[0].role;

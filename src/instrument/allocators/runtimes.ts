@@ -3,7 +3,7 @@ import { MemoryImage } from "../../wasm/memory-image.js";
 import type { Module } from "../../wasm/module.js";
 import type { CallGraph } from "../call-graph.js";
 import { allMemories } from "../plan.js";
-import { type BodyFacts, bodyFacts, mayHaveNumber } from "./body-facts.js";
+import { type BodyFacts, bodyFacts, functionsWithNumber } from "./body-facts.js";
 import { changedAddresses } from "./discover.js";
 import type { NamedFunction } from "./named.js";
 import { stateAddresses } from "./state-addresses.js";
@@ -90,13 +90,15 @@ function usesCommonState(
       others.every(({ addresses }) => addresses.has(at)) &&
       !image.holdsData(at),
   );
-  const { importedFunctionCount, functionCount } = module;
-  for (let index = importedFunctionCount; index < functionCount; index++) {
-    if (!state.some((at) => mayHaveNumber(module, index, at)) || !isOutside(index)) continue;
-    const { addresses } = bodyFacts(module, index);
-    if (state.some((at) => addresses.has(at))) return index;
+  let user: number | undefined;
+  for (const at of state) {
+    for (const index of functionsWithNumber(module, at, user ?? module.functionCount)) {
+      if (!isOutside(index) || !bodyFacts(module, index).addresses.has(at)) continue;
+      user = index;
+      break;
+    }
   }
-  return undefined;
+  return user;
 }
 
 /**

@@ -3,26 +3,22 @@
  * it. The copy has a memory of its own and imports that do nothing, and every loop and call in it uses up fuel, so
  * nothing outside notices and nothing runs forever. Functions that the part doesn't reach are empty and trap.
  */
+
+import { InitialData } from "../../wasm/initial-data.js";
 import { instructionEnd, op } from "../../wasm/instructions.js";
 import { encodeModule, type Module, makeSection, replaceSections } from "../../wasm/module.js";
 import { countLocals } from "../../wasm/sections/code.js";
 import { encodeExports } from "../../wasm/sections/exports.js";
 import { encodeGlobals } from "../../wasm/sections/globals.js";
 import { encodeMemories } from "../../wasm/sections/memories.js";
-import {
-  type Export,
-  externalKind,
-  type Import,
-  type Limits,
-  sectionId,
-  type ValueType,
-  valueType,
-} from "../../wasm/types.js";
+import { type Export, externalKind, type Limits, sectionId, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import { CodeWriter } from "../emit.js";
+import { loaderGlobals } from "./loader-globals.js";
+import { narrowed, stubs } from "./stubs.js";
 
 // the engine's own, whatever is put around them later
-const { Module: EngineModule, Instance, Memory, Table, Global } = WebAssembly;
+const { Module: EngineModule, Instance } = WebAssembly;
 
 /** Calls and rounds of loops that one call may take, and one that prepares the module. */
 const fuelOfCall = 60_000;
@@ -30,12 +26,12 @@ const fuelOfPreparation = 2_000_000;
 /** How far below the functions to try others are copied, and how many: for a first look, and for a whole search. */
 const nearest = { depth: 6, functions: 60 } as const;
 const whole = { depth: 32, functions: 6000 } as const;
-/** Pages that the memory may grow by: a wild size then traps instead of filling gigabytes. */
-const mostGrowth = 1024;
 /** Functions of one type in tables; where there are more, calls of that type lead nowhere. */
 const mostTabled = 40;
 /** Copying more data for every trial than this takes too long. */
 const largestData = 48 << 20;
+/** Segments that are put into the memory one by one: more of them the engine does faster. */
+const mostSegments = 1000;
 
 const fuelName = "fuel";
 const memoryName = "memory";
@@ -117,18 +113,47 @@ export function makeSandbox(
   if (tank.empty) return unopened;
   try {
     const { roots, prepare = [] } = options;
-    const part = partOf(module, graph, { ...options, roots: [...roots, ...prepare] });
-    tank.use(part.length * costs.byte);
+    const outside = isPutOutside(module);
+    const part = partOf(module, graph, { ...options, roots: [...roots, ...prepare] }, outside);
+    tank.use((part.length + (outside ? data : 0)) * costs.byte);
     if (tank.empty) return unopened;
-    const compiled = new EngineModule(part);
-    const wide = new Map(roots.map((index) => [index, widthsOf(module, index)]));
-    return { open: () => (tank.empty ? undefined : instantiate(compiled, module, wide, prepare, tank)) };
+    const fromLoader = loaderGlobals(module);
+    const surroundings: Surroundings = {
+      compiled: new EngineModule(part),
+      imports: () => stubs(module, fromLoader),
+      data: outside ? module.initialData : InitialData.none,
+      wide: new Map(roots.map((index) => [index, widthsOf(module, index)])),
+      prepare,
+    };
+    return { open: () => (tank.empty ? undefined : instantiate(surroundings, tank)) };
   } catch {
     return undefined;
   }
 }
 
+/** What the instances of a part have in common. */
+interface Surroundings {
+  compiled: WebAssembly.Module;
+  imports(): WebAssembly.Imports;
+  /** What is put into the memory of each. */
+  data: InitialData;
+  /** By function: which parameters are 64 bits wide. */
+  wide: ReadonlyMap<number, readonly boolean[]>;
+  /** Functions to call first. */
+  prepare: readonly number[];
+}
+
 const unopened: Sandbox = { open: () => undefined };
+
+/**
+ * Whether data is put into each instance's memory instead of being copied into each part: of modules with megabytes of it that
+ * was half of the time of a trial.
+ */
+function isPutOutside(module: Module): boolean {
+  if (module.dataCount !== undefined) return false;
+  const segments = module.data.filter(({ bytes }) => bytes.length > 0).length;
+  return segments <= mostSegments && module.initialData.count === segments;
+}
 
 function memoryLimits(module: Module): Limits | undefined {
   const imported = module.imports.flatMap((item) => ("memory" in item ? [item.memory] : []));
@@ -144,6 +169,7 @@ function partOf(
   module: Module,
   graph: CallGraph,
   { roots, blocked, globals: asked = [], near = false }: SandboxOptions,
+  withoutData: boolean,
 ): Uint8Array<ArrayBuffer> {
   const kept = reachable(module, graph, roots, near);
   const fuel = module.importedGlobalCount + module.globals.length;
@@ -173,6 +199,7 @@ function partOf(
     sectionId.custom,
     sectionId.start,
     ...(near ? [sectionId.element] : []),
+    ...(withoutData ? [sectionId.data] : []),
   ];
   return encodeModule(
     replaceSections(
@@ -187,10 +214,6 @@ function partOf(
       ],
     ),
   );
-}
-
-function narrowed(limits: Limits): Limits {
-  return { ...limits, max: Math.min(limits.max ?? Number.POSITIVE_INFINITY, limits.min + mostGrowth) };
 }
 
 function reachable(module: Module, graph: CallGraph, roots: readonly number[], near: boolean): Set<number> {
@@ -267,15 +290,14 @@ function fuelled(module: Module, body: number, fuel: number): Uint8Array {
 }
 
 function instantiate(
-  compiled: WebAssembly.Module,
-  module: Module,
-  wide: ReadonlyMap<number, readonly boolean[]>,
-  prepare: readonly number[],
+  { compiled, imports, data, wide, prepare }: Surroundings,
   tank: Fuel,
 ): Trial | undefined {
   let exports: WebAssembly.Exports;
   try {
-    exports = new Instance(compiled, stubs(module)).exports;
+    exports = new Instance(compiled, imports()).exports;
+    const bytes = new Uint8Array((exports[memoryName] as WebAssembly.Memory).buffer);
+    for (let i = 0; i < data.count; i++) bytes.set(data.bytes(i), data.starts[i]);
   } catch {
     return undefined;
   }
@@ -310,57 +332,4 @@ function instantiate(
     memory: () => new Uint8Array(memory.buffer),
     global: (index) => Number((exports[globalName(index)] as WebAssembly.Global).value) >>> 0,
   };
-}
-
-/** Imports that do nothing and return 0. */
-function stubs(module: Module): WebAssembly.Imports {
-  const imports: Record<string, Record<string, WebAssembly.ImportValue>> = Object.create(null);
-  for (const item of module.imports) {
-    imports[item.module] ??= Object.create(null);
-    imports[item.module][item.name] = stub(module, item);
-  }
-  return imports;
-}
-
-function stub(module: Module, item: Import): WebAssembly.ImportValue {
-  if ("memory" in item) {
-    const { min, max = min, shared, index64 } = narrowed(item.memory);
-    const descriptor = { initial: min, maximum: max, shared };
-    if (!index64) return new Memory(descriptor);
-    const wide = { ...descriptor, initial: BigInt(min), maximum: BigInt(max), address: "i64" };
-    return new Memory(wide as unknown as WebAssembly.MemoryDescriptor);
-  }
-  if ("table" in item) {
-    const { min, max } = item.table.limits;
-    const element = item.table.element === valueType.externref ? "externref" : "anyfunc";
-    return new Table({ element, initial: min, ...(max === undefined ? {} : { maximum: max }) });
-  }
-  if ("global" in item) {
-    const { type, mutable } = item.global;
-    const name = globalNames.get(type);
-    return new Global({ value: name ?? "externref", mutable }, zeroOf(type));
-  }
-  if (item.kind === externalKind.tag) {
-    const { params } = module.types[item.type] as { params: ValueType[] };
-    const parameters = params.map((type) => globalNames.get(type) ?? "externref");
-    const Tag = (WebAssembly as unknown as { Tag: new (type: object) => object }).Tag;
-    return new Tag({ parameters }) as WebAssembly.ImportValue;
-  }
-  const type = module.types[item.type];
-  const results = type?.kind === "func" ? type.results.map(zeroOf) : [];
-  return results.length > 1 ? () => results : () => results[0];
-}
-
-const globalNames = new Map<ValueType, WebAssembly.ValueType>([
-  [valueType.i32, "i32"],
-  [valueType.i64, "i64"],
-  [valueType.f32, "f32"],
-  [valueType.f64, "f64"],
-  [valueType.funcref, "anyfunc"],
-  [valueType.externref, "externref"],
-]);
-
-function zeroOf(type: ValueType): unknown {
-  if (type === valueType.i64) return 0n;
-  return typeof type === "number" && type > valueType.funcref ? 0 : null;
 }
