@@ -70,30 +70,45 @@ interface Policy {
   step?: number;
   /** Bytes of the smallest block. */
   least?: number;
+  /** Bytes elsewhere for each block. */
+  beside?: number;
+  /** Step for what fits into it. */
+  smallStep?: number;
 }
 
 const policies: Policy[] = [
   { name: "best fit", rule: bestFit },
   { name: "first fit", rule: firstFit },
   { name: "best fit, steps of 8", rule: bestFit, step: 8 },
+  { name: "… and a byte for each block elsewhere", rule: bestFit, step: 8, beside: 1 },
+  { name: "… and steps of 4 for up to 4 bytes", rule: bestFit, step: 8, beside: 1, smallStep: 4 },
   { name: "best fit, headers of 4 bytes, steps of 8", rule: bestFit, header: 4, step: 8 },
   { name: "… and of 16 bytes at least", rule: bestFit, header: 4, step: 8, least: 16 },
 ];
 
-function spanOf(trace: Trace, { rule, header = 0, step = 1, least = 0 }: Policy): number {
+function spanOf(
+  trace: Trace,
+  { rule, header = 0, step = 1, least = 0, beside = 0, smallStep = step }: Policy,
+): number {
   const pieces = new Pieces();
   const places = new Float64Array(trace.slots);
   const sizes = new Float64Array(trace.slots);
   let top = 0;
   let highest = 0;
+  let live = 0;
+  let most = 0;
   for (const ops of [trace.before, trace.timed]) {
     for (let i = 0; i < ops.length; i += 2) {
       const [slot, size] = [ops[i], ops[i + 1]];
       if (size < 0) {
+        live--;
         top = pieces.give(places[slot], places[slot] + sizes[slot], top);
         continue;
       }
-      const bytes = Math.max(least, Math.ceil((size + header) / step) * step);
+      live++;
+      most = Math.max(most, live);
+      const by = size <= smallStep ? smallStep : step;
+      const bytes = Math.max(least, Math.ceil((size + header) / by) * by);
       const piece = rule(pieces, bytes);
       if (piece >= 0) places[slot] = pieces.take(piece, bytes);
       else {
@@ -104,7 +119,7 @@ function spanOf(trace: Trace, { rule, header = 0, step = 1, least = 0 }: Policy)
       highest = Math.max(highest, top);
     }
   }
-  return highest / trace.peak;
+  return (highest + most * beside) / trace.peak;
 }
 
 export function placement(): string {
