@@ -22,14 +22,15 @@ import {
   DIRECTORY,
   entry,
   field,
+  freeSize,
   GRANULE,
   GUARD_FRONT,
   HEADER,
   HEADER_BYTES,
   isSmall,
   KINDS,
-  LEAST,
   LENT_SLOT,
+  LINKED,
   MOST_HANDLES,
   MOVABLE,
   PAGES_OWN,
@@ -37,6 +38,7 @@ import {
   record,
   sizeOf,
   smallSize,
+  TINY,
   tagOf,
   USED,
   WIDE,
@@ -102,8 +104,8 @@ function* wholeBlocks(core: HeapCore): Generator<WholeBlock> {
     const word = words[block >>> 2]!;
     const used = (word & USED) !== 0;
     const wide = used && (word & WIDE) !== 0;
-    const size = used ? sizeOf(word) : (word & ~PREV_FREE) >>> 0;
-    if (size < LEAST || size > top - block || size % GRANULE !== 0)
+    const size = used ? sizeOf(word) : freeSize((word & ~PREV_FREE) >>> 0);
+    if (size < TINY || size > top - block || size % GRANULE !== 0)
       throw damaged(block, `has the impossible size ${size}`);
     const shown: HeapBlock = { address: block + (wide ? WIDE_HEADER : HEADER), size, used, requested: 0 };
     const second = words[(block >>> 2) + 1]!;
@@ -169,11 +171,14 @@ function checkLists(core: HeapCore): Set<number> {
       listed.add(block);
       const at = block >>> 2;
       if (words[at]! & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
-      if (binOf(words[at]!) !== bin) throw damaged(block, `is in the list of the wrong bin ${bin}`);
-      if (words[at + 2] !== previous)
+      const size = freeSize(words[at]!);
+      if (binOf(size) !== bin) throw damaged(block, `is in the list of the wrong bin ${bin}`);
+      const links = size === TINY ? at : at + 1;
+      const none = size === TINY ? LINKED : 0;
+      if (words[links + 1] !== (previous === 0 ? none : previous))
         throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
       previous = block;
-      block = words[at + 1]!;
+      block = words[links] === none ? 0 : words[links]!;
     }
   }
   for (let word = 0; word < BINS / 32; word++) {
@@ -212,7 +217,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
     if (!each.used) {
       if (behindFree) throw damaged(block, "is free, as that before it is, and they are not one");
       if (!listed.has(block)) throw damaged(block, "is free, and in no list");
-      if (words[(end >>> 2) - 1] !== each.size) throw damaged(block, "has a wrong size at its end");
+      if (freeSize(words[(end >>> 2) - 1]!) !== each.size)
+        throw damaged(block, "has a wrong size at its end");
       free++;
       freeBytes += each.size;
     } else if (each.own === true && isPage(words[at + 1]!)) {

@@ -27,6 +27,7 @@ import {
   DIRECTORY,
   entry,
   field,
+  freeSize,
   GRANULE,
   LEAST,
   MOVABLE,
@@ -152,7 +153,7 @@ class Compaction {
       if (this.work >= this.clockCost && this.isLate(0)) break;
       this.work += LOOK_COST;
       const word = words[at >>> 2]!;
-      const size = (word & USED) === 0 ? word : sizeOf(word);
+      const size = (word & USED) === 0 ? freeSize(word) : sizeOf(word);
       if ((word & USED) === 0) {
         core.withdraw(at, size);
         words[(at + size) >>> 2]! &= ~PREV_FREE;
@@ -280,7 +281,7 @@ class Compaction {
   private takeBefore(block: number): number {
     const { core, words } = this;
     if (block === words[core.header + field.top] || (words[block >>> 2]! & PREV_FREE) === 0) return block;
-    const size = words[(block >>> 2) - 1]!;
+    const size = freeSize(words[(block >>> 2) - 1]!);
     core.withdraw(block - size, size);
     words[block >>> 2]! &= ~PREV_FREE;
     return block - size;

@@ -8,18 +8,20 @@
  *  | magic … counters | bitmap | heads of the bins |
  * ```
  *
- * A block begins 4 bytes before a multiple of 8, and its size, header included, is a multiple of 8, of 16 at least:
+ * A block begins 4 bytes before a multiple of 8, and its size, header included, is a multiple of 8:
  *
  * ```
  *  small:  | check:11 1 requested:16 flags:4 | payload …                                         |
  *  wide:   | size:28 flags:4  | requested | tag | payload …                                      |
  *  free:   | size             | next      | previous | …                                  | size |
  *          0                  4           8     12                                    size - 4
+ *  of 8:   | next             | previous  |
  * ```
  *
  * Blocks below 64 KiB have a header of one word, in which their size follows from what was asked for. `check` are bits of the address, which few other words have just there: with them `free`
  * tells a block from what is none. All other blocks are wide: their `tag` lies where the header of a small one
- * would, and is never one. Free blocks of one bin form a list in both directions. No two free blocks
+ * would, and is never one. Free blocks of one bin form a list in both directions. Those of 8 bytes have room for nothing else: addresses
+ * of blocks, and what stands for none there, have a bit (`LINKED`) that sizes don't have. No two free blocks
  * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`). What is left of a
  * block must be large enough for a free one, so blocks may have 8 bytes more than they need.
  *
@@ -71,7 +73,7 @@ import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 8;
+export const VERSION = 9;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -266,7 +268,11 @@ export const HEADER = 4;
 export const WIDE_HEADER = 12;
 /** Sizes and addresses of payloads are multiples of it. */
 export const GRANULE = 8;
-/** The smallest block. */
+/** The smallest block. When it is free there is room for its links alone: they lie where the size of others does. */
+export const TINY = 8;
+/** Set in both links of a free block that is so small, as it is in addresses of blocks; alone where there is no neighbour. In sizes it is not set. */
+export const LINKED = 4;
+/** What is left of a block is one of its own from this size on. */
 export const LEAST = 16;
 /** What is asked for a small block at most: with 8 bytes more than it needs its size must stay below 2^16. */
 export const SMALL_MOST = 0xffe8;
@@ -303,7 +309,12 @@ export function slotSize(requested: number): number {
 
 /** Size of the small block for a request. */
 export function smallSize(requested: number): number {
-  return requested <= LEAST - HEADER ? LEAST : ((requested + (HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
+  return ((requested + (HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
+}
+
+/** Size of a free block, by its first word or its last one. */
+export function freeSize(word: number): number {
+  return choose((word & LINKED) !== 0, TINY, word);
 }
 
 /** Size of the wide block for a request. */

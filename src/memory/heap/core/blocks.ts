@@ -6,6 +6,7 @@
 
 import {
   field,
+  freeSize,
   GRANULE,
   HEADER,
   LEAST,
@@ -32,10 +33,11 @@ export class Blocks extends FreeLists {
 
   /** Takes a free block out of its list, and gives back what is more than `size`. */
   protected take(block: number, size: number): void {
-    const whole = this.load(block, 0);
+    const whole = freeSize(this.load(block, 0));
     this.unlink(block, whole);
     const rest = whole - size;
     if (rest < LEAST) {
+      this.store(block, whole, 0);
       const behind = block + whole;
       this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
       return;
@@ -96,7 +98,7 @@ export class Blocks extends FreeLists {
     let start = block;
     let end = block + size;
     if ((this.load(block, 0) & PREV_FREE) !== 0) {
-      const before = this.load(block - 4, 0);
+      const before = freeSize(this.load(block - 4, 0));
       start = block - before;
       this.unlink(start, before);
     }
@@ -108,7 +110,7 @@ export class Blocks extends FreeLists {
     }
     let behind = this.load(end, 0);
     if ((behind & USED) === 0) {
-      const more = behind;
+      const more = freeSize(behind);
       this.unlink(end, more);
       end += more;
       behind = this.load(end, 0);
@@ -187,10 +189,11 @@ export class Blocks extends FreeLists {
       return true;
     }
     const behind = this.load(next, 0);
-    if ((behind & USED) !== 0 || size + behind < wanted) return false;
-    this.absorb(next, behind);
-    this.forget(block, next + behind);
-    this.split(block, size + behind, wanted);
+    const more = freeSize(behind);
+    if ((behind & USED) !== 0 || size + more < wanted) return false;
+    this.absorb(next, more);
+    this.forget(block, next + more);
+    this.split(block, size + more, wanted);
     return true;
   }
 
@@ -201,7 +204,7 @@ export class Blocks extends FreeLists {
   protected extendBack(block: number, header: number, size: number, wanted: number, kept: number): number {
     const word = this.load(block, 0);
     if ((word & PREV_FREE) === 0) return 0;
-    const free = this.load(block - 4, 0);
+    const free = freeSize(this.load(block - 4, 0));
     if (free + size < wanted) return 0;
     const start = block - free;
     this.absorb(start, free);

@@ -9,6 +9,7 @@ import {
   ALIGNED,
   askedOf,
   field,
+  freeSize,
   GRANULE,
   HEADER,
   HEADER_BYTES,
@@ -106,7 +107,7 @@ export class HeapCore extends Pages {
     if (block === 0 && this.drain()) block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
-      const whole = paged && this.load(block, 0) >= pageBytes(size);
+      const whole = paged && freeSize(this.load(block, 0)) >= pageBytes(size);
       if (whole && this.addUsedPage(size)) return this.takeNew(size, requested);
       // that may have changed the lists
       if (whole) block = this.takeFrom(bytes);

@@ -1,7 +1,7 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 
 import { choose, highestBit, lowestBit } from "../bits.js";
-import { binOf, EXACT_BYTES, field, sizeOf } from "../layout.js";
+import { binOf, EXACT_BYTES, field, freeSize, LINKED, sizeOf, TINY } from "../layout.js";
 import { Access } from "./access.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
@@ -48,9 +48,12 @@ export class FreeLists extends Access {
   protected put(block: number, size: number): void {
     const bin = binOf(size);
     const next = this.wordAt(field.heads, bin);
-    this.store(block, next, 4);
-    this.store(block, 0, 8);
-    this.store(choose(next !== 0, next, this.nowhere()), block, 8);
+    const links = choose(size === TINY, 0, 4);
+    const none = choose(size === TINY, LINKED, 0);
+    this.store(block + links, choose(next !== 0, next, none), 0);
+    this.store(block + links, none, 4);
+    const back = choose(next !== 0, next + links, this.nowhere());
+    this.store(back, block, 4);
     this.setWordAt(field.heads, bin, block);
     this.setWord(field.free, this.word(field.free) + size);
     const index = bin >>> 5;
@@ -61,13 +64,18 @@ export class FreeLists extends Access {
 
   protected unlink(block: number, size: number): void {
     const bin = binOf(size);
-    const next = this.load(block, 4);
-    const previous = this.load(block, 8);
-    this.store(choose(next !== 0, next, this.nowhere()), previous, 8);
-    this.store(choose(previous !== 0, previous, this.beforeHead(bin)), next, 4);
+    const links = choose(size === TINY, 0, 4);
+    const next = this.load(block + links, 0);
+    const previous = this.load(block + links, 4);
+    // no block lies so low
+    const alone = (next | previous) >>> 0 <= LINKED;
+    const back = choose(next > LINKED, next + links, this.nowhere());
+    this.store(back, previous, 4);
+    const forth = choose(previous > LINKED, previous + links, this.headOf(bin));
+    this.store(forth, choose(alone, 0, next), 0);
     this.setWord(field.free, this.word(field.free) - size);
     const index = bin >>> 5;
-    const emptied = choose((next | previous) === 0, 1, 0) << (bin & 31);
+    const emptied = choose(alone, 1, 0) << (bin & 31);
     const bits = (this.wordAt(field.bitmap, index) & ~emptied) >>> 0;
     this.setWordAt(field.bitmap, index, bits);
     if (bits !== 0) return;
@@ -75,14 +83,14 @@ export class FreeLists extends Access {
     this.setStack();
   }
 
-  /** Where a block would be whose link backwards is the word `nowhere`. */
+  /** Where links would be whose second one is the word `nowhere`. */
   private nowhere(): number {
-    return this.word(field.start) + 4 * field.nowhere - 8;
+    return this.word(field.start) + 4 * field.nowhere - 4;
   }
 
-  /** Where a block would be whose link forwards is the head of a bin. */
-  private beforeHead(bin: number): number {
-    return this.word(field.start) + ((field.heads + bin) << 2) - 4;
+  /** Address of the head of a bin. */
+  private headOf(bin: number): number {
+    return this.word(field.start) + ((field.heads + bin) << 2);
   }
 
   /** Finds out where the stack ends, as the bounds or the lists have changed. */
@@ -100,6 +108,7 @@ export class FreeLists extends Access {
     if (summary === 0) return 0;
     const word = highestBit(summary);
     const bin = (word << 5) + highestBit(this.wordAt(field.bitmap, word));
-    return this.load(this.wordAt(field.heads, bin), 0);
+    const block = this.wordAt(field.heads, bin);
+    return freeSize(this.load(block, 0));
   }
 }
