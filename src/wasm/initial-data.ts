@@ -22,6 +22,7 @@ export class InitialData implements Columns {
   readonly positions: Uint32Array;
   readonly source: Uint8Array;
   #ascending?: InitialData;
+  static #none?: InitialData;
 
   private constructor(source: Uint8Array, { starts, lengths, positions }: Columns, count = starts.length) {
     this.source = source;
@@ -64,7 +65,11 @@ export class InitialData implements Columns {
     return new InitialData(bytes, columns);
   }
 
-  static readonly none: InitialData = new InitialData(new Uint8Array(), columnsFor(0));
+  // made when it is asked for: as a field it would be made before TypeScript's name of the class is there, and nothing could be loaded
+  static get none(): InitialData {
+    InitialData.#none ??= new InitialData(new Uint8Array(), columnsFor(0));
+    return InitialData.#none;
+  }
 
   /** A view of a segment's bytes. */
   bytes(segment: number): Uint8Array {
