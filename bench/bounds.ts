@@ -16,7 +16,7 @@ interface Rig {
 }
 
 function makeRig(): Rig {
-  const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 1, isNested: () => false });
+  const recorder = createRecorder({ contextSeen: () => true, captureCaller: () => 1, isNested: () => false });
   return { recorder, driver: createDriver(recorder), leave: recorder.imports.leave as () => void };
 }
 

@@ -79,7 +79,7 @@ function measure(what: string, bytes: number, args: readonly string[]): void {
 
 /** Handing out, examining and writing a million live blocks of 64 bytes, of which each points to the next. */
 function millionBlocks(): void {
-  const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 0, isNested: () => false });
+  const recorder = createRecorder({ contextSeen: () => true, captureCaller: () => 0, isNested: () => false });
   const { alloc, allocSlowly, leave } = recorder.imports as unknown as {
     /** Less than 0: nothing was done. */
     alloc(address: number, bytes: number, context: bigint): number;

@@ -78,7 +78,7 @@ export const variants = {
   /** The real recorder, without captures and snapshots. */
   recorder: async (workload: Workload, copy = 0) => {
     const recorder = createRecorder({
-      contextSeen: () => {},
+      contextSeen: () => true,
       captureCaller: () => 0,
       isNested: () => true,
     });

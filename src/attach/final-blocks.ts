@@ -69,7 +69,8 @@ function rootsOf(
   const all: Range[] = [[stackFirst?.[1] ?? 0, Math.min(heapBase, lowest)]];
   const initial: InitialData[] = [];
   for (const { layout, data } of layouts) {
-    all.push(...layout.data.filter(([, end]) => end > all[0]![1]));
+    // Go's linker makes a segment for each piece of data: more than a call takes as arguments
+    for (const range of layout.data) if (range[1] > all[0]![1]) all.push(range);
     if (data) initial.push(data.ascending());
   }
   const values = globals.flatMap((ref) => {

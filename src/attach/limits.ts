@@ -3,6 +3,9 @@
 /** Frames of a stack that are kept; what lies further out is cut. */
 export const maximumStackFrames = 128;
 
+/** Frames in which an entry that is nested in another one is looked for first. */
+export const nearFrames = 16;
+
 /** Of what started a callback, what started that, and so on: so many stacks are kept. */
 export const maximumCauses = 4;
 
@@ -21,6 +24,13 @@ export const captureCredit = 500;
  * a capture is several times what it takes: the collector clears up behind it, and caches fill anew.
  */
 export const captureShare = 0.005;
+
+/**
+ * Milliseconds that captures of calling contexts may take, and the share of the elapsed run time beyond. A context whose
+ * turn comes too late is captured in one of its later allocations, or never.
+ */
+export const contextCredit = 500;
+export const contextShare = 0.02;
 
 /**
  * After so many captures in one memory that told nothing new (no pair of context and caller, no more live than ever) each

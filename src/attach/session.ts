@@ -17,6 +17,7 @@ import {
   maximumCallers,
   maximumGrowStacks,
   maximumStackFrames,
+  nearFrames,
   repeatedCapturePrice,
 } from "./limits.js";
 import { type CheckSettings, MemoryErrors } from "./memory-errors.js";
@@ -72,7 +73,7 @@ export class Session {
     this.#options = options;
     this.registry = options.registry;
     this.sites = options.sites;
-    this.#budget = new CaptureBudget(options.now);
+    this.#budget = new CaptureBudget(options.now, options.check !== undefined);
     this.#output = new RecordOutput(() => options.open());
     this.#schedule = new SnapshotSchedule(options.interval, options.now());
     this.#table = new StackTable(options.thread, (record) => this.write(record));
@@ -81,6 +82,7 @@ export class Session {
       const time = this.#options.now();
       if (memory) {
         this.#snapshotOf(memory, time);
+        this.#warnOfContexts(memory);
         this.#memories.delete(memory.id);
         if (memory.written) this.write({ type: "collected", time, memory: memory.id });
       }
@@ -275,16 +277,18 @@ export class Session {
     tracked.modules.add(module.id);
     if (tracked.recorder) return tracked.recorder;
     const { contextStacks } = module;
-    const contextSeen = (context: number, hash: bigint): void => {
+    const contextSeen = (context: number, hash: bigint): boolean => {
       let stack = this.libraryStacks.get(hash) ?? contextStacks.get(hash);
       if (stack === undefined) {
-        stack = this.#budget.other(() => {
+        if (!this.#budget.hasTimeForContexts) return false;
+        stack = this.#budget.context(() => {
           const sites = this.sites.ofRecorderCall(captureCallSites(contextSeen));
           return this.#stacks.of(splitStack(sites, tracked.modules).context);
         });
         contextStacks.set(hash, stack);
       }
-      tracked.contextStacks[context] = stack;
+      tracked.setContextStack(context, stack);
+      return true;
     };
     const captureCaller = (): number => {
       const isDear = this.#budget.isThrifty && tracked.isQuiet();
@@ -303,7 +307,10 @@ export class Session {
     };
     const isNested = (): boolean =>
       this.#budget.other(() =>
-        isReentered(this.sites.ofRecorderCall(captureCallSites(isNested)), tracked.modules),
+        // a call back from JavaScript that wasm called lies a few frames above: C++ has thousands of contexts of them
+        [nearFrames, maximumStackFrames].some((limit) =>
+          isReentered(this.sites.ofRecorderCall(captureCallSites(isNested, limit)), tracked.modules),
+        ),
       );
     const recorder = createRecorder({ contextSeen, captureCaller, isNested });
     tracked.recorder = recorder;
@@ -415,7 +422,17 @@ export class Session {
       records.push({ type: "context", id, memory: tracked.id, stack, caller });
     }
     if (snapshot) records.push(snapshot);
-    if (records.length > 0) this.write(...records);
+    if (records.length > 0) this.#output.write(records);
+  }
+
+  #warnOfContexts({ contextsWithoutStack: count, module }: TrackedMemory): void {
+    if (count === 0) return;
+    this.write({
+      type: "warning",
+      code: "contexts-not-captured",
+      message: `no time was left to look at the calls in wasm behind ${count} calling contexts: their blocks are shown without them`,
+      ...(module && { module: this.#moduleId(module) }),
+    });
   }
 
   #writeBlocks(): void {
@@ -436,6 +453,7 @@ export class Session {
     // once more for what only the sorted blocks tell
     this.snapshot();
     const captureTime = this.#options.addCaptureTime?.(this.captureTime) ?? this.captureTime;
+    for (const tracked of this.#memories.values()) this.#warnOfContexts(tracked);
     if (this.#options.thread !== 0) return;
     if (this.#options.begun()) this.#output.activate();
     this.write({ type: "end", time: this.#options.now(), exit, captureTime });

@@ -1,6 +1,6 @@
 import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
-import type { Recorder } from "../recorder/index.js";
+import type { RecordedContext, Recorder } from "../recorder/index.js";
 import { capturesWithoutNews } from "./limits.js";
 import type { MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
@@ -19,8 +19,12 @@ export class TrackedMemory {
   errors?: MemoryErrors;
   /** Ids of the modules that use it. */
   readonly modules = new Set<number>();
-  /** Stack ids by the recorder's number of a context, and of a caller. */
-  readonly contextStacks: number[] = [];
+  /** Stack ids by the recorder's number of a caller. */
+  readonly #contextStacks: number[] = [];
+  /** Pairs of contexts that have no stack yet, as they are in the profile, by context. */
+  readonly #withoutStack = new Map<number, ContextPair[]>();
+  /** Such pairs whose context got its stack since. */
+  #completed: ContextPair[] = [];
   readonly callers: number[] = [0];
   readonly callerNumbers = new Map<number, number>();
   growStacks = 0;
@@ -87,6 +91,24 @@ export class TrackedMemory {
     return number;
   }
 
+  /** The stack of a context of the recorder's is known now. */
+  setContextStack(context: number, stack: number): void {
+    this.#contextStacks[context] = stack;
+    const pairs = this.#withoutStack.get(context) ?? [];
+    this.#withoutStack.delete(context);
+    for (const pair of pairs) this.#completed.push({ ...pair, stack });
+  }
+
+  /** Its stack by the recorder's number of a context; 0 when it was not captured. */
+  stackOfContext(context: number): number {
+    return this.#contextStacks[context] ?? 0;
+  }
+
+  /** Contexts in the profile whose stack was never captured. */
+  get contextsWithoutStack(): number {
+    return this.#withoutStack.size;
+  }
+
   /** Whether captures of callers have told nothing new for long. Asked each time that the recorder wants one. */
   isQuiet(): boolean {
     if (this.recorder?.hasNews()) this.#withoutNews = 0;
@@ -113,9 +135,12 @@ export class TrackedMemory {
     // Totals first: reading them also settles blocks that no context has been told of.
     const heap = this.recorder.totals();
     const { contexts, totals } = this.recorder.takeChanges();
+    const completed = this.#completed;
+    this.#completed = [];
+    const pairs = completed.concat(contexts.map((pair) => this.#pairOf(pair)));
     const changed =
       resized ||
-      contexts.length > 0 ||
+      pairs.length > 0 ||
       totals.length > 0 ||
       heap.frees !== this.#frees ||
       heap.overlaps !== this.#overlaps;
@@ -123,13 +148,21 @@ export class TrackedMemory {
     this.#overlaps = heap.overlaps;
     if (!changed) return { contexts: [] };
     return {
-      contexts: contexts.map(({ id, context, caller }) => ({
-        id,
-        stack: this.contextStacks[context] ?? 0,
-        caller: this.callers[caller] ?? 0,
-      })),
+      contexts: pairs,
       snapshot: { ...snapshot, heap, contexts: totals },
     };
+  }
+
+  #pairOf({ id, context, caller }: RecordedContext): ContextPair {
+    const stack = this.#contextStacks[context];
+    const pair = { id, stack: stack ?? 0, caller: this.callers[caller] ?? 0 };
+    // what comes beyond the bound of contexts has none for good
+    if (stack === undefined && context !== 0) {
+      const pairs = this.#withoutStack.get(context);
+      if (pairs) pairs.push(pair);
+      else this.#withoutStack.set(context, [pair]);
+    }
+    return pair;
   }
 }
 

@@ -15,11 +15,12 @@ export const recorderModuleName = "linmem";
 export interface RecorderHost {
   /**
    * A calling context was seen for the first time: `context` is its number in this recorder, `hash` identifies
-   * it in the module.
+   * it in the module. Returns false to decline (budget spent): then it is asked again for one of many allocations in
+   * such contexts.
    */
-  contextSeen(context: number, hash: bigint): void;
+  contextSeen(context: number, hash: bigint): boolean;
   /**
-   * An entry from JavaScript is about to return and leaves blocks live. Returns a number from 1 to 2^24 - 1 for
+   * An entry from JavaScript is about to return and leaves blocks live. Returns a number from 1 to 2^24 - 2 for
    * the JavaScript caller on the stack, or 0 to decline (budget spent).
    */
   captureCaller(): number;
@@ -131,6 +132,8 @@ const record = {
   dirty: 55,
   base: 56,
 } as const;
+/** Instead of a caller: the host was not told of the context yet, or declined to look at it. */
+const unseenContext = 0xffffff;
 
 /**
  * Values of `dirty`; the recorder itself writes only 1. A record that is left alone still takes another share in
@@ -171,7 +174,8 @@ function recorderModule(): WebAssembly.Module {
 export function createRecorder(host: RecorderHost): Recorder {
   const instance = new Instance(recorderModule(), {
     host: {
-      contextSeen: (context: number, hash: bigint) => host.contextSeen(context, BigInt.asUintN(64, hash)),
+      contextSeen: (context: number, hash: bigint) =>
+        host.contextSeen(context, BigInt.asUintN(64, hash)) ? 1 : 0,
       captureCaller: () => host.captureCaller(),
       isNested: () => (host.isNested() ? 1 : 0),
     },
@@ -323,8 +327,13 @@ function pairAt(view: DataView, at: number, id: number): RecordedContext {
     id,
     // the base is told by its place
     context: view.getUint32(at + record.base, true) / record.size,
-    caller: view.getUint32(at + record.caller, true) & 0xffffff,
+    caller: callerAt(view, at),
   };
+}
+
+function callerAt(view: DataView, at: number): number {
+  const caller = view.getUint32(at + record.caller, true) & 0xffffff;
+  return caller === unseenContext ? 0 : caller;
 }
 
 function figuresAt(view: DataView, at: number) {

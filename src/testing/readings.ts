@@ -55,7 +55,7 @@ export function read(session: Session): Reading {
       reading.allocatedBytes += live.allocatedBytes;
       reading.liveBytes += live.liveBytes;
       reading.liveBlocks += live.liveBlocks;
-      const stack = memory.contextStacks[live.context] ?? 0;
+      const stack = memory.stackOfContext(live.context);
       const caller = memory.callers[live.caller] ?? 0;
       const key = `${module} ${stack} ${caller}`;
       add(blocks, key, live.liveBytes, live.liveBlocks);

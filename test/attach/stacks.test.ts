@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CaptureBudget } from "../../src/attach/budget.js";
-import { captureCredit, captureShare, capturesWithoutNews } from "../../src/attach/limits.js";
+import {
+  captureCredit,
+  captureShare,
+  capturesWithoutNews,
+  contextCredit,
+  contextShare,
+} from "../../src/attach/limits.js";
 import type { ModuleRegistry } from "../../src/attach/module-registry.js";
 import { isReentered, type Site, Sites, StackIds, splitStack } from "../../src/attach/stacks.js";
 import { TrackedMemory } from "../../src/attach/tracked-memory.js";
@@ -141,6 +147,26 @@ test("captures of callers are charged to a credit and a share of the run; others
   budget.caller(work(60));
   assert.equal(budget.left(), captureCredit + 100 * captureShare - 60);
   assert.equal(budget.total, 100);
+});
+
+test("captures of contexts have a credit and a share of their own, unless all of them are wanted", () => {
+  let time = 0;
+  const budget = new CaptureBudget(() => time);
+  const capture = () => budget.context(() => (time += 1));
+  let captures = 0;
+  for (; budget.hasTimeForContexts; captures++) capture();
+  const expected = contextCredit / (1 - contextShare);
+  assert.ok(Math.abs(captures - expected) <= 1, `${captures}`);
+  assert.equal(budget.left(), captureCredit + time * captureShare);
+  time += 10 / contextShare;
+  for (captures = 0; budget.hasTimeForContexts; captures++) capture();
+  assert.ok(captures >= 9 && captures <= 12, `${captures}`);
+  budget.mode = "all";
+  assert.equal(budget.hasTimeForContexts, true);
+
+  const unbounded = new CaptureBudget(() => time, true);
+  for (let i = 0; i < 10 * contextCredit; i++) unbounded.context(() => (time += 1));
+  assert.equal(unbounded.hasTimeForContexts, true);
 });
 
 test("captures that tell nothing new are dear once half of the credit is spent, and get no more of it", () => {

@@ -8,7 +8,7 @@ import { forSeeds, Random } from "./random.js";
 const spread = 0x9e3779b1;
 
 function makeRecorder(): { recorder: Recorder; hooks: Hooks } {
-  const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 0, isNested: () => false });
+  const recorder = createRecorder({ contextSeen: () => true, captureCaller: () => 0, isNested: () => false });
   return { recorder, hooks: hooksOf(recorder) };
 }
 

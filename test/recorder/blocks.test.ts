@@ -83,7 +83,11 @@ describe("live blocks", () => {
   });
 
   test("don't overlap, though a free was not seen", () => {
-    const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 0, isNested: () => false });
+    const recorder = createRecorder({
+      contextSeen: () => true,
+      captureCaller: () => 0,
+      isNested: () => false,
+    });
     const hooks = hooksOf(recorder);
     hooks.alloc(1000, 100, 2n);
     hooks.leave();
@@ -98,7 +102,11 @@ describe("live blocks", () => {
   });
 
   test("beyond a bound are none at all", () => {
-    const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 0, isNested: () => false });
+    const recorder = createRecorder({
+      contextSeen: () => true,
+      captureCaller: () => 0,
+      isNested: () => false,
+    });
     const hooks = hooksOf(recorder);
     for (let i = 1; i <= 50; i++) hooks.alloc(i * 16, 8, 2n);
     assert.equal(recorder.blocks(49), undefined);

@@ -8,7 +8,7 @@ function start() {
   const asked: number[] = [];
   const state = { caller: 1 };
   const recorder = createRecorder({
-    contextSeen() {},
+    contextSeen: () => true,
     captureCaller: () => {
       asked.push(state.caller);
       return state.caller;

@@ -12,6 +12,7 @@ test("contexts beyond the bound are counted under context 0, their callers still
   const recorder = createRecorder({
     contextSeen: () => {
       seen++;
+      return true;
     },
     captureCaller: () => caller,
     isNested: () => false,
@@ -56,7 +57,7 @@ test("contexts beyond the bound are counted under context 0, their callers still
 test("callers beyond the bound of pairs leave blocks with their context", () => {
   let caller = 0;
   const recorder = createRecorder({
-    contextSeen() {},
+    contextSeen: () => true,
     captureCaller: () => ++caller,
     isNested: () => false,
   });
@@ -77,7 +78,11 @@ test("callers beyond the bound of pairs leave blocks with their context", () => 
 
 test("a thousand recorders share one compiled module and little memory", () => {
   const recorders = Array.from({ length: 1000 }, (_, i) => {
-    const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 1, isNested: () => false });
+    const recorder = createRecorder({
+      contextSeen: () => true,
+      captureCaller: () => 1,
+      isNested: () => false,
+    });
     hooksOf(recorder).alloc(16, i, 2n);
     return recorder;
   });

@@ -6,7 +6,7 @@ import { checkSums, hooksOf, Reader } from "./model.js";
 import { forSeeds } from "./random.js";
 
 function makeRecorder() {
-  const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 3, isNested: () => false });
+  const recorder = createRecorder({ contextSeen: () => true, captureCaller: () => 3, isNested: () => false });
   return { recorder, ...hooksOf(recorder) };
 }
 

@@ -174,17 +174,29 @@ export class Rig {
   #peakOrder = 0;
   #carried = 0n;
   #announcing = "";
+  /** Numbers of contexts that the host declined to look at so far. */
+  readonly declined = new Set<number>();
 
-  constructor() {
+  /** @param looksAt Whether the host looks at a context that it is told of. */
+  constructor(looksAt = () => true) {
     this.recorder = createRecorder({
       contextSeen: (context, hash) => {
         assert.equal(typeof hash, "bigint");
+        const looks = looksAt();
+        const asksAgain = this.declined.has(context);
+        if (looks) this.declined.delete(context);
+        else this.declined.add(context);
+        if (asksAgain) {
+          assert.equal(this.#numbers.get(this.#announcing), context, "another number than before");
+          return looks;
+        }
         assert.ok(!this.#numbers.has(this.#announcing), `context ${this.#announcing} announced twice`);
         assert.ok(!this.#keys.has(context), `number ${context} given twice`);
         assert.ok(context > 0, "0 is for what comes beyond the bound");
         if (this.#carried === 0n) assert.equal(hash, BigInt(this.#announcing.split("+")[0]));
         this.#numbers.set(this.#announcing, context);
         this.#keys.set(context, this.#announcing);
+        return looks;
       },
       captureCaller: () => {
         this.captures++;

@@ -25,8 +25,8 @@ function size(random: Random): number {
 }
 
 /** Runs entries that allocate, free and resize blocks of their own and of earlier ones. */
-function run(random: Random, program: Program): Rig {
-  const rig = new Rig();
+function run(random: Random, program: Program, looksAt?: () => boolean): Rig {
+  const rig = new Rig(looksAt);
   // contexts that differ in few bits, or in all; 0 is the context outside of all entries
   const contexts = Array.from({ length: program.contexts }, (_, i) =>
     i % 3 === 0 ? BigInt(i) : (BigInt(random.u32()) << 32n) | (BigInt(random.u32()) & ~1n),
@@ -123,6 +123,19 @@ test("totals are right over many operations, short entries and long ones", () =>
       every: 1999,
       address: aligned,
     });
+  });
+});
+
+test("totals are right while the host declines to look at contexts, and it is asked again until it does", () => {
+  forSeeds(6, (random) => {
+    const program = { perEntry: 30, contexts: 60, callers: 5, every: 999, address: aligned };
+    const most = run(random, { ...program, operations: 20_000 }, () => random.chance(0.1));
+    assert.ok(most.declined.size > 0);
+    let declines = 25;
+    const none = run(random, { ...program, operations: 40_000, contexts: 10 }, () => declines-- <= 0);
+    assert.ok(declines < 0);
+    // of 25, but for those with an allocation now and then
+    assert.ok(none.declined.size < 5, `${none.declined.size}`);
   });
 });
 
@@ -244,7 +257,7 @@ test("the share of each context in the high-water mark", () => {
 });
 
 test("only what changed is delivered", () => {
-  const recorder = createRecorder({ contextSeen() {}, captureCaller: () => 7, isNested: () => false });
+  const recorder = createRecorder({ contextSeen: () => true, captureCaller: () => 7, isNested: () => false });
   const { alloc, free, leave } = hooksOf(recorder);
   for (let i = 1; i <= 100; i++) alloc(16 * i, 8, BigInt(2 * i));
   leave();

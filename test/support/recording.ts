@@ -24,7 +24,7 @@ export function createRecording(host: Partial<RecorderHost> = {}): Recording {
   const contexts = new Map<number, bigint>();
   const growth: Growth[] = [];
   const recorder = createRecorder({
-    contextSeen: (context, hash) => contexts.set(context, hash),
+    contextSeen: (context, hash) => contexts.set(context, hash) === contexts,
     captureCaller: () => 0,
     isNested,
     ...host,

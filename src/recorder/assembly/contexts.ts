@@ -27,6 +27,7 @@ import {
   RECORD_TEMPORARY,
   SPREAD,
   SPREAD_CALLERS,
+  UNSEEN_CONTEXT,
 } from "./layout";
 
 const PLACE_MASK: u32 = 0xffffff;
@@ -170,11 +171,39 @@ export function contextRecord(hash: u64): u32 {
       dropped++;
       return 0;
     }
-    contextSeen(count - 1, hash);
+    if (!contextSeen(count - 1, hash)) return setUnseen(place, true);
+  } else if (isUnseen(place) && !isSeenNow(place, hash)) {
+    return place;
   }
   store<u64>(cached, hash, CACHE);
   store<u32>(cached, place, CACHE + 8);
   return place;
+}
+
+/** Allocations in contexts that the host declined to look at, of which one asks again. */
+const UNSEEN_ALLOCATIONS: u32 = 16;
+let untilAsked: u32 = UNSEEN_ALLOCATIONS;
+
+/** Such contexts are not in the cache, so that all of their allocations come here. */
+@inline
+function isUnseen(place: u32): bool {
+  return (load<u32>(recordAt(place), RECORD_CALLER) & PLACE_MASK) == UNSEEN_CONTEXT;
+}
+
+function setUnseen(place: u32, unseen: bool): u32 {
+  const record = recordAt(place);
+  const dirty = load<u32>(record, RECORD_CALLER) & ~PLACE_MASK;
+  store<u32>(record, dirty | (unseen ? UNSEEN_CONTEXT : 0), RECORD_CALLER);
+  return place;
+}
+
+/** Asks the host again when it is time. */
+function isSeenNow(place: u32, hash: u64): bool {
+  if (--untilAsked) return false;
+  untilAsked = UNSEEN_ALLOCATIONS;
+  if (!contextSeen(place / <u32>RECORD_SIZE, hash)) return false;
+  setUnseen(place, false);
+  return true;
 }
 
 /** Place of the record of a context and a caller; the base record's own when no further one can be had. */

@@ -43,6 +43,7 @@ import {
   SPREAD,
   SPREAD64,
   STATE_MASK,
+  UNSEEN_CONTEXT,
   TOTALS,
 } from "./layout";
 import {
@@ -357,7 +358,9 @@ export function hasNews(): i32 {
 export function callerOf(address: u32): u32 {
   let slot = frontSlot(address);
   if (load<u32>(slot, SLOT_ADDRESS) != address) slot = findBlock(address);
-  return slot ? load<u32>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_CALLER) & 0xff_ffff : 0;
+  if (!slot) return 0;
+  const caller = load<u32>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_CALLER) & 0xff_ffff;
+  return caller == UNSEEN_CONTEXT ? 0 : caller;
 }
 
 export function recordCount(): u32 {

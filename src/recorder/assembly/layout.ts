@@ -99,6 +99,8 @@ export const RECORD_NEXT: usize = 48;
 export const RECORD_SURVIVAL: usize = 51;
 /** What the host's `captureCaller` returned, 0 for none. */
 export const RECORD_CALLER: usize = 52;
+/** The caller of a base record while the host has not looked at its context; no caller has that number. */
+export const UNSEEN_CONTEXT: u32 = 0xff_ffff;
 /** Set by every change, cleared by the host when it has read the record. */
 export const RECORD_DIRTY: usize = 55;
 /** Place of the record of the same context without a caller; its own when it has no caller. */
