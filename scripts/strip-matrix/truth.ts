@@ -115,6 +115,11 @@ export interface Truth {
   kinds: ReadonlyMap<number, Kind>;
   /** Functions that can be called at all. */
   alive: ReadonlySet<number>;
+  /**
+   * Functions that those of known kinds may call, by whatever way, through tables as well: what is not among them has no part in
+   * what these do.
+   */
+  behind: ReadonlySet<number>;
   graph: CallGraph;
   label(index: number): string;
   /** Whether it stores or asks for pages itself: what passes its arguments on, and may check them, does not. */
@@ -149,6 +154,23 @@ function aliveIn(module: Module, graph: CallGraph): Set<number> {
   return alive;
 }
 
+/** All that these may reach: of calls through tables, whatever has the type. */
+function behindOf(module: Module, graph: CallGraph, from: Iterable<number>): Set<number> {
+  const tabled = new Map<number, number[]>();
+  for (const { functions = [] } of module.elements)
+    for (const index of functions) {
+      const type = module.functionTypeIndex(index);
+      tabled.set(type, [...(tabled.get(type) ?? []), index]);
+    }
+  const behind = new Set(from);
+  for (const index of behind) {
+    for (const callee of graph.callees(index)) behind.add(callee);
+    for (const type of graph.indirectTypes(index))
+      for (const callee of tabled.get(type) ?? []) behind.add(callee);
+  }
+  return behind;
+}
+
 /** @param exported takes the names of exports, for modules without a name section */
 export function truthOf(module: Module, exported = false): Truth {
   const found = new Map<number, Kind>();
@@ -167,6 +189,7 @@ export function truthOf(module: Module, exported = false): Truth {
     partial,
     kinds: found,
     alive: aliveIn(module, graph),
+    behind: behindOf(module, graph, found.keys()),
     graph,
     label: (index) => names.get(index) ?? `function ${index}`,
     changesMemory: (index) => hasChanges(module, index),
@@ -259,9 +282,15 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   // takes the alignment first
   if (is === "malloc" && kind === "memalign") return true;
   if (is !== undefined) return false;
-  if (truth.partial) return true;
+  // of a module of which only exports have names: what `malloc` and `free` may call, and what is made of both
+  if (truth.partial) return truth.behind.has(index) || isMadeOf(truth, index, kind);
   const callers = truth.graph.callers(index);
   return callers.length > 0 && callers.every((caller) => isAlike(truth.kinds.get(caller), kind));
+}
+
+/** Whether it gives blocks that come from the functions of known kinds: `realloc`, `calloc` and the like often have no name. */
+function isMadeOf(truth: Truth, index: number, kind: Kind): boolean {
+  return kind !== "malloc" && kind !== "free" && truth.graph.reaches(index, truth.behind, depth);
 }
 
 /** Called by others than the allocator, by the host or through a table. */

@@ -19,7 +19,6 @@ export function loaderGlobals(module: Module): ReadonlyMap<string, number> {
   const stackHigh = stackLow + stackSize;
   return new Map([
     ["__memory_base", lowestAddress],
-    ["__table_base", 1],
     ["__stack_low", stackLow],
     ["__stack_high", stackHigh],
     ["__stack_pointer", stackHigh],
