@@ -45,7 +45,9 @@ export function exercise(module: Module): Exercised {
   }
   const named = (wanted: RegExp) =>
     module.exports.flatMap(({ name }, i) => (wanted.test(name) ? [exports[`x${i}`]] : []));
-  for (const prepare of named(/^(?:emscripten_stack_init|_initialize|__wasm_call_ctors|__wasm_apply_data_relocs)$/))
+  for (const prepare of named(
+    /^(?:emscripten_stack_init|_initialize|__wasm_call_ctors|__wasm_apply_data_relocs)$/,
+  ))
     attempt(prepare as Call);
   const [malloc] = ofKind(module, exports, "malloc", 1, 1);
   const [free] = ofKind(module, exports, "free", 1, 0);
