@@ -4,7 +4,8 @@ import { isSpeculated } from "../../src/instrument/checks/speculated.js";
 import { instructionEnd, op } from "../../src/wasm/instructions.js";
 import { decodeModule } from "../../src/wasm/module.js";
 import { countLocals } from "../../src/wasm/sections/code.js";
-import { assemble } from "../instrument/support.js";
+import { assemble, bumpAllocator, mallocAndFree, overridesOf } from "../instrument/support.js";
+import { checking, waysToCheck } from "../support/checking.js";
 
 /** Whether the read of the only load in a function is one. */
 function verdict(body: string): boolean {
@@ -56,3 +57,44 @@ describe("no such read", () => {
     test(what, () => assert.equal(verdict(body), false));
   }
 });
+
+const fields = assemble(`(module ${bumpAllocator}
+  (global $__stack_pointer (export "__stack_pointer") (mut i32) (i32.const 1024))
+  (global (export "__data_end") i32 (i32.const 1024)) (global (export "__heap_base") i32 (i32.const 1024))
+  (data (i32.const 512) "static")
+  (func (export "read") (param $p i32) (result i32)
+    (select (i32.load offset=4 (local.get $p)) (i32.const 7) (local.get $p)))
+  (func (export "readAgain") (param $p i32) (result i32)
+    (i32.add
+      (select (i32.load offset=4 (local.get $p)) (i32.const 7) (local.get $p))
+      (i32.load offset=4 (local.get $p))))
+  (func (export "readKnown") (param $p i32) (result i32)
+    (i32.add
+      (i32.load offset=4 (local.get $p))
+      (select (i32.load offset=4 (local.get $p)) (i32.const 7) (local.get $p)))))`);
+
+for (const { name, inline } of waysToCheck) {
+  test(`such a read may be through null, and is an error through all else, checked by ${name}`, () => {
+    const { call, found } = checking(fields, { inline, allocator: overridesOf(mallocAndFree) });
+    const p = call.malloc!(16) as number;
+    assert.equal(call.read!(0), 7);
+    call.read!(p);
+    assert.deepEqual(found(), []);
+    call.read!(8);
+    assert.deepEqual(found(), ["null-access read at 12"]);
+    call.read!(p + 12);
+    assert.deepEqual(found(), ["heap-overflow read 0 past 16"]);
+    call.free!(p);
+    call.read!(p);
+    assert.deepEqual(found(), ["use-after-free read 4 into 16"]);
+  });
+
+  test(`it says nothing of reads behind it, those before it say enough, checked by ${name}`, () => {
+    const { call, found, sites } = checking(fields, { inline, allocator: overridesOf(mallocAndFree) });
+    call.readAgain!(0);
+    assert.deepEqual(found(), ["null-access read at 4"]);
+    call.readKnown!(0);
+    assert.deepEqual(found(), ["null-access read at 4"]);
+    assert.equal(sites, 4, "one place in each function, two in readAgain");
+  });
+}

@@ -16,6 +16,7 @@ import {
   OUT_OF_BOUNDS,
   READ,
   SIZE,
+  SPECULATED_READ,
   STACK_OVERFLOW,
   STRICT_READ,
   USE_AFTER_FREE,
@@ -83,6 +84,11 @@ function isWithin(first: u64, size: u32): bool {
  * @param context lowest bit: the allocator is running, and may do as it likes
  */
 export function access(base: u32, offset: u32, size: u32, how: u32, site: u32, context: u64): void {
+  if (how == SPECULATED_READ) {
+    // what is read through null is not used
+    if (base == 0) return;
+    how = READ;
+  }
   const first = <u64>base + offset;
   const within = isWithin(first, size);
   const address = <u32>first;

@@ -120,3 +120,5 @@ export const FREE: u32 = 2;
 export const REALLOC: u32 = 3;
 /** A read that may not even touch what lies behind a block in the block's last word; it is reported as `READ`. */
 export const STRICT_READ: u32 = 4;
+/** A read in front of the test of its pointer. */
+export const SPECULATED_READ: u32 = 8;

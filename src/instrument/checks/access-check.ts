@@ -7,7 +7,7 @@ import type { CheckerFunction } from "./functions.js";
 import type { AccessGroup } from "./groups.js";
 
 /** What the checker is told: mirror of src/check/assembly/layout.ts. */
-export const accessKind = { read: 0, write: 1, strictRead: 4 } as const;
+export const accessKind = { read: 0, write: 1, strictRead: 4, speculatedRead: 8 } as const;
 
 const full = 8;
 const fullTwice = 0x0808;

@@ -20,6 +20,8 @@ export interface AccessFacts {
   redundant: ReadonlySet<number>;
   /** These reads are checked as strictly as writes. */
   strict: ReadonlySet<number>;
+  /** These reads stand in front of the test of their pointer: they may be through null. */
+  speculated: ReadonlySet<number>;
   /** For the accesses of a group, the group. */
   groups: ReadonlyMap<number, AccessGroup>;
   /** Where Go's stack pointer is set to something new. */
@@ -31,6 +33,7 @@ export const none: ReadonlySet<number> = new Set();
 export const nothingKnown: AccessFacts = {
   redundant: none,
   strict: none,
+  speculated: none,
   groups: new Map(),
   stackChanges: none,
 };

@@ -125,7 +125,7 @@ export class BodyWriter {
     );
   }
 
-  #plansOf(body: number, start: number, { redundant, groups }: AccessFacts): LoopPlans {
+  #plansOf(body: number, start: number, { redundant, speculated, groups }: AccessFacts): LoopPlans {
     const { bytes, bodies, importedFunctionCount } = this.#module;
     const { everywhere, boundsOnly } = this.#options;
     if (everywhere || boundsOnly) return noPlans;
@@ -139,7 +139,7 @@ export class BodyWriter {
         end: bodies.end[body],
         localTypes: localTypes.map((type) => (typeof type === "number" ? type : 0)),
       },
-      (pos) => !redundant.has(pos),
+      (pos) => !redundant.has(pos) && !speculated.has(pos),
       (pos) => groups.get(pos)?.members ?? [pos],
     );
   }
@@ -210,7 +210,9 @@ class Copy {
         ? accessKind.write
         : facts.strict.has(pos)
           ? accessKind.strictRead
-          : accessKind.read;
+          : facts.speculated.has(pos)
+            ? accessKind.speculatedRead
+            : accessKind.read;
       const group = facts.groups.get(pos);
       this.#insert(pos, () => this.#checks.access(code, { ...access, how, pos, group }, locals));
     }

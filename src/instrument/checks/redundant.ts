@@ -69,6 +69,7 @@ function isReadKnown(reads: readonly LenientRead[], low: number, high: number): 
 class Walk implements AccessFacts {
   readonly redundant = new Set<number>();
   readonly strict = new Set<number>();
+  readonly speculated = new Set<number>();
   readonly stackChanges = new Set<number>();
   groups: ReadonlyMap<number, AccessGroup> = new Map();
   readonly #checked: GroupedAccess[] = [];
@@ -273,10 +274,11 @@ class Walk implements AccessFacts {
     const low = base === constant ? (offset >>> 0) + more : offset + more;
     const high = low + size;
     const [start, end] = this.#known.data;
-    if (!write && isSpeculated(this.#module.bytes, this.#before, pos)) this.redundant.add(pos);
-    else if (base === constant && low >= start && high <= end) this.redundant.add(pos);
+    if (base === constant && low >= start && high <= end) this.redundant.add(pos);
     else if (isOnGoStack({ base, offset: low })) this.redundant.add(pos);
     else if (this.#isKnown(base, low, high, write)) this.redundant.add(pos);
+    // says nothing of what follows: with null it is let pass
+    else if (!write && isSpeculated(this.#module.bytes, this.#before, pos)) this.speculated.add(pos);
     else {
       const reads = write || size === 1 ? [] : [{ pos, low, high, certain: true }];
       learn(this.#facts, { base, low, high, lasting: false, reads, stretch: this.#stretch });

@@ -1,7 +1,7 @@
 /**
  * Reads that an optimiser put in front of the test of their pointer: it makes of `p ? p->x : y` a `select` that reads in
  * any case, as null can be read in wasm (Binaryen does where it may take it that nothing traps). With null that is no fault
- * of the program. They are left unchecked as a whole: a pointer to a released block that is read so goes unseen.
+ * of the program; all else is an error as anywhere.
  */
 import { instructionEnd, op } from "../../wasm/instructions.js";
 import { u32At } from "../../wasm/leb128.js";
