@@ -282,15 +282,10 @@ function allowed(truth: Truth, index: number, kind: Kind): boolean {
   // takes the alignment first
   if (is === "malloc" && kind === "memalign") return true;
   if (is !== undefined) return false;
-  // of a module of which only exports have names: what `malloc` and `free` may call, and what is made of both
-  if (truth.partial) return truth.behind.has(index) || isMadeOf(truth, index, kind);
+  // only exports have names: what those of known kinds may call, and kinds of which none is exported
+  if (truth.partial) return truth.behind.has(index) || ![...truth.kinds.values()].includes(kind);
   const callers = truth.graph.callers(index);
   return callers.length > 0 && callers.every((caller) => isAlike(truth.kinds.get(caller), kind));
-}
-
-/** Whether it gives blocks that come from the functions of known kinds: `realloc`, `calloc` and the like often have no name. */
-function isMadeOf(truth: Truth, index: number, kind: Kind): boolean {
-  return kind !== "malloc" && kind !== "free" && truth.graph.reaches(index, truth.behind, depth);
 }
 
 /** Called by others than the allocator, by the host or through a table. */
