@@ -11,7 +11,8 @@ import type { CoreFunction } from "./cores.js";
 import { neverReturns } from "./never-returns.js";
 import { pointerType } from "./pointer-type.js";
 import { reachedBy } from "./reached.js";
-import { countShared, stateAddresses } from "./state-addresses.js";
+import { countShared, lastOfState, stateAddresses } from "./state-addresses.js";
+import type { Changes } from "./trials.js";
 import type { Way } from "./ways.js";
 
 /** How far below a function the one that it uses may be. */
@@ -204,7 +205,7 @@ export class Completeness {
   partElsewhere(
     functions: readonly CoreFunction[],
     { mallocs, frees }: Pair,
-    changing: (addresses: ReadonlySet<number>) => ReadonlySet<number> | undefined,
+    changing: (addresses: ReadonlySet<number>) => Changes | undefined,
     onlyResizes: (index: number) => boolean,
   ): Elsewhere {
     const module = this.#module;
@@ -217,7 +218,7 @@ export class Completeness {
         ...stateAddresses([...addresses].filter((address) => changed?.has(address) ?? true)),
       ]),
     );
-    const [lowest, highest] = [Math.min(...state), Math.max(...state)];
+    const [lowest, highest] = [Math.min(...state), Math.max(...lastOfState(state, changed))];
     const isShared = (addresses: ReadonlySet<number>) =>
       // an inlined copy may work on one size class alone, by an address that no other function has
       changed

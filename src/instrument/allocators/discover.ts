@@ -10,7 +10,9 @@ import { Completeness } from "./completeness.js";
 import type { CoreFunction } from "./cores.js";
 import { type Heap, Heaps } from "./heaps.js";
 import { Fuel } from "./sandbox.js";
+import { stateReach } from "./state-addresses.js";
 import {
+  type Changes,
   changingAddresses,
   tryAllocation,
   tryBriefly,
@@ -34,8 +36,6 @@ const evidence = {
   realloc: "tried out: moves the bytes of a block and leaves others alone",
 } as const;
 
-/** What lies so many bytes behind a static address may be an array of the state that begins there. */
-const stateReach = 128;
 /** Functions that are called to prepare a module at most. */
 const mostPreparations = 8;
 
@@ -70,8 +70,8 @@ export function changedAddresses(
   graph: CallGraph,
   functions: readonly CoreFunction[],
   addresses: ReadonlySet<number>,
-  isEnough: (changed: ReadonlySet<number>) => boolean,
-): ReadonlySet<number> | undefined {
+  isEnough: (changed: Changes) => boolean,
+): Changes | undefined {
   return new Search(module, graph, [], new Fuel(0)).changing(functions, addresses, isEnough);
 }
 
@@ -153,8 +153,8 @@ class Search {
   changing(
     functions: readonly CoreFunction[],
     addresses: ReadonlySet<number>,
-    isEnough: (changed: ReadonlySet<number>) => boolean,
-  ): ReadonlySet<number> | undefined {
+    isEnough: (changed: Changes) => boolean,
+  ): Changes | undefined {
     const [[malloc], [free]] = this.#waysOf(functions);
     return malloc && free && this.#changing({ malloc, free }, addresses, isEnough);
   }
@@ -162,7 +162,7 @@ class Search {
   #changing(
     { malloc, free }: Pick<Heap, "malloc" | "free">,
     addresses: ReadonlySet<number>,
-    isEnough?: (changed: ReadonlySet<number>) => boolean,
+    isEnough?: (changed: Changes) => boolean,
   ) {
     this.#bench.lastLook();
     const sandbox = this.#bench.sandbox([malloc, free]);

@@ -6,7 +6,8 @@ import { allMemories } from "../plan.js";
 import { type BodyFacts, bodyFacts, functionsWithNumber } from "./body-facts.js";
 import { changedAddresses } from "./discover.js";
 import type { NamedFunction } from "./named.js";
-import { stateAddresses } from "./state-addresses.js";
+import { lastOfState, stateAddresses, stateReach } from "./state-addresses.js";
+import type { Changes } from "./trials.js";
 
 interface Choice {
   functions: NamedFunction[];
@@ -56,14 +57,18 @@ export function chooseZig(module: Module, graph: CallGraph, functions: readonly 
     !inside.has(index) && !/^heap\./.test(module.functionName(index) ?? "");
   const firstIn = firstElsewhere(module, isOutside);
   /** The first function outside that works on the state which lies at these. */
-  const partAt = (changed: ReadonlySet<number>): number | undefined =>
-    firstIn(facts.flatMap((one) => [...stateAddresses([...one.addresses].filter((at) => changed.has(at)))]));
-  const hasPart = (changed: ReadonlySet<number>) => partAt(changed) !== undefined;
-  const tried = () => partAt(changedAddresses(module, graph, own, addresses, hasPart) ?? addresses);
+  const partAt = (changed?: Changes): number | undefined => {
+    const state = facts.flatMap((one) => [
+      ...stateAddresses([...one.addresses].filter((at) => changed?.has(at) ?? true)),
+    ]);
+    return firstIn([...state, ...lastOfState(state, changed)]);
+  };
+  const hasPart = (changed: Changes) => partAt(changed) !== undefined;
+  const tried = () => partAt(changedAddresses(module, graph, own, addresses, hasPart));
   // where nobody else comes near any of them it makes no difference which are state
   const part =
     usesCommonState(module, facts, isOutside) ??
-    (firstIn([...addresses]) === undefined ? undefined : tried());
+    (firstIn([...addresses, Math.max(...addresses) + stateReach]) === undefined ? undefined : tried());
   if (part !== undefined) {
     const label = module.functionName(part) ?? `function ${part}`;
     const note = `Zig's ${own[0].name} is not hooked: a part of the allocator is in ${label} too, its blocks are not tracked`;

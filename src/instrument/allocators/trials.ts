@@ -221,6 +221,9 @@ export function tryInPlace(
   return blocks.makeAll(twice) && blocks.intact() ? "proved" : "contradicted";
 }
 
+/** Static addresses at or behind which something is changed, each with the last byte that is. */
+export type Changes = ReadonlyMap<number, number>;
+
 /**
  * Those of some static addresses at which, or within `reach` bytes behind which and before the next, allocating and
  * releasing changes something; undefined where that can't be tried.
@@ -232,8 +235,8 @@ export function changingAddresses(
   free: Way,
   addresses: ReadonlySet<number>,
   reach: number,
-  isEnough?: (changed: ReadonlySet<number>) => boolean,
-): ReadonlySet<number> | undefined {
+  isEnough?: (changed: Changes) => boolean,
+): Changes | undefined {
   const trial = sandbox?.open();
   if (!trial) return undefined;
   const sorted = [...addresses].sort((a, b) => a - b);
@@ -241,13 +244,13 @@ export function changingAddresses(
   const before = trial.memory().slice(first, (sorted.at(-1) ?? 0) + reach);
   const changed = () => {
     const after = trial.memory();
-    const changes = (address: number, i: number) => {
+    const found = new Map<number, number>();
+    sorted.forEach((address, i) => {
       // what lies behind the next address is that one's: in front of a state there may be messages
       const end = Math.min(address + reach, sorted[i + 1] ?? Number.POSITIVE_INFINITY, first + before.length);
-      for (let at = address; at < end; at++) if (before[at - first] !== after[at]) return true;
-      return false;
-    };
-    return new Set(sorted.filter(changes));
+      for (let at = address; at < end; at++) if (before[at - first] !== after[at]) found.set(address, at);
+    });
+    return found;
   };
   const blocks = new TrialBlocks(trial, malloc);
   const releaseAll = () => {
