@@ -21,6 +21,7 @@ import {
   LEAST_SLOT,
   LENT_SLOT,
   MOST_CELLS,
+  MOST_KEPT_BYTES,
   NO_SLOT,
   PAGE_CODE,
   PAGES_OWN,
@@ -167,16 +168,19 @@ function inverseOf(size: number): number {
 export function checkKept(core: HeapCore, found: Uint32Array): number {
   const { u32: words, u8: states } = core.memory;
   const wrong = (what: string) => damaged(core.header * 4, what);
-  const first = (words[core.header + field.kept]! & -KEPT_BYTES) >>> 0;
+  const stack = core.get("keptMask") === 0 ? 0 : core.get("keptMask") + 1;
+  const first = (words[core.header + field.kept]! & -stack) >>> 0;
+  if (first === 0 ? stack !== 0 : stack !== KEPT_BYTES && stack !== MOST_KEPT_BYTES)
+    throw wrong("keeps slots in stacks of an impossible size");
   const own = words[(first - WIDE_HEADER + 4) >>> 2] === PAGES_OWN;
   if (first !== 0 && !(own && first < core.get("top"))) throw wrong("keeps slots where it can't");
   const seen = new Set<number>();
   let bytes = 0;
   for (let kind = 0; kind < KINDS; kind++) {
-    const base = first === 0 ? 0 : first + kind * KEPT_BYTES;
+    const base = first === 0 ? 0 : first + kind * stack;
     const kept = words[core.header + field.kept + (kind << KIND_BITS)]!;
     const count = (kept - base) / KEPT_SIZE;
-    if (kept < base || kept >= base + KEPT_BYTES || count !== found[kind])
+    if (kept < base || kept >= base + Math.max(stack, 1) || count !== found[kind])
       throw wrong(`keeps another number of slots than ${found[kind]} of kind ${kind}`);
     if (count > 0 && core.get("keptSome") === 0) throw wrong("does not know that it keeps slots");
     for (let at = base; at < kept; at += KEPT_SIZE) {
@@ -201,7 +205,7 @@ export function keptIn(core: HeapCore): number {
   const words = core.memory.u32;
   let bytes = 0;
   for (let at = core.header + field.kept; at < core.header + field.kept + (KINDS << KIND_BITS); at += 4)
-    bytes += ((words[at]! & (KEPT_BYTES - 1)) / KEPT_SIZE) * words[at + field.slotBytes - field.kept]!;
+    bytes += ((words[at]! & core.get("keptMask")) / KEPT_SIZE) * words[at + field.slotBytes - field.kept]!;
   return bytes;
 }
 

@@ -73,7 +73,7 @@ import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 9;
+export const VERSION = 10;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -146,6 +146,8 @@ export const field = {
   /** What of the last block of records was never used: from here to there. */
   freshRecord: 58,
   recordsEnd: 59,
+  /** Bytes of a stack of kept slots, less 1; 0 when there are none. */
+  keptMask: 60,
   /**
    * For each size of slots, the smallest first, four words: behind the last slot that is kept, see `KEPT_BYTES`, or 0 before there was a page;
    * the first record of a page with room; division by the size in granules, as a multiplication: 2 to the power of `INVERSE_BITS`
@@ -259,9 +261,12 @@ export const MOST_UNITS = 8;
 export const LEAST_POOL = 2304;
 export const MOST_POOL = 0x4000;
 
-/** Bytes of a stack of kept slots, and what it is aligned to; of one slot in it: its address, and that of its state. The last has no slot. */
+/** Bytes of a stack of kept slots, and what it is aligned to, at first and in large heaps; of one slot in it: its address, and that of its state. The last has no slot. */
 export const KEPT_BYTES = 256;
+export const MOST_KEPT_BYTES = 1024;
 export const KEPT_SIZE = 8;
+/** Bytes of slots from which on a heap is a large one. */
+export const LARGE = 0x80_0000;
 
 /** Bytes before the payload. */
 export const HEADER = 4;

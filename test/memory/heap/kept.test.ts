@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Heap, LinearMemory } from "../../../src/index.js";
-import { CELL, field, KEPT_BYTES, KEPT_SIZE, KIND_BITS } from "../../../src/memory/heap/layout.js";
+import {
+  CELL,
+  field,
+  KEPT_BYTES,
+  KEPT_SIZE,
+  KIND_BITS,
+  MOST_KEPT_BYTES,
+} from "../../../src/memory/heap/layout.js";
 
 /** As many of one size as a stack holds. */
 const most = KEPT_BYTES / KEPT_SIZE - 1;
@@ -112,6 +119,34 @@ for (const [name, target] of Object.entries(targets)) {
     });
   });
 }
+
+test("a large heap keeps more of them", () => {
+  const heap = Heap.create(new LinearMemory({ initial: 1, maximum: 400 }));
+  const kept = (size: number) => heap.memory.u32[heap.start / 4 + field.kept + ((size >>> 4) << KIND_BITS)]!;
+  const count = (size: number) =>
+    (kept(size) & heap.memory.u32[heap.start / 4 + field.keptMask]!) / KEPT_SIZE;
+  const blocks = Array.from({ length: 30_000 }, () => heap.allocate(500));
+  for (const block of blocks.slice(-200)) heap.free(block);
+  assert.equal(count(512), MOST_KEPT_BYTES / KEPT_SIZE - 1);
+  heap.check();
+  for (const block of blocks.slice(0, -200)) heap.free(block);
+  heap.check();
+  heap.compact();
+  assert.equal(heap.stats().span - (heap.memory.u32[heap.start / 4 + field.first]! - heap.start), 0);
+  heap.check();
+  assert.equal(heap.allocate(500), blocks[0]);
+});
+
+test("slots that are kept survive that the stacks become larger", () => {
+  const heap = Heap.create(new LinearMemory({ initial: 1, maximum: 400 }));
+  const small = Array.from({ length: 30_000 }, () => heap.allocate(100));
+  for (const block of small.splice(-40)) heap.free(block);
+  for (let i = 0; i < 20_000; i++) heap.allocate(400);
+  assert.equal(heap.memory.u32[heap.start / 4 + field.keptMask], MOST_KEPT_BYTES - 1);
+  heap.check();
+  for (const block of small) heap.free(block);
+  heap.check();
+});
 
 test("a request fails only when no slot is kept any more", () => {
   const heap = paged(new ArrayBuffer(128 * 1024));

@@ -15,7 +15,6 @@ import {
   HEADER_BYTES,
   INVERSE_BITS,
   isSmall,
-  KEPT_BYTES,
   KIND_BITS,
   KINDS,
   LARGEST,
@@ -78,7 +77,8 @@ export class HeapCore extends Pages {
       const size = slotSize(requested);
       const kind = size >>> 4;
       const kept = this.wordAt(field.kept, kind << KIND_BITS);
-      if ((kept & (KEPT_BYTES - 1)) !== 0) return this.takeKept(kept, kind, size - requested, requested);
+      if ((kept & this.word(field.keptMask)) !== 0)
+        return this.takeKept(kept, kind, size - requested, requested);
       const block = this.word(field.top);
       const bytes = smallSize(requested);
       if (block + bytes <= this.word(field.stack)) {

@@ -9,10 +9,12 @@ import {
   KEPT_BYTES,
   KIND_BITS,
   KINDS,
+  LARGE,
   LEAST,
   LEAST_POOL,
   LENT_SLOT,
   MOST_CELLS,
+  MOST_KEPT_BYTES,
   MOST_POOL,
   MOST_UNITS,
   NO_SLOT,
@@ -69,7 +71,7 @@ export class Pages extends Slots {
     const whole = this.sizeAt(block);
     this.setOwn(block, PAGES_OWN);
     const last = (page >>> CELL_BITS) + cellsOf(size) - 1;
-    const stacked = this.wordAt(field.kept, 0) !== 0 || this.addStacks();
+    const stacked = this.hasStacks();
     const mapped = last < this.word(field.cells) || this.enlargeMap(last);
     const units = unitsOf(slots);
     const rec = stacked && mapped ? this.takeRecord(units) : 0;
@@ -144,12 +146,23 @@ export class Pages extends Slots {
     return true;
   }
 
-  /** Room for slots that are kept. */
-  private addStacks(): boolean {
-    const stacks = this.allocateOwn(KINDS * KEPT_BYTES, KEPT_BYTES);
+  /** Whether there is room for slots that are kept, or now is; in a large heap for more of them. */
+  private hasStacks(): boolean {
+    const mask = this.word(field.keptMask);
+    if (mask === 0) return this.addStacks(KEPT_BYTES);
+    if (mask > KEPT_BYTES || this.word(field.slotsThere) < LARGE) return true;
+    this.drain();
+    const old = (this.wordAt(field.kept, 0) & ~mask) >>> 0;
+    if (this.addStacks(MOST_KEPT_BYTES)) this.freeOwn(old);
+    return true;
+  }
+
+  private addStacks(bytes: number): boolean {
+    const stacks = this.allocateOwn(KINDS * bytes, bytes);
     if (stacks === 0) return false;
     for (let kind: number = 0; kind < KINDS; kind++)
-      this.setWordAt(field.kept, kind << KIND_BITS, stacks + kind * KEPT_BYTES);
+      this.setWordAt(field.kept, kind << KIND_BITS, stacks + kind * bytes);
+    this.setWord(field.keptMask, bytes - 1);
     return true;
   }
 
@@ -230,6 +243,7 @@ export class Pages extends Slots {
     }
     const stacks = this.wordAt(field.kept, 0);
     for (let kind: number = 0; kind < KINDS; kind++) this.setWordAt(field.kept, kind << KIND_BITS, 0);
+    this.setWord(field.keptMask, 0);
     if (stacks !== 0) this.freeOwn(stacks);
     this.setWord(field.pools, 0);
     if (this.word(field.map) !== 0) this.freeOwn(this.word(field.map));

@@ -13,7 +13,6 @@ import {
   GRANULE,
   HEADER,
   INVERSE_BITS,
-  KEPT_BYTES,
   KEPT_SIZE,
   KEPT_SLOT,
   KIND,
@@ -130,7 +129,8 @@ export class Slots extends Blocks {
     if (slack >= LENT_SLOT) return false;
     this.subtract(field.requested, size - slack, 1);
     const kept = this.wordAt(field.kept, kind << KIND_BITS);
-    if ((kept & (KEPT_BYTES - 1)) >= KEPT_BYTES - KEPT_SIZE) {
+    const mask = this.word(field.keptMask);
+    if ((kept & mask) >>> 0 > mask - KEPT_SIZE) {
       this.giveBackSlot(rec, slot);
       return true;
     }
@@ -167,9 +167,10 @@ export class Slots extends Blocks {
 
   /** The same of one size. */
   protected drainKind(kind: number): boolean {
+    const mask = this.word(field.keptMask);
     let kept = this.wordAt(field.kept, kind << KIND_BITS);
-    if ((kept & (KEPT_BYTES - 1)) === 0) return false;
-    while ((kept & (KEPT_BYTES - 1)) !== 0) {
+    if ((kept & mask) === 0) return false;
+    while ((kept & mask) !== 0) {
       kept -= KEPT_SIZE;
       this.setWordAt(field.kept, kind << KIND_BITS, kept);
       const rec = this.recordOf(this.load(kept, 0));
