@@ -34,12 +34,18 @@ export function exercise(module: Module): Exercised {
   if (allocator.length === 0) return nothing;
   const recording = createRecording();
   const decoded = decodeModule(bytes);
+  const { globals, breakAt, heapBase } = loaderGlobals(decoded);
+  const imports = stubs(decoded, globals);
   let exports: WebAssembly.Exports;
   try {
     exports = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)), {
-      ...stubs(decoded, loaderGlobals(decoded)),
+      ...imports,
       [recorderModuleName]: recording.imports,
     }).exports;
+    const [memory] = Object.values(imports)
+      .flatMap((from) => Object.values(from))
+      .filter((value) => value instanceof WebAssembly.Memory);
+    if (memory && breakAt !== undefined) new DataView(memory.buffer).setUint32(breakAt, heapBase, true);
   } catch {
     return nothing;
   }

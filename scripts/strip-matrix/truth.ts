@@ -17,7 +17,7 @@ export type Kind = (typeof kinds)[number];
 
 export type Verdict = "right" | "not found" | "wrong" | "none";
 
-const c = "(?:__libc_|__|dl|emscripten_builtin_|emmalloc_|mi_|rpmalloc_|je_)?";
+const c = "(?:__libc_|__?|dl|emscripten_builtin_|emmalloc_|mi_|rpmalloc_|je_)?";
 const operator = "(?:unsigned (?:int|long)|size_t)";
 const rustCrates = "(?:dlmalloc|talc|wee_alloc|lol_alloc|__rust_|__rdl_|__rg_|___rust_)";
 

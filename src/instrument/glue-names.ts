@@ -22,10 +22,12 @@ const noNames: GlueNames = { names: new Map(), notes: [] };
 const minifiedName = /^[\w$]{1,2}$/;
 const member = String.raw`(?:\.[\w$]+|\[["'][\w$]+["']\])`;
 const place = String.raw`[\w$]+${member}*`;
+/** What wrote `_malloc` until 2019: a function that calls the export. */
+const passing = String.raw`(?:function\(\)\s*\{\s*return\s+)?`;
 /** `_malloc`, or a member of that name, to which a member of something is assigned, perhaps by way of others. */
 const assignment = new RegExp(
   String.raw`(?<![\w$])_([\w$]*(?:alloc|memalign|free|_Z[nd])[\w$]*)(?:["']\])?\s*=\s*(?=(?:${place}\s*=\s*)*` +
-    String.raw`([\w$]+${member}+)\s*(?:[;,)}\n]|$))`,
+    String.raw`${passing}([\w$]+${member}+)\s*(?:[;,)}\n]|$|\.apply\(null,\s*arguments\)))`,
   "g",
 );
 const lastMember = /(?:\.([\w$]+)|\[["']([\w$]+)["']\])$/;

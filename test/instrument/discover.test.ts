@@ -107,6 +107,25 @@ describe("by trying functions out", () => {
     );
   });
 
+  test("finds an allocator whose heap's end a script writes before anything runs", () => {
+    const text = heapOfListsText({ release })
+      .replace(
+        '(memory (export "memory") 1)',
+        '(import "env" "DYNAMICTOP_PTR" (global $at i32)) (import "env" "memory" (memory 32))',
+      )
+      .replace("(global $top (mut i32) (i32.const 4096))", "")
+      .replaceAll("(global.get $top)", "(i32.load (global.get $at))")
+      .replaceAll("(global.set $top ", "(i32.store (global.get $at) ");
+    const { functions } = found(assemble(text));
+    assert.deepEqual(
+      functions.map(({ role, index }) => [role, index]),
+      [
+        ["malloc", 0],
+        ["free", 1],
+      ],
+    );
+  });
+
   /** Keeps the first 16 bytes of a block and gives what lies behind them out again, in halves. */
   const shrinks = `(local $block i32) (local $list i32) (local $piece i32)
     (local.set $block (i32.sub (local.get $address) (i32.const 8)))

@@ -155,6 +155,30 @@ describe("by name", () => {
     assert.deepEqual(notes, []);
   });
 
+  test("dlmalloc as Emscripten's compiler before 2020 wrote it, without an instruction that counts zeros", () => {
+    const constants = (list: readonly number[]) =>
+      list.map((value) => `(drop (i32.const ${value}))`).join("");
+    const both = [16777215, -8, 31, 14, 15, 7, 25];
+    const more = (count: number) =>
+      "(drop (i32.load (i32.const 5000))) (drop (i32.load (i32.const 5300)))".repeat(count);
+    const { functions } = findAllocator(
+      decodeModule(
+        assemble(`(module
+          (import "env" "memory" (memory 16)) (import "env" "f" (func (param f32)))
+          (func $a (param i32) (result i32) ${constants([...both, 245, 11, -65])} ${more(250)} (i32.const 0))
+          (func $b (param i32) ${constants([...both, -2, 3])} ${more(40)})
+          (func (export "x") (param i32) (call $b (call $a (local.get 0)))))`),
+      ),
+    );
+    assert.deepEqual(
+      functions.map(({ role, index }) => [role, index]),
+      [
+        ["malloc", 1],
+        ["free", 2],
+      ],
+    );
+  });
+
   test("names of all manglings", () => {
     const role = (name: string) => conventionsOf(name)[0]?.role;
     assert.equal(role("_RNvCsdBezzDwma51_7___rustc12___rust_alloc"), "alloc_aligned");
@@ -173,6 +197,7 @@ describe("by name", () => {
     assert.equal(role("emscripten_builtin_memalign"), "memalign");
     assert.equal(role("mi_malloc_aligned"), "alloc_aligned");
     assert.equal(role("cabi_realloc"), "cabi_realloc");
+    assert.equal(role("_malloc"), "malloc");
     for (const other of [
       "operator new(unsigned long, void*)",
       "my_malloc",

@@ -34,6 +34,11 @@ describe("what scripts call minified exports", () => {
       "an arrow",
       `var _malloc=Module["_malloc"]=(a0,a1)=>(_malloc=Module["_malloc"]=wasmExports["v"])(a0,a1);`,
     ],
+    [
+      "called by a function",
+      `var _malloc=Module["_malloc"]=function(){return Module["asm"]["v"].apply(null,arguments)};`,
+    ],
+    ["called by a function, minified", "Ta=f._malloc=function(){return f.asm.v.apply(null,arguments)},"],
     ["single quotes", "_malloc = Module['_malloc'] = wasmExports['v'];"],
   ];
   for (const [what, text] of forms) {

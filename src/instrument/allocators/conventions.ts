@@ -78,6 +78,9 @@ for (const prefix of cPrefixes) {
   }
 }
 cNames.set("internal_memalign", convention("C", "memalign"));
+// as Emscripten's compiler before 2020 named what it exported
+for (const [name, role] of cFunctions)
+  if (/^(?:[cm]|re)alloc$|^free$|^memalign$/.test(name)) cNames.set(`_${name}`, convention("C", role));
 for (const [name, role, parameters] of [
   ["mi_zalloc_aligned", "alloc_aligned", 2],
   ["mi_malloc_small", "malloc", 1],

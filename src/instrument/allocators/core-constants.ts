@@ -22,6 +22,10 @@ export function libraryOfMalloc(
   if (n >= 1200 && has(16777215, 29, 25, -8, -2, 11, 31, 255) && any(-65, -64, 1431655768)) {
     return "dlmalloc";
   }
+  // as Emscripten's compiler before 2020 wrote it: without an instruction that counts zeros
+  if (n >= 1200 && has(16777215, 245, 14, 15, 7, 25, 31, 11, -8) && any(-65, -64, 1431655768)) {
+    return "dlmalloc";
+  }
   if (n >= 1200 && has(245, 4095, 31, 256, -2, 29) && any(2097152, -65586, -65587, -65588, -65544, -65536)) {
     return "Rust dlmalloc";
   }
@@ -49,6 +53,7 @@ export function freesLike(library: Library, constants: ReadonlySet<number>, poin
   const any = (...values: number[]) => values.some((value) => constants.has(value));
   if (pointer === valueType.i64) return has(31, 255, -2, 3, -8);
   if (library === "emmalloc") return has(127, 29, 110, 4095, 71, 63) && !has(1073741824);
-  if (library === "dlmalloc") return has(16777215, -8, 31, 255, -2, 3);
+  if (library === "dlmalloc")
+    return has(16777215, -8, 31, 255, -2, 3) || has(16777215, -8, 31, 14, 15, 7, 25, -2, 3);
   return (has(256, -2, 3) && any(4095, 2097152)) || has(16777215, -8, 31, 255, -2, 3);
 }

@@ -14,7 +14,7 @@ import { encodeMemories } from "../../wasm/sections/memories.js";
 import { type Export, externalKind, type Limits, sectionId, valueType } from "../../wasm/types.js";
 import type { CallGraph } from "../call-graph.js";
 import { CodeWriter } from "../emit.js";
-import { loaderGlobals } from "./loader-globals.js";
+import { type FromLoader, loaderGlobals } from "./loader-globals.js";
 import { narrowed, stubs } from "./stubs.js";
 
 // the engine's own, whatever is put around them later
@@ -120,7 +120,8 @@ export function makeSandbox(
     const fromLoader = loaderGlobals(module);
     const surroundings: Surroundings = {
       compiled: new EngineModule(part),
-      imports: () => stubs(module, fromLoader),
+      imports: () => stubs(module, fromLoader.globals),
+      fromLoader,
       data: outside ? module.initialData : InitialData.none,
       wide: new Map(roots.map((index) => [index, widthsOf(module, index)])),
       prepare,
@@ -137,6 +138,7 @@ interface Surroundings {
   imports(): WebAssembly.Imports;
   /** What is put into the memory of each. */
   data: InitialData;
+  fromLoader: FromLoader;
   /** By function: which parameters are 64 bits wide. */
   wide: ReadonlyMap<number, readonly boolean[]>;
   /** Functions to call first. */
@@ -290,7 +292,7 @@ function fuelled(module: Module, body: number, fuel: number): Uint8Array {
 }
 
 function instantiate(
-  { compiled, imports, data, wide, prepare }: Surroundings,
+  { compiled, imports, data, fromLoader, wide, prepare }: Surroundings,
   tank: Fuel,
 ): Trial | undefined {
   let exports: WebAssembly.Exports;
@@ -298,6 +300,8 @@ function instantiate(
     exports = new Instance(compiled, imports()).exports;
     const bytes = new Uint8Array((exports[memoryName] as WebAssembly.Memory).buffer);
     for (let i = 0; i < data.count; i++) bytes.set(data.bytes(i), data.starts[i]);
+    const { breakAt, heapBase } = fromLoader;
+    if (breakAt !== undefined) new DataView(bytes.buffer).setUint32(breakAt, heapBase, true);
   } catch {
     return undefined;
   }

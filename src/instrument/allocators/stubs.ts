@@ -15,7 +15,7 @@ export function narrowed(limits: Limits): Limits {
 
 /**
  * Functions that do nothing and return 0.
- * @param fromLoader from `loaderGlobals`
+ * @param fromLoader `globals` of `loaderGlobals`
  */
 export function stubs(module: Module, fromLoader: ReadonlyMap<string, number>): WebAssembly.Imports {
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = Object.create(null);
