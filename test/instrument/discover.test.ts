@@ -230,22 +230,6 @@ describe("whether a function returns", () => {
     ["(call 0 (i32.const 1))", false],
     ["", false],
   ];
-  test("is a copy for one size, whose address lies behind the last that the others have", () => {
-    const more = `(func (export "dropSmall") (param $address i32)
-      (i32.store (i32.sub (local.get $address) (i32.const 8)) (i32.load (i32.const 5004)))
-      (i32.store (i32.const 5004) (i32.sub (local.get $address) (i32.const 8))))`;
-    const listsLast = (text: string) => assemble(text.replaceAll("5100", "4900"));
-    const { functions, notes } = found(listsLast(heapAtAddressesText({ more })));
-    assert.deepEqual(functions, []);
-    assert.match(notes.join(), /a part of that .* in function 6 too/);
-    // nothing that blocks come and go by lies there
-    const other = found(listsLast(heapAtAddressesText({ more: more.replaceAll("5004", "5120") })));
-    assert.deepEqual(
-      other.functions.map(({ role }) => role),
-      ["malloc", "free"],
-    );
-  });
-
   test("what calls such a one on every way never does, what may go round it does", () => {
     const module = decodeModule(
       assemble(`(module (func $panic (param i32) (loop $stop unreachable))

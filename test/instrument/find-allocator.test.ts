@@ -146,6 +146,27 @@ describe("by name", () => {
         assert.equal(part.test(notes.join()), !isPair, notes.join());
       });
     }
+
+    test("a part for one size, whose list lies behind the address that the others have", () => {
+      /** A list for each of four lengths, and what was given out yet in front of them. */
+      const lists = (others: string) => {
+        const [alloc, free] = zig({ others })
+          .replaceAll("70004", "69996")
+          .split("(func $heap.WasmAllocator.free");
+        const byLength = (text: string, length: string) =>
+          text.replaceAll(
+            "(i32.const 70000)",
+            `(i32.add (i32.const 70000) (i32.and ${length} (i32.const 12)))`,
+          );
+        const whole = `${byLength(alloc!, "(local.get 1)")}(func $heap.WasmAllocator.free${byLength(free!, "(local.get 2)")}`;
+        return findAllocator(decodeModule(assemble(whole)));
+      };
+      const user = (address: number) => users(`(i32.store (i32.const ${address}) (i32.const 0))`);
+      assert.equal(lists(user(70200)).functions.length, 2);
+      const { functions, notes } = lists(user(70008));
+      assert.deepEqual(functions, []);
+      assert.match(notes.join(), part);
+    });
   });
 
   test("AssemblyScript: the level at which allocation and release pair", () => {

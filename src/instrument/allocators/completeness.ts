@@ -19,6 +19,8 @@ import type { Way } from "./ways.js";
 export const depthOfUse = 12;
 /** `resize` and `remap` of Zig's allocators: state, slice, alignment, size, return address; behind a trace in debug builds. */
 const zigResizeParameters: readonly number[] = [6, 7];
+/** `alloc` of Zig's allocators, at least: state, length, alignment, return address. */
+const zigAllocParameters = 4;
 /** Parameters of a method of Rust's that resizes: state, address, old size, alignment, new size. */
 const mostOfResizer = 5;
 /** Functions that may resize blocks with a part of the allocator in them. */
@@ -218,7 +220,10 @@ export class Completeness {
         ...stateAddresses([...addresses].filter((address) => changed?.has(address) ?? true)),
       ]),
     );
-    const [lowest, highest] = [Math.min(...state), Math.max(...lastOfState(state, changed))];
+    // elsewhere what lies behind may be another's that allocating changes as well: a break, a count
+    const isZigs = mallocs.every(({ index }) => this.#candidates.count(index) >= zigAllocParameters);
+    const ends = isZigs ? lastOfState(state, changed) : [...state];
+    const [lowest, highest] = [Math.min(...state), Math.max(...ends)];
     const isShared = (addresses: ReadonlySet<number>) =>
       // an inlined copy may work on one size class alone, by an address that no other function has
       changed
