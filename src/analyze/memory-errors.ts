@@ -7,10 +7,11 @@ import type { StackReader } from "./frames.js";
 import type { MemoryErrorReport, Report } from "./report.js";
 
 /** What a report says of a checked run. */
-export type CheckedReport = Required<Pick<Report, "memoryErrors" | "possibleLeaks">>;
+export type CheckedReport = Required<Pick<Report, "memoryErrors" | "indirectLeaks" | "possibleLeaks">>;
 
 /**
- * Errors in the order in which they first happened, behind them leaks, the largest first; and possible leaks, the same way.
+ * Errors in the order in which they first happened, behind them leaks, the largest first; and what only those lead to, and possible
+ * leaks, the same way.
  * @param isCollected whether a module has a garbage collector of its own
  */
 export function memoryErrors(
@@ -21,6 +22,7 @@ export function memoryErrors(
 ): CheckedReport {
   const errors: MemoryErrorReport[] = [];
   const leaks: MemoryErrorReport[] = [];
+  const indirectLeaks: MemoryErrorReport[] = [];
   const possibleLeaks: MemoryErrorReport[] = [];
   const records: { memory: MemoryState; record: MemoryErrorRecord }[] = [];
   for (const memory of profile.memories.values()) {
@@ -29,6 +31,7 @@ export function memoryErrors(
     // what a collector has not got to yet is not lost
     if (module !== undefined && isCollected(module)) continue;
     leaks.push(...leaksOf(memory, stacks, module, lost));
+    indirectLeaks.push(...leaksOf(memory, stacks, module, lostWith));
     possibleLeaks.push(...leaksOf(memory, stacks, module, held));
   }
   records.sort((a, b) => a.record.time - b.record.time || a.record.id - b.record.id);
@@ -36,7 +39,11 @@ export function memoryErrors(
     errors.push(errorReport(record, moduleOf(memory.module), stacks));
   }
   const bySize = (a: MemoryErrorReport, b: MemoryErrorReport) => b.size - a.size;
-  return { memoryErrors: [...errors, ...leaks.sort(bySize)], possibleLeaks: possibleLeaks.sort(bySize) };
+  return {
+    memoryErrors: [...errors, ...leaks.sort(bySize)],
+    indirectLeaks: indirectLeaks.sort(bySize),
+    possibleLeaks: possibleLeaks.sort(bySize),
+  };
 }
 
 function errorReport(
@@ -61,11 +68,12 @@ function errorReport(
   };
 }
 
-const lost: readonly number[] = [reach.unreferenced, reach.fromUnreferenced];
+const lost: readonly number[] = [reach.unreferenced];
+const lostWith: readonly number[] = [reach.fromUnreferenced];
 const held: readonly number[] = [reach.exposed, reach.fromExposed];
 
 /**
- * Blocks that nothing in the memory leads to, with what only they lead to, by where they were allocated.
+ * Blocks by where they were allocated.
  * @param wanted which of them
  */
 function leaksOf(

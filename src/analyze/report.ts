@@ -18,6 +18,8 @@ export interface Report {
   warnings: WarningReport[];
   /** What `linmem check` found; absent for a run that was not checked. */
   memoryErrors?: MemoryErrorReport[];
+  /** Of such a run: blocks that only leaks lead to. They are lost with those, and no errors of their own. */
+  indirectLeaks?: MemoryErrorReport[];
   /**
    * Of such a run: blocks that nothing in the memory leads to, as leaks are, but JavaScript knows where they are, or where one
    * is that leads to them, and may hold them. Leaks only if it doesn't.

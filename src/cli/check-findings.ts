@@ -36,8 +36,12 @@ export async function concludeCheck(launched: Launched, options: FindingsOptions
     const all = (report.memoryErrors ?? []).filter(({ kind }) => kind !== "leak" || options.leaks !== "no");
     report.memoryErrors = all.filter((error) => !isSuppressed(error, report.modules, known));
     suppressed.push(all.length - report.memoryErrors.length);
-    const possible = options.leaks === "no" ? [] : (report.possibleLeaks ?? []);
-    report.possibleLeaks = possible.filter((leak) => !isSuppressed(leak, report.modules, known));
+    const hasLeaks = report.memoryErrors.some(({ kind }) => kind === "leak");
+    for (const list of ["indirectLeaks", "possibleLeaks"] as const) {
+      const isWanted = options.leaks !== "no" && (list === "possibleLeaks" || hasLeaks);
+      const leaks = isWanted ? (report[list] ?? []) : [];
+      report[list] = leaks.filter((leak) => !isSuppressed(leak, report.modules, known));
+    }
     reports.push(report);
   }
   if (reports.length === 0 && launched.failures.length === 0) {
@@ -49,10 +53,11 @@ export async function concludeCheck(launched: Launched, options: FindingsOptions
   }
   await print(reports, suppressed, options);
   if (options.genSuppressions !== undefined) {
-    const entries = reports.flatMap(({ memoryErrors = [], possibleLeaks = [], modules }) =>
-      [...memoryErrors, ...(options.leaks === "all" ? possibleLeaks : [])].map((error) =>
-        suppressionOf(error, modules),
-      ),
+    const entries = reports.flatMap(
+      ({ memoryErrors = [], indirectLeaks = [], possibleLeaks = [], modules }) =>
+        [...memoryErrors, ...(options.leaks === "all" ? [...indirectLeaks, ...possibleLeaks] : [])].map(
+          (error) => suppressionOf(error, modules),
+        ),
     );
     const different = [...new Set(entries)].filter((entry) => entry !== undefined);
     const { genSuppressions: out, force } = options;
@@ -77,15 +82,15 @@ async function print(
     return;
   }
   const directory = process.cwd();
-  const possibleLeaks = leaks === "all";
+  const allLeaks = leaks === "all";
   if (out === undefined) {
     const look = { width: outputWidth(stderr), color: usesColor(stderr), directory };
     reports.forEach((report, i) => {
-      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]!, possibleLeaks }));
+      stderr.write(checkText(report, { ...look, suppressed: suppressed[i]!, allLeaks }));
     });
   } else {
     const texts = reports.map((report, i) =>
-      checkText(report, { directory, suppressed: suppressed[i]!, possibleLeaks }),
+      checkText(report, { directory, suppressed: suppressed[i]!, allLeaks }),
     );
     await writeReport(texts, { out, ...(force && { force }) });
   }

@@ -23,6 +23,7 @@ export function* jsonCheck(reports: readonly Report[], suppressed: number): Gene
       version: 1,
       runs: reports.map(({ run }) => run),
       findings: reports.flatMap(({ memoryErrors = [] }) => memoryErrors),
+      indirectLeaks: reports.flatMap(({ indirectLeaks = [] }) => indirectLeaks),
       possibleLeaks: reports.flatMap(({ possibleLeaks = [] }) => possibleLeaks),
       suppressed,
       warnings: reports.flatMap(({ warnings }) => warnings),

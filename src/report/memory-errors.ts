@@ -7,14 +7,14 @@ import { Page, type TextOptions } from "./page.js";
 export interface CheckTextOptions extends TextOptions {
   /** Errors that a file of suppressions left out. */
   suppressed?: number;
-  /** Whether to list what JavaScript may hold; else one line says how much that is. */
-  possibleLeaks?: boolean;
+  /** Whether to list what only leaks lead to, and what JavaScript may hold; else one line says how much that is. */
+  allLeaks?: boolean;
 }
 
 /** All of a checked run on a page of its own. */
 export function checkText(
   report: Report,
-  { suppressed = 0, possibleLeaks = false, ...options }: CheckTextOptions,
+  { suppressed = 0, allLeaks = false, ...options }: CheckTextOptions,
 ): string {
   const page = new Page(options);
   const errors = report.memoryErrors ?? [];
@@ -35,7 +35,7 @@ export function checkText(
     return [`${about ? `${moduleName(about)}: ` : ""}${message}`];
   });
   for (const text of new Set(unchecked)) page.prose(text, { indent: 2, hanging: 4, style: yellow });
-  memoryErrorList(page, report, { possibleLeaks });
+  memoryErrorList(page, report, { allLeaks });
   if (!report.run.complete) {
     page.line();
     page.line(dim("The run was killed: what came last may be missing."));
@@ -43,39 +43,57 @@ export function checkText(
   return page.toString();
 }
 
-/** The errors, numbered; behind them what JavaScript may hold, or how much that is. */
+/** The errors, numbered; behind them what only leaks lead to, and what JavaScript may hold, or how much that is. */
 export function memoryErrorList(
   page: Page,
   report: Report,
-  { possibleLeaks = false }: Pick<CheckTextOptions, "possibleLeaks"> = {},
+  { allLeaks = false }: Pick<CheckTextOptions, "allLeaks"> = {},
 ): void {
-  const { memoryErrors = [], possibleLeaks: held = [] } = report;
-  memoryErrors.forEach((error, i) => {
-    page.line();
-    entry(page, report, error, `${i + 1}. ${error.kind}`);
-  });
-  if (possibleLeaks) {
-    held.forEach((error, i) => {
+  const { memoryErrors = [], indirectLeaks = [], possibleLeaks = [] } = report;
+  let number = 0;
+  const list = (errors: readonly MemoryErrorReport[], certainty = ""): void => {
+    for (const error of errors) {
       page.line();
-      entry(page, report, error, `${memoryErrors.length + i + 1}. possible leak`);
-    });
-  } else if (held.length > 0) {
-    const blocks = held.reduce((sum, { count }) => sum + count, 0);
-    const bytes = held.reduce((sum, { size }) => sum + size, 0);
+      entry(page, report, error, `${++number}. ${certainty}${error.kind}`, certainty === indirect);
+    }
+  };
+  const count = (leaks: readonly MemoryErrorReport[], what: string): void => {
+    if (leaks.length === 0) return;
+    const blocks = leaks.reduce((sum, { count }) => sum + count, 0);
+    const bytes = leaks.reduce((sum, { size }) => sum + size, 0);
     page.line();
-    page.prose(
-      `${formatBytes(bytes)} in ${countOf(blocks, "block")} may be held by JavaScript alone: nothing in the memory leads there, but ` +
-        "JavaScript knows the addresses. linmem check --leaks all lists them, linmem run tells whether they grow.",
-      { style: page.colors.dim },
-    );
+    page.prose(`${formatBytes(bytes)} in ${countOf(blocks, "block")} ${what}`, { style: page.colors.dim });
+  };
+  list(memoryErrors);
+  if (allLeaks) {
+    list(indirectLeaks, indirect);
+    list(possibleLeaks, "possible ");
+    return;
   }
+  count(
+    indirectLeaks,
+    "more are lost with these leaks, which alone lead there. linmem check --leaks all lists them.",
+  );
+  count(
+    possibleLeaks,
+    "may be held by JavaScript alone: nothing in the memory leads there, but JavaScript knows the addresses. " +
+      "linmem check --leaks all lists them, linmem run tells whether they grow.",
+  );
 }
 
-function entry(page: Page, report: Report, error: MemoryErrorReport, head: string): void {
+const indirect = "indirect ";
+
+function entry(
+  page: Page,
+  report: Report,
+  error: MemoryErrorReport,
+  head: string,
+  isIndirect: boolean,
+): void {
   const { bold, red, yellow } = page.colors;
   const { kind, count } = error;
   const times = kind !== "leak" && count > 1 ? ` (${formatCount(count)} times)` : "";
-  page.prose(`${head}: ${sentence(error)}${times}`, {
+  page.prose(`${head}: ${sentence(error, isIndirect)}${times}`, {
     hanging: 3,
     style: (line) =>
       line.startsWith(head)
@@ -118,13 +136,15 @@ const hex = (address: number) => `0x${address.toString(16)}`;
 const bytes = (count: number) => countOf(count, "byte");
 
 /** `write of 1 byte at 0x10254, 4 bytes past the end of a block of 16`. */
-function sentence(error: MemoryErrorReport): string {
+function sentence(error: MemoryErrorReport, isIndirect: boolean): string {
   const { kind, access, address, size, block, count } = error;
   switch (kind) {
-    case "leak":
+    case "leak": {
+      const from = isIndirect ? "that only leaks lead to" : "that nothing in the memory leads to";
       return count === 1
-        ? `${bytes(size)} at ${hex(address)} that nothing in the memory leads to`
-        : `${bytes(size)} in ${formatCount(count)} blocks that nothing in the memory leads to, the first at ${hex(address)}`;
+        ? `${bytes(size)} at ${hex(address)} ${from}`
+        : `${bytes(size)} in ${formatCount(count)} blocks ${from}, the first at ${hex(address)}`;
+    }
     case "double-free":
       return `${access} of the block at ${hex(address)} of ${bytes(block?.size ?? 0)}, which is free already`;
     case "invalid-free":

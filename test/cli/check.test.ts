@@ -23,6 +23,13 @@ const heap = file(
   "heap.wasm",
   assemble(`(module ${bumpAllocator}
     (func $lose (export "lose") (drop (call $malloc (i32.const 28))))
+    (func $loseList (export "loseList") (param $nodes i32) (local $node i32) (local $next i32)
+      (loop $more
+        (local.set $node (call $malloc (i32.const 8)))
+        (i32.store (local.get $node) (local.get $next))
+        (local.set $next (local.get $node))
+        (local.set $nodes (i32.sub (local.get $nodes) (i32.const 1)))
+        (br_if $more (local.get $nodes))))
     (func $loseSome (export "loseSome") (param i32) (drop (call $malloc (local.get 0))))
     (func (export "trap") (param i32) (drop (call $malloc (local.get 0))) unreachable))`),
 );
@@ -286,6 +293,42 @@ ${source}
     const figures = (all: { kind: string; size: number; count: number }[]) =>
       all.map(({ kind, size, count }) => [kind, size, count]);
     assert.deepEqual([figures(findings), figures(possibleLeaks)], [[["leak", 28, 1]], [["leak", 48, 2]]]);
+  });
+
+  test("what only a leak leads to is one line behind it, which --leaks all lists; with the leak suppressed nothing is left", async () => {
+    const script = sandbox.write(
+      "lists.mjs",
+      `import { readFileSync } from "node:fs";
+const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(${JSON.stringify(heap)})));
+exports.loseList(1);
+exports.loseList(5);
+`,
+    );
+    const { stderr } = await sandbox.linmem(["check", script]);
+    assert.match(
+      stderr,
+      /^linmem: no memory errors, 16 B that nothing in the memory leads to\n\n1\. leak: 8 bytes [\s\S]*?\n2\. leak: 8 bytes [\s\S]*?\n32 B in 4 blocks more are lost with these leaks, /,
+    );
+    const listed = await sandbox.linmem(["check", "--leaks", "all", script]);
+    assert.match(
+      listed.stderr,
+      /\n3\. indirect leak: 32 bytes in 4 blocks that only leaks lead to, [\s\S]*?\n +loseList /,
+    );
+    assert.doesNotMatch(listed.stderr, /more are lost/);
+    const json = JSON.parse((await sandbox.linmem(["check", "--format", "json", script])).stdout);
+    const figures = (all: { kind: string; size: number; count: number }[]) =>
+      all.map(({ kind, size, count }) => [kind, size, count]);
+    assert.deepEqual(figures(json.findings), [
+      ["leak", 8, 1],
+      ["leak", 8, 1],
+    ]);
+    assert.deepEqual(figures(json.indirectLeaks), [["leak", 32, 4]]);
+    await sandbox.linmem(["check", "--gen-suppressions", "lists.supp", script]);
+    const suppressed = await sandbox.linmem(["check", "--suppressions", "lists.supp", script]);
+    assert.match(suppressed.stderr, /^linmem: no memory errors, 2 suppressed\n$/);
+    const fail = ["--leaks", "fail", "--error-exitcode", "9"];
+    assert.equal((await sandbox.linmem(["check", ...fail, script])).code, 9);
+    assert.equal((await sandbox.linmem(["check", ...fail, "--suppressions", "lists.supp", script])).code, 0);
   });
 
   test("a call after one that trapped has its caller, also where another thread compiled the module", async () => {
