@@ -167,6 +167,11 @@ function widthsOf(module: Module, index: number): boolean[] {
   return module.functionType(index).params.map((type) => type === valueType.i64);
 }
 
+/** A body that traps, behind its size. */
+const trap = [3, 0, op.unreachable, op.end];
+const trapsAtOnce = 1024;
+const trapping = Uint8Array.from({ length: trapsAtOnce * trap.length }, (_, i) => trap[i % trap.length]);
+
 function partOf(
   module: Module,
   graph: CallGraph,
@@ -178,17 +183,24 @@ function partOf(
   const { bodies, importedFunctionCount } = module;
   const code = new CodeWriter(1 << 16);
   code.u32(bodies.count);
-  for (let body = 0; body < bodies.count; body++) {
-    const index = importedFunctionCount + body;
-    if (!kept.has(index) || blocked?.has(index)) {
-      code.u32(3);
-      code.op(0, op.unreachable, op.end);
-    } else {
-      const copy = fuelled(module, body, fuel);
-      code.u32(copy.length);
-      code.bytes(copy);
+  let next = 0;
+  // most are not kept: what traps instead is copied, many at a time
+  const trapUntil = (body: number) => {
+    for (; next < body; next += trapsAtOnce) {
+      code.copy(trapping, 0, Math.min(trapsAtOnce, body - next) * trap.length);
     }
+    next = body;
+  };
+  for (const index of [...kept].sort((a, b) => a - b)) {
+    const body = index - importedFunctionCount;
+    if (body < 0 || blocked?.has(index)) continue;
+    trapUntil(body);
+    next = body + 1;
+    const copy = fuelled(module, body, fuel);
+    code.u32(copy.length);
+    code.bytes(copy);
   }
+  trapUntil(bodies.count);
   const init = new CodeWriter(8).i32Const(fuelOfCall).end().finish();
   const globals = [...module.globals, { type: valueType.i32, mutable: true, init }];
   const exports: Export[] = [
