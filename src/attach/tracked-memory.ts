@@ -19,12 +19,13 @@ export class TrackedMemory {
   errors?: MemoryErrors;
   /** Ids of the modules that use it. */
   readonly modules = new Set<number>();
-  /** Stack ids by the recorder's number of a caller. */
+  /** Stack ids by the recorder's number of a context; without those that were not looked at. */
   readonly #contextStacks: number[] = [];
   /** Pairs of contexts that have no stack yet, as they are in the profile, by context. */
   readonly #withoutStack = new Map<number, ContextPair[]>();
   /** Such pairs whose context got its stack since. */
   #completed: ContextPair[] = [];
+  /** Stack ids by the recorder's number of a caller. */
   readonly callers: number[] = [0];
   readonly callerNumbers = new Map<number, number>();
   growStacks = 0;

@@ -10,6 +10,7 @@ import v8 = require("node:v8");
 import vm = require("node:vm");
 
 /** Taken now: programs replace them. */
+const { createHash } = crypto;
 const { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } = fs;
 const { cachedDataVersionTag } = v8;
 
@@ -71,7 +72,7 @@ function writeCache(cache: string, content: Buffer): void {
 const digestSize = 32;
 
 function digest(source: Buffer, data: Buffer): Buffer {
-  return crypto.createHash("sha256").update(source).update(data).digest();
+  return createHash("sha256").update(source).update(data).digest();
 }
 
 export = { runScript };
