@@ -1,7 +1,16 @@
 /**
  * The calling context: a hash of the chain of call sites that leads to where the program is (Bond and McKinley,
- * Probabilistic Calling Context, OOPSLA 2007). One mutable i64 global holds it. A function that makes calls
- * computes `base = factor × context` once on entry, and before each call sets `context = base + site`.
+ * Probabilistic Calling Context, OOPSLA 2007). A function that makes calls computes `base = factor × context` once
+ * on entry, and makes each call in the context `base + site`. Functions that are called directly get it as one more
+ * parameter, which stays in a register; for all others one mutable i64 global holds it (context-sites.ts).
+ *
+ * ```
+ *  f(a, b)                     f(a, b, context)
+ *    local x: i32, y: i64        local y: i64, x: i32      the first local, whose index the parameter has, comes last
+ *    …                           context = factor × context
+ *    call g(x)                   call g(x, context + site 1)
+ *    call imported(y)            global = context + site 2; call imported(y)
+ * ```
  *
  * The factor is odd and site numbers are even, so the lowest bit passes from caller to callee unchanged: hooks
  * keep the in-allocator state there. Sites are small numbers and the factor a large one (Bond and McKinley have
@@ -11,6 +20,7 @@
 import { op } from "../wasm/instructions.js";
 import type { FunctionType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
+import type { CodeChanges } from "./walker.js";
 
 /** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
 const contextFactor = 0x29e3779b1;
@@ -24,26 +34,49 @@ export function siteValue(number: number): number {
 }
 
 /**
- * What the walker inserts, for the context in this global: at the beginning of a function that makes calls, up to
- * the index of the local that keeps the base; and before a call, when the new context is on the stack.
+ * What the walker inserts at the beginning of functions that make calls, and before calls. `context` is the index of
+ * the global.
  */
-export function contextInstructions(context: number): {
-  prologue: Uint8Array;
-  setContext: Uint8Array;
-  keepContext: Uint8Array;
-} {
-  const prologue = new CodeWriter(32);
-  prologue.globalGet(context).i64Const(contextFactor).op(op.i64Mul, op.localSet);
+export function contextInstructions(
+  context: number,
+): Pick<CodeChanges, "getContext" | "makeBase" | "setContext" | "keepContext"> {
+  const getContext = new CodeWriter(8);
+  getContext.globalGet(context);
+  const makeBase = new CodeWriter(16);
+  makeBase.i64Const(contextFactor).op(op.i64Mul, op.localSet);
   const setContext = new CodeWriter(8);
   setContext.globalSet(context);
   const keepContext = new CodeWriter(16);
   keepContext.op(op.i64Const).s64(inverseFactor);
   keepContext.op(op.i64Mul);
   return {
-    prologue: prologue.finish(),
+    getContext: getContext.finish(),
+    makeBase: makeBase.finish(),
     setContext: setContext.finish(),
     keepContext: keepContext.finish(),
   };
+}
+
+/** How a function is reached that JavaScript may call, or that takes its context from a parameter. */
+export type ReachedBy =
+  /** By JavaScript, under its name. */
+  | "name"
+  /** By JavaScript, through a table, and by wasm through the same. */
+  | "table"
+  /** By wasm alone, through a table. */
+  | "wasm";
+
+/** A function that stands in for another one where JavaScript or a table can reach it. */
+export interface Entry {
+  /** Index in the original module. */
+  target: number;
+  /** Index in the instrumented module. */
+  index: number;
+  /** What it adds to the context. */
+  value: number;
+  reachedBy: ReachedBy;
+  /** The function has a parameter for its context. */
+  passed: boolean;
 }
 
 /** Indices, in the instrumented module, of what entries use. */
@@ -73,21 +106,27 @@ export class EntryWriter {
    * @param type of the function, and the index of the type
    * @param target index of the function itself
    * @param value `siteValue` of this entry
-   * @param tableOnly whether JavaScript can reach it only through a table
    */
   write(
     writer: CodeWriter,
     type: FunctionType,
     typeIndex: number,
-    { target, value, tableOnly }: { target: number; value: number; tableOnly: boolean },
+    {
+      target,
+      value,
+      reachedBy,
+      passed,
+    }: { target: number; value: number } & Pick<Entry, "reachedBy" | "passed">,
   ): void {
-    const key = `${typeIndex} ${tableOnly}`;
+    const key = `${typeIndex} ${reachedBy} ${passed}`;
     let template = this.#templates.get(key);
     if (!template) {
       const { length } = type.params;
       const targets = this.#targets;
-      if (tableOnly) template = tableEntry(length, targets);
-      else template = this.#tailCalls ? tailEntry(length, targets) : entry(length, targets);
+      const call = { params: length, context: passed ? targets.context : undefined };
+      if (reachedBy === "wasm") template = innerEntry(call);
+      else if (reachedBy === "table") template = tableEntry(call, targets);
+      else template = this.#tailCalls ? tailEntry(call, targets) : entry(call, targets);
       this.#templates.set(key, template);
     }
     for (const part of template) {
@@ -101,6 +140,14 @@ export class EntryWriter {
 /** Bytes, and between them the index of the function and what its entry adds to the context. */
 type Template = readonly (Uint8Array | "target" | "value")[];
 
+/** How an entry calls what it stands in for. */
+interface TargetCall {
+  /** The entry's own. */
+  params: number;
+  /** Global with the context, if the function has a parameter for it. */
+  context: number | undefined;
+}
+
 /** Writes a template: instructions, cut where something is to be filled in. */
 class TemplateWriter extends CodeWriter {
   readonly #parts: (Uint8Array | "target" | "value")[] = [];
@@ -112,12 +159,17 @@ class TemplateWriter extends CodeWriter {
     return this;
   }
 
-  callTarget(): this {
-    return this.op(op.call).#fill("target");
+  callTarget(call: TargetCall): this {
+    return this.#operands(call).op(op.call).#fill("target");
   }
 
-  returnCallTarget(): this {
-    return this.op(op.returnCall).#fill("target");
+  returnCallTarget(call: TargetCall): this {
+    return this.#operands(call).op(op.returnCall).#fill("target");
+  }
+
+  #operands({ params, context }: TargetCall): this {
+    this.params(params);
+    return context === undefined ? this : this.globalGet(context);
   }
 
   entryValue(): this {
@@ -138,12 +190,12 @@ class TemplateWriter extends CodeWriter {
  * @param whenNested writes what to do first when the entry is nested, while a local says so
  */
 function entry(
-  params: number,
+  call: TargetCall,
   { context, pending, nested, abandon, leave }: EntryTargets,
   whenNested: (code: TemplateWriter, extend: () => TemplateWriter) => void = () => {},
 ): Template {
   const code = new TemplateWriter(96);
-  const saved = params;
+  const saved = call.params;
   const extend = () => code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
   declareContextLocal(code);
   code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
@@ -154,7 +206,7 @@ function entry(
   callIfPending(code, pending, abandon);
   code.end();
   extend().globalSet(context);
-  code.params(params).callTarget();
+  code.callTarget(call);
   code.localGet(saved).op(op.i64Eqz).if();
   callIfPending(code, pending, leave);
   code.end();
@@ -167,11 +219,11 @@ function entry(
  * frame behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
  * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
  */
-function tailEntry(params: number, targets: EntryTargets): Template {
-  return entry(params, targets, (code, extend) => {
-    code.localGet(params).i64Const(0).op(op.i64Ne).if();
+function tailEntry(call: TargetCall, targets: EntryTargets): Template {
+  return entry(call, targets, (code, extend) => {
+    code.localGet(call.params).i64Const(0).op(op.i64Ne).if();
     extend().globalSet(targets.context);
-    code.params(params).returnCallTarget().end();
+    code.returnCallTarget(call).end();
   });
 }
 
@@ -180,19 +232,26 @@ function tailEntry(params: number, targets: EntryTargets): Template {
  * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
  * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
  */
-function tableEntry(params: number, { context, pending, nested, abandon, leave }: EntryTargets): Template {
+function tableEntry(call: TargetCall, { context, pending, nested, abandon, leave }: EntryTargets): Template {
   const code = new TemplateWriter(64);
   code.u32(0);
   code.op(op.block, noResult).globalGet(context).op(op.i64Eqz, op.brIf, 0);
   code.globalGet(context).op(op.i32WrapI64).i32Const(1).op(op.i32And).if();
   code.globalGet(context).call(nested).op(op.i32Eqz, op.brIf, 1).end();
-  code.params(params).returnCallTarget().end();
+  code.returnCallTarget(call).end();
   callIfPending(code, pending, abandon);
   code.entryValue().globalSet(context);
-  code.params(params).callTarget();
+  code.callTarget(call);
   callIfPending(code, pending, leave);
   code.i64Const(0).globalSet(context).end();
   return code.template();
+}
+
+/** What a table has in place of a function that takes its context in a parameter, where JavaScript can't reach it. */
+function innerEntry(call: TargetCall): Template {
+  const code = new TemplateWriter(16);
+  code.u32(0);
+  return code.returnCallTarget(call).end().template();
 }
 
 function declareContextLocal(code: CodeWriter): void {

@@ -29,6 +29,8 @@ export interface HookRelations {
   callsAllocator: boolean;
   /** It can be called by another allocator function. */
   calledByAllocator: boolean;
+  /** Index of the parameter in which it is called with its context; undefined where that is in the global alone. */
+  contextParameter?: number;
 }
 
 /** What is put around the body of an allocator function. */
@@ -38,6 +40,18 @@ export interface Hook {
   before(code: CodeWriter, firstLocal: number): void;
   /** The function's result, if any, is on the stack, and has to be there afterwards. */
   after(code: CodeWriter, firstLocal: number): void;
+}
+
+/** Keeps the context in which an allocator function was called in a local. */
+export function saveContext(
+  code: CodeWriter,
+  saved: number,
+  targets: HookTargets,
+  { contextParameter }: HookRelations,
+): void {
+  if (contextParameter === undefined) code.globalGet(targets.context);
+  else code.localGet(contextParameter);
+  code.localSet(saved);
 }
 
 export function ifOutermost(

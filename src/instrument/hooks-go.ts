@@ -22,6 +22,7 @@ import {
   type HookTargets,
   ifOutermost,
   leaveAllocator,
+  saveContext,
 } from "./hook-state.js";
 
 /** Go's stack pointer: the linker writes it first. */
@@ -43,7 +44,7 @@ export function goAllocationHook(targets: HookTargets, relations: HookRelations)
       code.localGet(0).localSet(first + resumed);
       sizeAt(code, wordSize);
       code.localSet(first + size);
-      code.globalGet(targets.context).localSet(first + saved);
+      saveContext(code, first + saved, targets, relations);
       enterAllocator(code, first + saved, targets, relations);
     },
     after(code, first) {

@@ -5,8 +5,9 @@
  *
  * Allocator functions call each other and only the outermost call counts. That state is the lowest bit of the
  * calling context (context.ts): a hook sets it for the time of the call. A function that runs outside of the
- * allocator has the bit clear in the copy of the context that it took on entry, and writes it back before its
- * next call; so a trap, an exception or a `longjmp` out of the allocator needs no tidying up.
+ * allocator has the bit clear in the context that it was called in. One that catches exceptions, or calls imports that
+ * may, writes it back to the global before each of its calls; so a trap, an exception or a `longjmp` out of the
+ * allocator needs no tidying up.
  */
 import { op } from "../wasm/instructions.js";
 import { type FunctionType, type ValueType, valueType } from "../wasm/types.js";
@@ -19,6 +20,7 @@ import {
   ifOutermost,
   leaveAllocator,
   type RecorderPair,
+  saveContext,
 } from "./hook-state.js";
 import { goAllocationHook, goCollectionHook, isGoFunction } from "./hooks-go.js";
 import { type AllocatorRole, type ArgumentMeaning, allocatorRoles, kindOfRole } from "./roles.js";
@@ -73,7 +75,7 @@ function releaseHook(block: Argument, targets: HookTargets, relations: HookRelat
   return {
     locals: needsSaved(relations) ? [valueType.i32, valueType.i64] : [valueType.i32],
     before(code, first) {
-      if (needsSaved(relations)) code.globalGet(targets.context).localSet(first + saved);
+      if (needsSaved(relations)) saveContext(code, first + saved, targets, relations);
       ifOutermost(code, first + saved, relations, () =>
         record(code, targets.free, first + answer, targets.pending, () => address(code, block)),
       );
@@ -114,7 +116,7 @@ function allocationHook(
         else address(code, subject);
         code.localSet(first + block);
       }
-      code.globalGet(targets.context).localSet(first + saved);
+      saveContext(code, first + saved, targets, relations);
       enterAllocator(code, first + saved, targets, relations);
     },
 
@@ -157,7 +159,7 @@ function countingHook(
     before(code, first) {
       sizeInBytes(code, argument, { index: -1, wide: false });
       code.localSet(first + size);
-      code.globalGet(targets.context).localSet(first + saved);
+      saveContext(code, first + saved, targets, relations);
       enterAllocator(code, first + saved, targets, relations);
     },
     after(code, first) {

@@ -18,7 +18,7 @@ import { type MemoryLayout, memoryLayout } from "./layout.js";
 import { allMemories, makePlan, type Plan } from "./plan.js";
 import { type OriginalPosition, PositionMap } from "./positions.js";
 import { findCallers } from "./reachability.js";
-import { BodyRewriter, contextKind } from "./rewrite-bodies.js";
+import { BodyRewriter } from "./rewrite-bodies.js";
 import { type AllocatorFunction, type AllocatorOverride, kindOfRole } from "./roles.js";
 import { detectToolchain } from "./toolchain.js";
 import { CodeWalker } from "./walker.js";
@@ -105,8 +105,12 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     options.check &&
     planChecks(module, sites, callers, { ...found, hooked: candidates, toolchain, layout }, options.check);
   const hooked = checks?.hooked ?? candidates;
-  const plan = makePlan(module, sites, callers, hooked, checks?.functions);
-  if (options.without?.includes("contexts")) plan.contextSites.fill(contextKind.none);
+  const withoutContexts = options.without?.includes("contexts") ?? false;
+  const plan = makePlan(module, sites, callers, hooked, {
+    checks: checks?.functions ?? [],
+    passContexts: !checks && !withoutContexts,
+  });
+  if (withoutContexts) plan.contextSites.fill(0);
   if (plan.imports.length === 0) {
     walker.end();
     return {

@@ -10,14 +10,13 @@
 import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, type FunctionType, type Limits, valueType } from "../wasm/types.js";
-import { importsThatCallBack } from "./call-backs.js";
 import { type Exposer, exposingExports, exposingImports, mayExpose } from "./checks/exposers.js";
 import { type CheckerFunction, checkerFunctions } from "./checks/functions.js";
-import { siteValue } from "./context.js";
+import { type Entry, siteValue } from "./context.js";
+import { findContextSites, ofAllocator } from "./context-sites.js";
 import { allocatingImports } from "./dynamic-linking.js";
 import type { HookRelations } from "./hooks.js";
 import { type Callers, noNode } from "./reachability.js";
-import { contextKind } from "./rewrite-bodies.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import { type Sites, sitesOf } from "./walker.js";
 
@@ -55,18 +54,6 @@ export function recorderFunctionType(name: RecorderFunction): FunctionType {
   return { kind: "func", params: [...params], results: [...results] };
 }
 
-/** A function that stands in for another one where JavaScript can reach it. */
-export interface Entry {
-  /** Index in the original module. */
-  target: number;
-  /** Index in the instrumented module. */
-  index: number;
-  /** What it adds to the context. */
-  value: number;
-  /** Called through tables rather than by JavaScript. */
-  tableOnly: boolean;
-}
-
 export interface Plan {
   hooked: readonly AllocatorFunction[];
   imports: readonly RecorderFunction[];
@@ -92,6 +79,7 @@ export interface Plan {
   /** Memories whose growth is reported, with the index of the helper that does it. */
   growHelpers: ReadonlyMap<number, number>;
   contextSites: Uint8Array;
+  contextParameters: Uint8Array;
   /** Whether there are contexts, and the two globals. */
   withContext: boolean;
   /** Globals. */
@@ -110,7 +98,7 @@ export function makePlan(
   sites: Sites,
   callers: Callers,
   hooked: readonly AllocatorFunction[],
-  checks: readonly CheckerFunction[] = [],
+  { checks = [], passContexts = true }: { checks?: readonly CheckerFunction[]; passContexts?: boolean } = {},
 ): Plan {
   const importedFunctions = module.importedFunctionCount;
   const growing = growingMemories(module, sites);
@@ -131,17 +119,19 @@ export function makePlan(
   const moved = (index: number) => (index < importedFunctions ? index : index + shift);
 
   let next = module.functionCount + shift;
-  const { contextSites, entered } = findContextSites(
+  const { contextSites, contextParameters, entered } = findContextSites(
     module,
     sites,
     callers,
     hooked,
     carriedImports,
-    checks.length > 0,
+    { releasesToo: checks.length > 0, passContexts },
   );
   const entries: Entry[] = [];
-  for (const { target, tableOnly } of entered) {
-    entries.push({ target, index: next++, value: siteValue(sites.count + entries.length), tableOnly });
+  for (const { target, reachedBy } of entered) {
+    const value = siteValue(sites.count + entries.length);
+    const passed = contextParameters[target - importedFunctions] === 1;
+    entries.push({ target, index: next++, value, reachedBy, passed });
   }
   const carriers = new Map(carriedImports.map((target) => [target, next++]));
   const called = new Uint32Array(module.functionCount);
@@ -159,7 +149,8 @@ export function makePlan(
     };
     for (const target of exposingImports(module)) stand(called, target, false);
     const exported = exposingExports(module);
-    for (const { target, tableOnly } of entries) {
+    for (const { target, reachedBy } of entries) {
+      const tableOnly = reachedBy === "table";
       if (tableOnly && mayExpose(module, target)) stand(referenced, target, true);
       if (tableOnly) exported.delete(target);
     }
@@ -174,7 +165,11 @@ export function makePlan(
     moved,
     called,
     referenced,
-    relations: relate(module, sites, callers, hooked),
+    relations: relate(module, sites, callers, hooked).map((relations, i) => {
+      const { index } = hooked[i];
+      if (!contextParameters[index - importedFunctions]) return relations;
+      return { ...relations, contextParameter: module.functionType(index).params.length };
+    }),
     entries,
     tailCalls: sites.opcode.includes(op.returnCallIndirect) || sites.opcode.includes(op.returnCallRef),
     carriers,
@@ -182,6 +177,7 @@ export function makePlan(
     firstExposer: exposers[0]?.index ?? Number.POSITIVE_INFINITY,
     growHelpers,
     contextSites,
+    contextParameters,
     withContext,
     context: globals,
     pending: globals + 1,
@@ -197,86 +193,6 @@ function growingMemories(module: Module, sites: Sites): number[] {
     if (memories[memory]?.shared === false) found.add(memory);
   }
   return [...found].sort((a, b) => a - b);
-}
-
-/**
- * Sites that need a context: those from which an allocation can be reached, and calls of imports that may call
- * back. A function that reaches such an import and no allocation gets no context from its callers, or nearly
- * every call of some modules would have to set one; what its import calls back begins at that call.
- * Entries: all functions that JavaScript can call and that reach the allocator.
- * @param releasesToo whether it is to be known where blocks are freed
- */
-function findContextSites(
-  module: Module,
-  sites: Sites,
-  callers: Callers,
-  hooked: readonly AllocatorFunction[],
-  carriedImports: readonly number[],
-  releasesToo: boolean,
-): { contextSites: Uint8Array; entered: { target: number; tableOnly: boolean }[] } {
-  const contextSites = new Uint8Array(sites.count);
-  if (hooked.length + carriedImports.length === 0) return { contextSites, entered: [] };
-
-  const imported = module.importedFunctionCount;
-  const allocator = new Set(ofAllocator(hooked).map(({ index }) => index));
-  const allocating = ofAllocator(hooked)
-    .filter(({ role }) => releasesToo || kindOfRole(role) !== "releases")
-    .map(({ index }) => index);
-  allocating.push(...carriedImports);
-  const callBacks = importsThatCallBack(module, sites);
-  const mayAllocate = callers.reaching(allocating, allocator);
-  const mayUse = callers.reaching([...allocator, ...carriedImports, ...callBacks], allocator);
-  const tableIsOpen = module.importedTableCount > 0;
-
-  const { called } = callers;
-  const callsBack = new Uint8Array(imported);
-  for (const index of callBacks) callsBack[index] = 1;
-
-  for (let body = 0; body < module.bodies.count; body++) {
-    // the allocator's own calls keep the context that its hook sets
-    if (allocator.has(imported + body)) continue;
-    const [first, end] = [sites.first[body], sites.first[body + 1]];
-    // Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws
-    let all = sites.catches[body] === 1;
-    for (let site = first; site < end && !all; site++) all = callsBack[called[site]] === 1;
-    // after a caught exception the context may still be the allocator's: the next call has to say otherwise
-    const kind = mayAllocate[imported + body] === 1 ? contextKind.chained : contextKind.root;
-    if (kind === contextKind.root && !all) continue;
-    for (let site = first; site < end; site++) {
-      const callee = called[site];
-      if (callee === noNode) continue;
-      const throughOpenTable = tableIsOpen && callee >= module.functionCount;
-      if (!all && !throughOpenTable && mayAllocate[callee] === 0) continue;
-      const isRecursion = releasesToo && kind === contextKind.chained && callee === imported + body;
-      contextSites[site] = isRecursion ? contextKind.kept : kind;
-    }
-  }
-
-  const entered = new Map<number, { target: number; tableOnly: boolean }>();
-  const exported = module.exports.flatMap((item) =>
-    item.kind === externalKind.function ? [item.index] : [],
-  );
-  if (module.start !== undefined) exported.push(module.start);
-  for (const target of exported) {
-    if (target < imported || !mayUse[target]) continue;
-    // some libraries reach `malloc` through a pointer: then calls from wasm outnumber those from JavaScript
-    const tableOnly = allocator.has(target) && callers.addressTaken[target] === 1;
-    entered.set(target, { target, tableOnly });
-  }
-  const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
-  if (tableIsVisible) {
-    for (let target = imported; target < module.functionCount; target++) {
-      if (callers.addressTaken[target] && mayAllocate[target] && !entered.has(target)) {
-        entered.set(target, { target, tableOnly: true });
-      }
-    }
-  }
-  return { contextSites, entered: [...entered.values()] };
-}
-
-/** Not those of a collector: they are counted, and otherwise functions like any other. */
-function ofAllocator(hooked: readonly AllocatorFunction[]): readonly AllocatorFunction[] {
-  return hooked.filter(({ role }) => kindOfRole(role) !== "collects");
 }
 
 /** Follows the calls from the allocator's functions on: few, where what leads to them is most of the module. */

@@ -7,9 +7,11 @@ import { skipLeb } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals, type LocalCounts } from "../wasm/sections/code.js";
 import type { ValueType } from "../wasm/types.js";
+import { contextKind, contextWay, insideAllocator } from "./context-sites.js";
 import { CodeWriter, noResult } from "./emit.js";
 import { type Exit, findExits } from "./exits.js";
 import type { Hook } from "./hooks.js";
+import { copyMoving, firstLocalLast, movedLocal } from "./moved-local.js";
 import {
   type CodeChanges,
   type CodeWalker,
@@ -18,18 +20,6 @@ import {
   type Sites,
   watchBody,
 } from "./walker.js";
-
-/** How the calling context is set before a call. */
-export const contextKind = {
-  /** Not at all. */
-  none: 0,
-  /** From the context in which the function was called. */
-  chained: 1,
-  /** To that of the call alone: nobody sets one for the function, because no allocation is reached through it. */
-  root: 2,
-  /** To that in which the function was called: a recursion into itself makes no new one. */
-  kept: 3,
-} as const;
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
 export interface BodyChanges extends CodeChanges {
@@ -81,17 +71,23 @@ export class BodyRewriter {
     const { position, first } = this.#sites;
     const end = bodies.end[body];
     const locals = countLocals(bytes, bodies.start[body], end);
-    const firstLocal = this.#writeLocals(writer, body, locals, hook.locals);
-    const { results } = this.#module.functionType(importedFunctionCount + body);
+    const { params, results } = this.#module.functionType(importedFunctionCount + body);
+    const passed = this.changes.contextParameters[body];
+    const parameter = passed ? params.length : undefined;
+    const moved = passed ? movedLocal(params.length, locals) : undefined;
+    this.#writeLocals(writer, body, locals, { moved: moved !== undefined, more: hook.locals });
+    const firstLocal = params.length + passed + locals.count;
     hook.before(writer, firstLocal);
     writer.op(op.block, results.length === 0 ? noResult : (results[0] as number));
     listener?.(writer.length, locals.end);
 
     let copied = locals.end;
     let site = first[body];
+    const copyTo = (pos: number) => copyMoving(writer, bytes, copied, pos, moved, listener);
     const writeSitesUpTo = (limit: number) => {
       for (; site < first[body + 1] && position[site] < limit; site++) {
-        writer.copy(bytes, copied, position[site]);
+        copyTo(position[site]);
+        this.#passContext(writer, site, parameter);
         listener?.(writer.length, position[site]);
         copied = this.#writeSite(writer, site, position[site]);
         listener?.(writer.length, copied);
@@ -99,9 +95,10 @@ export class BodyRewriter {
     };
     for (const exit of findExits(bytes, locals.end, end)) {
       writeSitesUpTo(exit.position);
-      writer.copy(bytes, copied, exit.position);
+      copyTo(exit.position);
       copied = instructionEnd(bytes, exit.position);
       if (exit.opcode !== op.return) {
+        this.#passContext(writer, site, parameter);
         listener?.(writer.length, exit.position);
         this.#writeTailCall(writer, exit, site++, copied);
       }
@@ -111,9 +108,19 @@ export class BodyRewriter {
     }
     writeSitesUpTo(end);
     // the function's own end becomes that of the block
-    writer.copy(bytes, copied, end);
+    copyTo(end);
     hook.after(writer, firstLocal);
     writer.end();
+  }
+
+  /** What is called from there is told that the allocator is running; a collector hands on what it was told itself. */
+  #passContext(writer: CodeWriter, site: number, parameter: number | undefined): void {
+    const { contextSites, getContext } = this.changes;
+    const how = contextSites[site];
+    if ((how & contextWay.passed) === 0) return;
+    if ((how & contextKind.mask) === contextKind.none) writer.i64Const(insideAllocator);
+    else if (parameter === undefined) writer.bytes(getContext);
+    else writer.localGet(parameter);
   }
 
   /** A tail call as an ordinary one: something is left to do after it. */
@@ -126,13 +133,24 @@ export class BodyRewriter {
     }
   }
 
-  /** Declares more locals behind those that are there; returns the index of the first. */
-  #writeLocals(writer: CodeWriter, body: number, locals: LocalCounts, more: readonly ValueType[]): number {
-    const { bytes, bodies, importedFunctionCount } = this.#module;
-    writer.u32(locals.groups + more.length);
-    writer.copy(bytes, skipLeb(bytes, bodies.start[body]), locals.end);
+  /** Declares more locals behind those that are there, or behind the first of them if it has to move. */
+  #writeLocals(
+    writer: CodeWriter,
+    body: number,
+    locals: LocalCounts,
+    { moved, more }: { moved: boolean; more: readonly ValueType[] },
+  ): void {
+    const { bytes, bodies } = this.#module;
+    const start = bodies.start[body];
+    if (moved) {
+      const declared = new CodeWriter(64);
+      writer.u32(firstLocalLast(declared, bytes, start, locals) + more.length);
+      writer.copy(declared.buffer, 0, declared.length);
+    } else {
+      writer.u32(locals.groups + more.length);
+      writer.copy(bytes, skipLeb(bytes, start), locals.end);
+    }
     for (const type of more) writer.op(1, type as number);
-    return this.#module.functionType(importedFunctionCount + body).params.length + locals.count;
   }
 
   /** Writes the instruction of a site; returns where the original goes on. */

@@ -26,6 +26,8 @@ export interface Sites {
   first: Uint32Array;
   /** 1 for defined functions that catch exceptions. */
   catches: Uint8Array;
+  /** 1 for defined functions that have nearly as many locals as they may have. */
+  crowded: Uint8Array;
   /** By defined function: bit i is set where it has the i-th of `markedConstants`. */
   marked: Uint8Array;
 }
@@ -43,12 +45,16 @@ export interface CodeChanges {
   referenced: Uint32Array;
   /** By memory index: function to call instead of `memory.grow`, or `noHelper`. */
   growHelpers: Uint32Array;
-  /** One of `contextKind` for each site. */
+  /** By site: see `contextKind`. */
   contextSites: Uint8Array;
-  /** By body: its parameters. */
+  /** By body: 1 if it is called with its context, in a parameter behind its own. */
+  contextParameters: Uint8Array;
+  /** By body: its own parameters. */
   parameters: Uint32Array;
-  /** Instructions that make a context of what a function was called in, up to the index of the local for it. */
-  prologue: Uint8Array;
+  /** Instructions that get the context in which a function was called, where no parameter has it. */
+  getContext: Uint8Array;
+  /** Instructions that make of it what contexts of calls begin with, up to the index of the local for that. */
+  makeBase: Uint8Array;
   /** Instructions that set the context to what is on the stack. */
   setContext: Uint8Array;
   /** Instructions that make the context again of what the prologue made of it. */
@@ -80,6 +86,7 @@ interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
   flags: AddressOf;
   first: AddressOf;
   catches: AddressOf;
+  crowded: AddressOf;
   marked: AddressOf;
   positions: AddressOf;
   targets: AddressOf;
@@ -96,7 +103,14 @@ interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
 }
 
 /** Columns of `CodeChanges`, and the bytes of an element in them. */
-const changedColumns = { called: 4, referenced: 4, growHelpers: 4, contextSites: 1, parameters: 4 } as const;
+const changedColumns = {
+  called: 4,
+  referenced: 4,
+  growHelpers: 4,
+  contextSites: 1,
+  contextParameters: 1,
+  parameters: 4,
+} as const;
 
 /** Addresses that assembly/forms.ts gives. */
 const at = {
@@ -104,7 +118,8 @@ const at = {
   vectorForms: 0x100,
   miscForms: 0x300,
   interest: 0x500,
-  prologue: 0x600,
+  getContext: 0x600,
+  makeBase: 0x620,
   setContext: 0x640,
   keepContext: 0x680,
   marks: 0x6c0,
@@ -218,8 +233,9 @@ class Program {
     return address;
   }
 
-  setInstructions({ prologue, setContext, keepContext }: CodeChanges): void {
-    this.put(at.prologue, Uint8Array.of(prologue.length, ...prologue));
+  setInstructions({ getContext, makeBase, setContext, keepContext }: CodeChanges): void {
+    this.put(at.getContext, Uint8Array.of(getContext.length, ...getContext));
+    this.put(at.makeBase, Uint8Array.of(makeBase.length, ...makeBase));
     this.put(at.setContext, Uint8Array.of(setContext.length, ...setContext));
     this.put(at.keepContext, Uint8Array.of(keepContext.length, ...keepContext));
   }
@@ -266,6 +282,7 @@ export class CodeWalker {
       opcode: program.bytes(wasm.opcodes, count),
       first: program.numbers(wasm.first, bodies.count + 1),
       catches: program.bytes(wasm.catches, bodies.count),
+      crowded: program.bytes(wasm.crowded, bodies.count),
       marked: program.bytes(wasm.marked, bodies.count),
     };
   }
@@ -370,6 +387,7 @@ export function watchBody(
   wasm.called.value = program.add(changes.called);
   wasm.referenced.value = program.add(changes.referenced);
   wasm.growHelpers.value = program.add(changes.growHelpers);
+  wasm.contextParameters.value = program.add(changes.contextParameters.subarray(body, body + 1));
   wasm.parameters.value = program.add(changes.parameters.subarray(body, body + 1));
   wasm.written.value = wasm.take(4);
   program.setInstructions(changes);

@@ -53,10 +53,10 @@ export function writeCode(
 function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   const writer = new CodeWriter(4096);
   const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls);
-  for (const { target, value, tableOnly } of plan.entries) {
+  for (const { target, value, reachedBy, passed } of plan.entries) {
     writer.paddedU32(0);
     const start = writer.length;
-    const stub = { target: plan.moved(target), value, tableOnly };
+    const stub = { target: plan.moved(target), value, reachedBy, passed };
     entries.write(writer, module.functionType(target), module.functionTypeIndex(target), stub);
     writer.patchU32(start - 5, writer.length - start);
   }
@@ -93,6 +93,7 @@ export function codeChanges(module: Module, plan: Plan): CodeChanges {
       (_, memory) => plan.growHelpers.get(memory) ?? noHelper,
     ),
     contextSites: plan.contextSites,
+    contextParameters: plan.contextParameters,
     parameters: Uint32Array.from(module.functions, (type) => parametersOf[type]),
     ...contextInstructions(plan.context),
   };

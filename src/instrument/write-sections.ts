@@ -3,6 +3,7 @@ import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
 import { type Module, makeSection } from "../wasm/module.js";
 import { renumberNames } from "../wasm/names.js";
+import { countLocals } from "../wasm/sections/code.js";
 import { encodeElements } from "../wasm/sections/elements.js";
 import { encodeExports } from "../wasm/sections/exports.js";
 import { encodeGlobals } from "../wasm/sections/globals.js";
@@ -16,6 +17,7 @@ import {
   valueType,
 } from "../wasm/types.js";
 import { mapRefFunc } from "./constant-expressions.js";
+import { type MovedLocal, movedLocal } from "./moved-local.js";
 import { allMemories, type Plan, recorderFunctionType } from "./plan.js";
 
 /** Module name of the imports that are added; the recorder provides them. */
@@ -70,9 +72,25 @@ export function functionsSection(module: Module, plan: Plan, types: TypeTable): 
   ];
   const writer = new Writer(1024);
   writer.u32(module.functions.length + added.length);
-  appendRest(writer, module, sectionId.function);
+  if (plan.contextParameters.includes(1)) {
+    const passed = new Map<number, number>();
+    module.functions.forEach((type, body) => {
+      writer.u32(plan.contextParameters[body] ? withContext(module, type, types, passed) : type);
+    });
+  } else appendRest(writer, module, sectionId.function);
   for (const type of added) writer.u32(type);
   return makeSection(sectionId.function, writer.finish());
+}
+
+/** Index of a function type with a parameter more, for the context. */
+function withContext(module: Module, type: number, types: TypeTable, known: Map<number, number>): number {
+  let index = known.get(type);
+  if (index === undefined) {
+    const { params, results } = module.types[type] as FunctionType;
+    index = types.indexOf({ kind: "func", params: [...params, valueType.i64], results });
+    known.set(type, index);
+  }
+  return index;
 }
 
 /** Copies a section's entries, without their count. */
@@ -134,10 +152,22 @@ export function renumberedSections(module: Module, plan: Plan): RawSection[] {
   }
   const names = module.custom("name");
   if (names) {
-    const payload = renumberNames(module.reader(names), { functions: plan.moved }, addedNames(module, plan));
+    const moved = { functions: plan.moved, lastLocal: (index: number) => lastLocal(module, plan, index) };
+    const payload = renumberNames(module.reader(names), moved, addedNames(module, plan));
     sections.push(makeSection(sectionId.custom, payload, "name"));
   }
   return sections;
+}
+
+/** The local whose index the parameter for the context has now. */
+function lastLocal(module: Module, plan: Plan, index: number): MovedLocal | undefined {
+  const body = index - module.importedFunctionCount;
+  if (body < 0 || plan.contextParameters[body] !== 1) return undefined;
+  const { start, end } = module.bodies;
+  return movedLocal(
+    module.functionType(index).params.length,
+    countLocals(module.bytes, start[body], end[body]),
+  );
 }
 
 /** Added functions carry the name of what they stand for, so that the program's own stacks stay readable. */

@@ -147,10 +147,12 @@ export interface Renumbering {
   memories?: (index: number) => number;
   globals?: (index: number) => number;
   tags?: (index: number) => number;
+  /** By function, as it was numbered: a local that became the last one, behind all that have a name. */
+  lastLocal?: (index: number) => { from: number; to: number } | undefined;
 }
 
 /** Whose index comes first in each subsection. */
-const indexedBy: Partial<Record<Kind, keyof Renumbering>> = {
+const indexedBy: Partial<Record<Kind, Exclude<keyof Renumbering, "lastLocal">>> = {
   functions: "functions",
   locals: "functions",
   labels: "functions",
@@ -192,7 +194,11 @@ export function renumberNames(reader: Reader, moved: Renumbering, added: NameMap
     const names = kind === "functions" && !functionsSeen ? added : new Map();
     if (kind === "functions") functionsSeen = true;
     const move = (kind && indexedBy[kind] && moved[indexedBy[kind]]) || undefined;
-    const changed = move || names.size > 0 ? renumberMap(bytes, start, end, kind, move, names) : undefined;
+    const lastLocal = kind === "locals" ? moved.lastLocal : undefined;
+    const changed =
+      move || names.size > 0
+        ? renumberMap({ bytes, start, end, kind }, { move, lastLocal, added: names })
+        : undefined;
     if (changed) {
       writer.byte(bytes[first]);
       writer.u32(changed.length);
@@ -219,12 +225,12 @@ function subsectionSize(bytes: Uint8Array, pos: number, sectionEnd: number) {
 
 /** A subsection with its first indices moved, or undefined when it is damaged. */
 function renumberMap(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  kind: Kind,
-  move: ((index: number) => number) | undefined,
-  added: NameMap,
+  { bytes, start, end, kind }: { bytes: Uint8Array; start: number; end: number; kind: Kind },
+  {
+    move,
+    lastLocal,
+    added,
+  }: Pick<Renumbering, "lastLocal"> & { move: ((index: number) => number) | undefined; added: NameMap },
 ): Uint8Array | undefined {
   const writer = new Writer(end - start + 64);
   let complete = false;
@@ -239,7 +245,9 @@ function renumberMap(
       pos = indirect.has(kind) ? nameMapEnd(bytes, from, end) : nameEnd(bytes, from);
       if (pos > end) return;
       writer.u32(move ? move(index) : index);
-      writer.copy(bytes, from, pos);
+      const local = lastLocal?.(index);
+      if (local) copyWithLast(writer, bytes, from, pos, local);
+      else writer.copy(bytes, from, pos);
     }
     complete = pos === end;
   });
@@ -249,6 +257,31 @@ function renumberMap(
     writer.name(name);
   }
   return writer.finish();
+}
+
+/** Names of locals, of which one comes last under its new index. */
+function copyWithLast(
+  writer: Writer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { from, to }: { from: number; to: number },
+): void {
+  let found: [start: number, end: number] | undefined;
+  for (let pos = skipLeb(bytes, start); pos < end; ) {
+    const name = skipLeb(bytes, pos);
+    const next = nameEnd(bytes, name);
+    if (u32At(bytes, pos) === from) {
+      writer.copy(bytes, start, pos);
+      found = [name, next];
+      start = next;
+    }
+    pos = next;
+  }
+  writer.copy(bytes, start, end);
+  if (!found) return;
+  writer.u32(to);
+  writer.copy(bytes, ...found);
 }
 
 function nameEnd(bytes: Uint8Array, pos: number): number {

@@ -14,8 +14,10 @@ export const MISC_FORMS: usize = 0x300;
 export const MISC_SIZE: u32 = 0x200;
 /** By opcode: 0 nothing, 1 a site, 2 the beginning of exception handling, 3 a constant. */
 export const INTEREST: usize = 0x500;
-/** What a body begins with that needs a context, up to the index of the local: length, then bytes. */
-export const PROLOGUE: usize = 0x600;
+/** What gets the context that a function was called in, where no parameter has it: length, then bytes. */
+export const GET_CONTEXT: usize = 0x600;
+/** What makes of it, on the stack, what contexts of calls begin with, up to the index of a local: length, then bytes. */
+export const MAKE_BASE: usize = 0x620;
 /** What sets the context to what is on the stack: length, then bytes. */
 export const SET_CONTEXT: usize = 0x640;
 /** What makes the context again of what is in that local: length, then bytes. */

@@ -7,12 +7,13 @@
  * input and reads the output.
  */
 export { facts, factsAt, flags, instructions } from "./facts";
-export { catches, endsAddress, first, marked, prepare, startsAddress, take } from "./memory";
+export { catches, crowded, endsAddress, first, marked, prepare, startsAddress, take } from "./memory";
 export {
   append,
   begin,
   called,
   contextSites,
+  contextParameters,
   growHelpers,
   length,
   mostLocals,

@@ -10,6 +10,8 @@ export let bodyCount: u32 = 0;
 /** Columns that the walk fills: by body, its first site, whether it catches exceptions, … */
 export let first: usize = 0;
 export let catches: usize = 0;
+/** … whether it has nearly as many locals as it may have, … */
+export let crowded: usize = 0;
 /** … and which of the marked constants it has, a bit for each. */
 export let marked: usize = 0;
 /** Behind everything that has its place. */
@@ -58,6 +60,8 @@ export function prepare(length: usize, origin: usize, count: u32): usize {
   first = take((<usize>count + 1) << 2);
   catches = take(count);
   memory.fill(catches, 0, count);
+  crowded = take(count);
+  memory.fill(crowded, 0, count);
   marked = take(count);
   memory.fill(marked, 0, count);
   return at;

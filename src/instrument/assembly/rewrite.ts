@@ -1,8 +1,8 @@
 /** The rewriting: copies what lies between sites, and writes sites anew. */
-import { KEEP, PROLOGUE, SET_CONTEXT } from "./forms";
+import { FORMS, GET_CONTEXT, KEEP, LEB, MAKE_BASE, MEMARG, NONE, SET_CONTEXT } from "./forms";
 import { changed, locals } from "./host";
 import { bytes, end, first, free, reach, start } from "./memory";
-import { afterLocals, localCount, looseU32, skip } from "./skip";
+import { afterLocals, localCount, looseU32, skip, skipInstruction, skipMemarg } from "./skip";
 import { opcodes, positions, targets } from "./walk";
 
 const CALL: u8 = 0x10;
@@ -15,13 +15,17 @@ const I64_ADD: u32 = 0x7c;
 const I64: u32 = 0x7e;
 
 /** Bytes that a site may have more in the output than in the input, and a body, without its own code. */
-const MOST_AT_SITE: usize = 32;
+const MOST_AT_SITE: usize = 48;
 const MOST_AT_BODY: usize = 96;
 
 const NO_HELPER: u32 = ~0;
-/** Mirror of `contextKind` in ../rewrite-bodies.ts. */
+const NO_LOCAL: u32 = ~0;
+/** Mirror of `contextKind` in ../context-sites.ts. */
+const CONTEXT_KIND: u8 = 3;
 const CHAINED: u8 = 1;
 const KEPT: u8 = 3;
+const PASSED: u8 = 4;
+const SET: u8 = 8;
 
 // What the rewriting changes: addresses of columns, which the host takes and fills.
 
@@ -30,8 +34,10 @@ export let called: usize = 0;
 export let referenced: usize = 0;
 /** By memory: what to call instead of `memory.grow`, or `NO_HELPER`. */
 export let growHelpers: usize = 0;
-/** By site: how the context is set; one of `contextKind`. */
+/** By site: which context its call is made in, and how that gets there: see `contextKind`. */
 export let contextSites: usize = 0;
+/** By body: whether it is called with its context, in a parameter behind its own. */
+export let contextParameters: usize = 0;
 /** By body: its parameters. */
 export let parameters: usize = 0;
 /** Locals that a function may have, parameters included. */
@@ -132,54 +138,146 @@ export function rewriteBody(body: u32): void {
   let from = bytes + start(body);
   const siteFrom = load<u32>(first + (<usize>body << 2));
   const siteUntil = load<u32>(first + (<usize>body << 2) + 4);
-  reach(to + (end(body) - start(body)) + <usize>(siteUntil - siteFrom) * MOST_AT_SITE + MOST_AT_BODY);
-  let base: u32 = 0;
+  // a local whose number grows takes up to twice its bytes
+  reach(to + 2 * (end(body) - start(body)) + <usize>(siteUntil - siteFrom) * MOST_AT_SITE + MOST_AT_BODY);
   let chained = false;
   for (let site = siteFrom; site < siteUntil; site++) {
-    if (load<u8>(contextSites + site) == CHAINED) {
+    if ((load<u8>(contextSites + site) & CONTEXT_KIND) == CHAINED) {
       chained = true;
       break;
     }
   }
-  if (chained) {
+  const passed = load<u8>(contextParameters + body) != 0;
+  let base: u32 = 0;
+  let replaced: u32 = NO_LOCAL;
+  let replacement: u32 = 0;
+  if (chained || passed) {
     const code = afterLocals(body);
-    base = load<u32>(parameters + (<usize>body << 2)) + localCount(body, code);
-    chained = base < mostLocals;
+    const declared = localCount(body, code);
+    base = load<u32>(parameters + (<usize>body << 2));
+    if (passed) {
+      if (declared > 0) {
+        replaced = base;
+        replacement = base + declared;
+        putFirstLocalLast(body, code);
+      } else copy(from, code);
+      if (chained) {
+        put(LOCAL_GET);
+        putU32(base);
+      }
+    } else {
+      base += declared;
+      chained = base < mostLocals;
+      if (chained) {
+        const groups = looseU32(from);
+        putU32((groups < 0x80 ? groups : locals(start(body), end(body), 1)) + 1);
+        copy(skip(from), code);
+        put(1);
+        put(I64);
+        insert(GET_CONTEXT);
+      }
+    }
     if (chained) {
-      const groups = looseU32(from);
-      putU32((groups < 0x80 ? groups : locals(start(body), end(body), 1)) + 1);
-      copy(skip(from), code);
-      put(1);
-      put(I64);
-      insert(PROLOGUE);
+      insert(MAKE_BASE);
       putU32(base);
+    }
+    if (chained || passed) {
       from = code;
       tell(from);
     }
   }
   for (let site = siteFrom; site < siteUntil; site++) {
     const at = bytes + load<u32>(positions + (<usize>site << 2));
-    copy(from, at);
-    const kind = load<u8>(contextSites + site);
-    if (kind) {
-      const chain = chained && (kind == CHAINED || kind == KEPT);
-      if (chain) {
-        put(LOCAL_GET);
-        putU32(base);
-      }
-      if (chain && kind == KEPT) insert(KEEP);
-      else {
-        put(I64_CONST);
-        putPositive(2 * site + 2);
-        if (chain) put(I64_ADD);
-      }
+    if (replaced == NO_LOCAL) copy(from, at);
+    else copyReplacing(from, at, replaced, replacement);
+    const how = load<u8>(contextSites + site);
+    if (how & SET) {
+      putContext(site, how, chained, base);
       insert(SET_CONTEXT);
     }
+    if (how & PASSED) putContext(site, how, chained, base);
     tell(at);
     from = rewriteSite(site, at);
     tell(from);
   }
-  copy(from, bytes + end(body));
+  if (replaced == NO_LOCAL) copy(from, bytes + end(body));
+  else copyReplacing(from, bytes + end(body), replaced, replacement);
+}
+
+/** Puts the context for a call on the stack. */
+function putContext(site: u32, how: u8, chained: bool, base: u32): void {
+  const kind = how & CONTEXT_KIND;
+  const chain = chained && (kind == CHAINED || kind == KEPT);
+  if (chain) {
+    put(LOCAL_GET);
+    putU32(base);
+    if (kind == KEPT) {
+      insert(KEEP);
+      return;
+    }
+  }
+  put(I64_CONST);
+  // what the allocator calls itself is not told apart, only that the allocator runs
+  putPositive(kind ? 2 * site + 2 : 1);
+  if (chain) put(I64_ADD);
+}
+
+/** Where a type ends. */
+@inline
+function skipType(at: usize): usize {
+  const type = load<u8>(at);
+  return skip(type == 0x63 || type == 0x64 ? at + 1 : at);
+}
+
+/** Appends the declaration of a body's locals, the first of which becomes the last: its index is a parameter's now. */
+function putFirstLocalLast(body: u32, code: usize): void {
+  let at = bytes + start(body);
+  const declaration = skip(at);
+  const groups = looseU32(at);
+  at = declaration;
+  while (looseU32(at) == 0) at = skipType(skip(at));
+  const more = looseU32(at) - 1;
+  const type = skip(at);
+  const rest = skipType(type);
+  putU32(groups + (more > 0 ? 1 : 0));
+  copy(declaration, at);
+  if (more > 0) {
+    putU32(more);
+    copy(type, rest);
+  }
+  copy(rest, code);
+  put(1);
+  copy(type, rest);
+}
+
+/** Copies instructions, in which one local is replaced by another of a larger index. */
+function copyReplacing(from: usize, until: usize, local: u32, replacement: u32): void {
+  const short = replacement < 0x80;
+  const away = to - from;
+  let copied = from;
+  if (short) copy(from, until);
+  while (from < until) {
+    const opcode = load<u8>(from);
+    const form = load<u8>(FORMS + opcode);
+    if (form == NONE) from++;
+    else if (form == LEB) {
+      const next = skip(from + 1);
+      if (opcode - LOCAL_GET < 3 && looseU32(from + 1) == local) {
+        if (short) {
+          // the number's further bytes, if it has any, say nothing
+          store<u8>(from + away, (load<u8>(from, 1) & 0x80) | <u8>replacement, 1);
+        } else {
+          copy(copied, from + 1);
+          putU32(replacement);
+          copied = next;
+          tell(next);
+        }
+      }
+      from = next;
+    } else if (form == MEMARG) from = skipMemarg(from + 1);
+    else from = skipInstruction(from);
+  }
+  if (!short) copy(copied, until);
 }
 
 /** Appends the instruction of a site; returns where the input goes on. */

@@ -1,12 +1,15 @@
 /** The walk: finds the sites of all bodies. */
 import { FORMS, INTEREST, LEB, MARK_COUNT, MARKS, MEMARG, NONE } from "./forms";
 import { longU32 } from "./host";
-import { bodyCount, bytes, catches, end, first, free, keep, marked, reach, take } from "./memory";
-import { afterLocals, longLooseU32, skip, skipInstruction, skipMemarg } from "./skip";
+import { bodyCount, bytes, catches, crowded, end, first, free, keep, marked, reach, take } from "./memory";
+import { afterLocals, localCount, longLooseU32, skip, skipInstruction, skipMemarg } from "./skip";
 
 /** What `INTEREST` says of an opcode that makes a site. */
 const SITE: u8 = 1;
 const CONSTANT: u8 = 3;
+
+/** With a thousand parameters, which is all that a function can have, it still has room for more. */
+const MANY_LOCALS: u32 = 48_000;
 
 /** A site while the walk goes on: position, target, opcode. */
 const SITE_SIZE: usize = 12;
@@ -53,6 +56,7 @@ export function walk(): i32 {
 function walkBody(body: u32, site: usize): usize {
   const limit = bytes + end(body);
   let at = afterLocals(body);
+  if (localCount(body, at) > MANY_LOCALS) store<u8>(crowded + body, 1);
   let room = (<usize>memory.size() << 16) - SITE_SIZE;
   while (at < limit) {
     const opcode = load<u8>(at);
