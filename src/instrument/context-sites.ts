@@ -76,20 +76,28 @@ export function findContextSites(
   const callsBack = new Uint8Array(imported);
   for (const index of callBacks) callsBack[index] = 1;
 
+  /** As in the sets: 1 for what takes its context from a parameter. */
+  const taking = new Uint8Array(mayAllocate.length);
   if (passContexts) {
+    const few = module.types.map((type) => type.kind === "func" && type.params.length <= mostParameters);
     for (let body = 0; body < contextParameters.length; body++) {
-      if (mayAllocate[imported + body] === 0 || sites.crowded[body] === 1) continue;
-      if (module.functionType(imported + body).params.length <= mostParameters) contextParameters[body] = 1;
+      if (mayAllocate[imported + body] === 0 || sites.crowded[body] === 1 || !few[module.functions[body]])
+        continue;
+      contextParameters[body] = 1;
+      taking[imported + body] = 1;
     }
   }
-  const takes = (callee: number) => callee >= imported && contextParameters[callee - imported] === 1;
 
+  // this loop comes to each call of a module, mostly before the engine has compiled it: no calls in it
+  const { functionCount } = module;
   for (let body = 0; body < module.bodies.count; body++) {
-    const [first, end] = [sites.first[body], sites.first[body + 1]];
+    const first = sites.first[body];
+    const end = sites.first[body + 1];
+    if (first === end) continue;
     if (allocator.has(imported + body)) {
       // its own calls keep the context that its hook sets
       for (let site = first; site < end; site++)
-        if (takes(called[site])) contextSites[site] = contextWay.passed;
+        if (taking[called[site]]) contextSites[site] = contextWay.passed;
       continue;
     }
     // Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws
@@ -98,17 +106,17 @@ export function findContextSites(
     // after a caught exception the context may still be the allocator's: the next call has to say otherwise
     const kind = mayAllocate[imported + body] === 1 ? contextKind.chained : contextKind.root;
     if (kind === contextKind.root && !all) continue;
+    const set = kind | contextWay.set;
+    const passed = kind | contextWay.passed | (all ? contextWay.set : 0);
     for (let site = first; site < end; site++) {
       const callee = called[site];
-      if (callee === noNode) continue;
-      const throughOpenTable = tableIsOpen && callee >= module.functionCount;
-      if (!all && !throughOpenTable && mayAllocate[callee] === 0) continue;
-      const isRecursion = releasesToo && kind === contextKind.chained && callee === imported + body;
-      const isPassed = takes(callee);
-      contextSites[site] =
-        (isRecursion ? contextKind.kept : kind) |
-        (isPassed ? contextWay.passed : 0) |
-        (all || !isPassed ? contextWay.set : 0);
+      if (taking[callee] === 1) contextSites[site] = passed;
+      else if (all ? callee !== noNode : mayAllocate[callee] === 1) contextSites[site] = set;
+      else if (tableIsOpen && callee >= functionCount && callee !== noNode) contextSites[site] = set;
+    }
+    if (!releasesToo || kind !== contextKind.chained) continue;
+    for (let site = first; site < end; site++) {
+      if (called[site] === imported + body) contextSites[site] = contextSites[site] | contextKind.kept;
     }
   }
 
@@ -124,10 +132,10 @@ export function findContextSites(
     entered.set(target, { target, reachedBy });
   }
   const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
-  for (let target = imported; target < module.functionCount; target++) {
+  for (let target = imported; target < functionCount; target++) {
     if (!callers.addressTaken[target] || !mayAllocate[target] || entered.has(target)) continue;
     if (tableIsVisible) entered.set(target, { target, reachedBy: "table" });
-    else if (takes(target)) entered.set(target, { target, reachedBy: "wasm" });
+    else if (taking[target]) entered.set(target, { target, reachedBy: "wasm" });
   }
   return { contextSites, contextParameters, entered: [...entered.values()] };
 }

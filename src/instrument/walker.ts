@@ -49,8 +49,6 @@ export interface CodeChanges {
   contextSites: Uint8Array;
   /** By body: 1 if it is called with its context, in a parameter behind its own. */
   contextParameters: Uint8Array;
-  /** By body: its own parameters. */
-  parameters: Uint32Array;
   /** Instructions that get the context in which a function was called, where no parameter has it. */
   getContext: Uint8Array;
   /** Instructions that make of it what contexts of calls begin with, up to the index of the local for that. */
@@ -78,6 +76,7 @@ interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
   prepare(length: number, origin: number, count: number): number;
   startsAddress(): number;
   endsAddress(): number;
+  parametersAddress(): number;
   walk(): number;
   stopped: AddressOf;
   facts(body: number): number;
@@ -109,7 +108,6 @@ const changedColumns = {
   growHelpers: 4,
   contextSites: 1,
   contextParameters: 1,
-  parameters: 4,
 } as const;
 
 /** Addresses that assembly/forms.ts gives. */
@@ -215,6 +213,7 @@ class Program {
     this.put(address, module.bytes.subarray(start[body], end[body]));
     this.put(this.wasm.startsAddress(), start.subarray(body, body + 1));
     this.put(this.wasm.endsAddress(), end.subarray(body, body + 1));
+    this.put(this.wasm.parametersAddress(), parameterCounts(module).subarray(body, body + 1));
   }
 
   /** A copy of `count` numbers. */
@@ -241,6 +240,14 @@ class Program {
   }
 }
 
+/** By body; 0 where its type isn't known, which is not for the walker to say. */
+function parameterCounts({ types, functions }: Module): Uint32Array {
+  const ofType = Uint32Array.from(types, (type) => (type.kind === "func" ? type.params.length : 0));
+  const counts = new Uint32Array(functions.length);
+  for (let body = 0; body < counts.length; body++) counts[body] = ofType[functions[body]];
+  return counts;
+}
+
 /** Walks over the code of one module, and then, if wanted, rewrites it. */
 export class CodeWalker {
   readonly #module: Module;
@@ -257,6 +264,7 @@ export class CodeWalker {
     if (code) program.put(address, code.bytes);
     program.put(program.wasm.startsAddress(), bodies.start);
     program.put(program.wasm.endsAddress(), bodies.end);
+    program.put(program.wasm.parametersAddress(), parameterCounts(module));
     program.module = module;
   }
 
@@ -379,6 +387,8 @@ export function watchBody(
     program.add(column.subarray(from, until)) - from * size;
 
   program.putBody(module, body);
+  // notes what the rewriting needs; sites have their numbers among all of the module
+  wasm.walk();
   program.put(wasm.first.value, Uint32Array.of(from, until));
   wasm.positions.value = rows(sites.position, 4);
   wasm.targets.value = rows(sites.target, 4);
@@ -388,7 +398,6 @@ export function watchBody(
   wasm.referenced.value = program.add(changes.referenced);
   wasm.growHelpers.value = program.add(changes.growHelpers);
   wasm.contextParameters.value = program.add(changes.contextParameters.subarray(body, body + 1));
-  wasm.parameters.value = program.add(changes.parameters.subarray(body, body + 1));
   wasm.written.value = wasm.take(4);
   program.setInstructions(changes);
   program.listener = listener;

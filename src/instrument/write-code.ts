@@ -84,7 +84,6 @@ function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
 
 /** What the walker has to know of a plan. */
 export function codeChanges(module: Module, plan: Plan): CodeChanges {
-  const parametersOf = module.types.map((type) => (type.kind === "func" ? type.params.length : 0));
   return {
     called: plan.called,
     referenced: plan.referenced,
@@ -94,7 +93,6 @@ export function codeChanges(module: Module, plan: Plan): CodeChanges {
     ),
     contextSites: plan.contextSites,
     contextParameters: plan.contextParameters,
-    parameters: Uint32Array.from(module.functions, (type) => parametersOf[type]),
     ...contextInstructions(plan.context),
   };
 }

@@ -73,24 +73,23 @@ export function functionsSection(module: Module, plan: Plan, types: TypeTable): 
   const writer = new Writer(1024);
   writer.u32(module.functions.length + added.length);
   if (plan.contextParameters.includes(1)) {
-    const passed = new Map<number, number>();
-    module.functions.forEach((type, body) => {
-      writer.u32(plan.contextParameters[body] ? withContext(module, type, types, passed) : type);
-    });
+    const { functions } = module;
+    const { contextParameters } = plan;
+    const passed = new Uint32Array(module.types.length);
+    for (let body = 0; body < functions.length; body++) {
+      const type = functions[body];
+      if (contextParameters[body] === 0) writer.u32(type);
+      else writer.u32((passed[type] ||= withContext(module, type, types)));
+    }
   } else appendRest(writer, module, sectionId.function);
   for (const type of added) writer.u32(type);
   return makeSection(sectionId.function, writer.finish());
 }
 
 /** Index of a function type with a parameter more, for the context. */
-function withContext(module: Module, type: number, types: TypeTable, known: Map<number, number>): number {
-  let index = known.get(type);
-  if (index === undefined) {
-    const { params, results } = module.types[type] as FunctionType;
-    index = types.indexOf({ kind: "func", params: [...params, valueType.i64], results });
-    known.set(type, index);
-  }
-  return index;
+function withContext(module: Module, type: number, types: TypeTable): number {
+  const { params, results } = module.types[type] as FunctionType;
+  return types.indexOf({ kind: "func", params: [...params, valueType.i64], results });
 }
 
 /** Copies a section's entries, without their count. */

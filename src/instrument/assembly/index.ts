@@ -7,7 +7,7 @@
  * input and reads the output.
  */
 export { facts, factsAt, flags, instructions } from "./facts";
-export { catches, crowded, endsAddress, first, marked, prepare, startsAddress, take } from "./memory";
+export { catches, crowded, endsAddress, first, marked, parametersAddress, prepare, startsAddress, take } from "./memory";
 export {
   append,
   begin,
@@ -17,7 +17,6 @@ export {
   growHelpers,
   length,
   mostLocals,
-  parameters,
   referenced,
   rewrite,
   rewriteBody,

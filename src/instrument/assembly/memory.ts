@@ -1,6 +1,8 @@
 /** Where the bytes of a module and the columns of its bodies lie in the walker's memory. */
 import { INPUT } from "./forms";
 
+/** Bytes of the module here. */
+export let length: usize = 0;
 /** Where a position of the module lies in this memory, less the position. */
 export let bytes: usize = 0;
 /** Columns of the bodies: where each begins and ends. */
@@ -14,6 +16,8 @@ export let catches: usize = 0;
 export let crowded: usize = 0;
 /** … and which of the marked constants it has, a bit for each. */
 export let marked: usize = 0;
+/** Another one that the host fills before: how many parameters it has. */
+export let parameters: usize = 0;
 /** Behind everything that has its place. */
 export let free: usize = 0;
 
@@ -45,10 +49,11 @@ export function take(length: usize): usize {
 }
 
 /**
- * Makes room for `length` bytes of a module, from position `origin` on, and the columns of `count` bodies.
+ * Makes room for `codeLength` bytes of a module, from position `origin` on, and the columns of `count` bodies.
  * Returns the address for the bytes; `starts` and `ends` follow.
  */
-export function prepare(length: usize, origin: usize, count: u32): usize {
+export function prepare(codeLength: usize, origin: usize, count: u32): usize {
+  length = codeLength;
   free = INPUT;
   // a number that the module cuts off ends in the zeros behind
   const at = take(length + 64);
@@ -64,6 +69,7 @@ export function prepare(length: usize, origin: usize, count: u32): usize {
   memory.fill(crowded, 0, count);
   marked = take(count);
   memory.fill(marked, 0, count);
+  parameters = take(<usize>count << 2);
   return at;
 }
 
@@ -73,6 +79,10 @@ export function startsAddress(): usize {
 
 export function endsAddress(): usize {
   return ends;
+}
+
+export function parametersAddress(): usize {
+  return parameters;
 }
 
 @inline

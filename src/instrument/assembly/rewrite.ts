@@ -1,9 +1,9 @@
 /** The rewriting: copies what lies between sites, and writes sites anew. */
-import { FORMS, GET_CONTEXT, KEEP, LEB, MAKE_BASE, MEMARG, NONE, SET_CONTEXT } from "./forms";
+import { GET_CONTEXT, KEEP, MAKE_BASE, SET_CONTEXT } from "./forms";
 import { changed, locals } from "./host";
-import { bytes, end, first, free, reach, start } from "./memory";
-import { afterLocals, localCount, looseU32, skip, skipInstruction, skipMemarg } from "./skip";
-import { opcodes, positions, targets } from "./walk";
+import { bytes, end, first, free, parameters, reach, start } from "./memory";
+import { afterLocals, localCount, looseU32, skip } from "./skip";
+import { FAR, firstDistances, opcodes, positions, targets } from "./walk";
 
 const CALL: u8 = 0x10;
 const RETURN_CALL: u8 = 0x12;
@@ -38,8 +38,6 @@ export let growHelpers: usize = 0;
 export let contextSites: usize = 0;
 /** By body: whether it is called with its context, in a parameter behind its own. */
 export let contextParameters: usize = 0;
-/** By body: its parameters. */
-export let parameters: usize = 0;
 /** Locals that a function may have, parameters included. */
 export let mostLocals: u32 = 0;
 /** By body: where its code begins in the output. */
@@ -149,16 +147,15 @@ export function rewriteBody(body: u32): void {
   }
   const passed = load<u8>(contextParameters + body) != 0;
   let base: u32 = 0;
-  let replaced: u32 = NO_LOCAL;
-  let replacement: u32 = 0;
+  let replacement: u32 = NO_LOCAL;
   if (chained || passed) {
     const code = afterLocals(body);
     const declared = localCount(body, code);
     base = load<u32>(parameters + (<usize>body << 2));
     if (passed) {
       if (declared > 0) {
-        replaced = base;
         replacement = base + declared;
+        beginReplacing(body, code);
         putFirstLocalLast(body, code);
       } else copy(from, code);
       if (chained) {
@@ -188,8 +185,8 @@ export function rewriteBody(body: u32): void {
   }
   for (let site = siteFrom; site < siteUntil; site++) {
     const at = bytes + load<u32>(positions + (<usize>site << 2));
-    if (replaced == NO_LOCAL) copy(from, at);
-    else copyReplacing(from, at, replaced, replacement);
+    if (replacement == NO_LOCAL) copy(from, at);
+    else copyReplacing(from, at, replacement);
     const how = load<u8>(contextSites + site);
     if (how & SET) {
       putContext(site, how, chained, base);
@@ -200,8 +197,8 @@ export function rewriteBody(body: u32): void {
     from = rewriteSite(site, at);
     tell(from);
   }
-  if (replaced == NO_LOCAL) copy(from, bytes + end(body));
-  else copyReplacing(from, bytes + end(body), replaced, replacement);
+  if (replacement == NO_LOCAL) copy(from, bytes + end(body));
+  else copyReplacing(from, bytes + end(body), replacement);
 }
 
 /** Puts the context for a call on the stack. */
@@ -250,34 +247,45 @@ function putFirstLocalLast(body: u32, code: usize): void {
   copy(type, rest);
 }
 
+/** The next instruction that names the local which is replaced, and where the distance from there to the next is. */
+let nextNamed: usize = 0;
+let nextDistance: usize = 0;
+
+/** Begins to look for them where a body's instructions begin. */
+@inline
+function beginReplacing(body: u32, code: usize): void {
+  nextNamed = code;
+  nextDistance = load<u32>(firstDistances + (<usize>body << 2));
+  findNextNamed();
+}
+
+@inline
+function findNextNamed(): void {
+  let distance: u32;
+  do {
+    distance = load<u8>(nextDistance++);
+    nextNamed += distance;
+  } while (distance == FAR);
+}
+
 /** Copies instructions, in which one local is replaced by another of a larger index. */
-function copyReplacing(from: usize, until: usize, local: u32, replacement: u32): void {
-  const short = replacement < 0x80;
-  const away = to - from;
-  let copied = from;
-  if (short) copy(from, until);
-  while (from < until) {
-    const opcode = load<u8>(from);
-    const form = load<u8>(FORMS + opcode);
-    if (form == NONE) from++;
-    else if (form == LEB) {
-      const next = skip(from + 1);
-      if (opcode - LOCAL_GET < 3 && looseU32(from + 1) == local) {
-        if (short) {
-          // the number's further bytes, if it has any, say nothing
-          store<u8>(from + away, (load<u8>(from, 1) & 0x80) | <u8>replacement, 1);
-        } else {
-          copy(copied, from + 1);
-          putU32(replacement);
-          copied = next;
-          tell(next);
-        }
-      }
-      from = next;
-    } else if (form == MEMARG) from = skipMemarg(from + 1);
-    else from = skipInstruction(from);
+function copyReplacing(from: usize, until: usize, replacement: u32): void {
+  if (replacement < 0x80) {
+    const away = to - from;
+    copy(from, until);
+    for (; nextNamed < until; findNextNamed()) {
+      // the number's further bytes, if it has any, say nothing
+      store<u8>(nextNamed + away, (load<u8>(nextNamed, 1) & 0x80) | <u8>replacement, 1);
+    }
+    return;
   }
-  if (!short) copy(copied, until);
+  for (; nextNamed < until; findNextNamed()) {
+    copy(from, nextNamed + 1);
+    putU32(replacement);
+    from = skip(nextNamed + 1);
+    tell(from);
+  }
+  copy(from, until);
 }
 
 /** Appends the instruction of a site; returns where the input goes on. */

@@ -1,8 +1,24 @@
 /** The walk: finds the sites of all bodies. */
 import { FORMS, INTEREST, LEB, MARK_COUNT, MARKS, MEMARG, NONE } from "./forms";
 import { longU32 } from "./host";
-import { bodyCount, bytes, catches, crowded, end, first, free, keep, marked, reach, take } from "./memory";
-import { afterLocals, localCount, longLooseU32, skip, skipInstruction, skipMemarg } from "./skip";
+import {
+  bodyCount,
+  bytes,
+  catches,
+  crowded,
+  end,
+  first,
+  free,
+  keep,
+  length,
+  marked,
+  parameters,
+  reach,
+  take,
+} from "./memory";
+import { afterLocals, localCount, longLooseU32, looseU32, skip, skipInstruction, skipMemarg } from "./skip";
+
+const LOCAL_GET: u32 = 0x20;
 
 /** What `INTEREST` says of an opcode that makes a site. */
 const SITE: u8 = 1;
@@ -22,8 +38,20 @@ export let opcodes: usize = 0;
 /** Position that was reached in a body that does not end where it says. */
 export let stopped: u32 = 0;
 
+/**
+ * Where bodies name their first declared local, in case that it has to have another index: distances in bytes from one
+ * such instruction to the next, from the body's first instruction on, `FAR` being added to the one that follows it.
+ */
+let distancesEnd: usize = 0;
+/** By body: address of its first distance. The last one of a body leads to its end. */
+export let firstDistances: usize = 0;
+export const FAR: u32 = 0xff;
+
 /** Returns the number of sites, or -1 - i when the i-th body does not end where it says. */
 export function walk(): i32 {
+  firstDistances = take(<usize>bodyCount << 2);
+  // each of them stands for at least two bytes of code; what is not written is not there
+  distancesEnd = take(length / 2 + 2 * bodyCount);
   const found = free;
   let site = found;
   for (let body: u32 = 0; body < bodyCount; body++) {
@@ -56,6 +84,10 @@ export function walk(): i32 {
 function walkBody(body: u32, site: usize): usize {
   const limit = bytes + end(body);
   let at = afterLocals(body);
+  const local = load<u32>(parameters + (<usize>body << 2));
+  let noted = at;
+  let distance = distancesEnd;
+  store<u32>(firstDistances + (<usize>body << 2), <u32>distance);
   if (localCount(body, at) > MANY_LOCALS) store<u8>(crowded + body, 1);
   let room = (<usize>memory.size() << 16) - SITE_SIZE;
   while (at < limit) {
@@ -64,8 +96,13 @@ function walkBody(body: u32, site: usize): usize {
     if (!interest) {
       const form = load<u8>(FORMS + opcode);
       if (form == NONE) at++;
-      else if (form == LEB) at = skip(at + 1);
-      else if (form == MEMARG) at = skipMemarg(at + 1);
+      else if (form == LEB) {
+        if (opcode - LOCAL_GET < 3 && looseU32(at + 1) == local) {
+          distance = noteDistance(distance, at - noted);
+          noted = at;
+        }
+        at = skip(at + 1);
+      } else if (form == MEMARG) at = skipMemarg(at + 1);
       else at = skipInstruction(at);
       continue;
     }
@@ -95,7 +132,18 @@ function walkBody(body: u32, site: usize): usize {
     stopped = <u32>(at - bytes);
     return 0;
   }
+  distancesEnd = noteDistance(distance, at - noted);
   return site;
+}
+
+@inline
+function noteDistance(to: usize, distance: usize): usize {
+  while (distance >= FAR) {
+    store<u8>(to++, <u8>FAR);
+    distance -= FAR;
+  }
+  store<u8>(to, <u8>distance);
+  return to + 1;
 }
 
 /** Notes a constant that is among the marked ones; returns the address behind it. */
