@@ -22,11 +22,11 @@ import type { FunctionType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
 import type { CodeChanges } from "./walker.js";
 
-/** 2^33 + 2^32 divided by the golden ratio, odd: takes 5 bytes in the module. */
-const contextFactor = 0x29e3779b1;
+/** 2^31 divided by the golden ratio, odd: processors multiply by 31 bits without loading the number first. */
+const contextFactor = 0x4f1bbcdd;
 
 /** Times the factor it is 1, modulo 2^64: the factor is odd. */
-const inverseFactor = 0x423af6290e8b2f51n;
+const inverseFactor = 0xaa94f06e315efb75n;
 
 /** What is added to the context for a site or an entry. Numbers begin at 0. */
 export function siteValue(number: number): number {
@@ -126,7 +126,7 @@ export class EntryWriter {
       const call = { params: length, context: passed ? targets.context : undefined };
       if (reachedBy === "wasm") template = innerEntry(call);
       else if (reachedBy === "table") template = tableEntry(call, targets);
-      else template = this.#tailCalls ? tailEntry(call, targets) : entry(call, targets);
+      else template = entry(call, targets, this.#tailCalls);
       this.#templates.set(key, template);
     }
     for (const part of template) {
@@ -163,13 +163,15 @@ class TemplateWriter extends CodeWriter {
     return this.#operands(call).op(op.call).#fill("target");
   }
 
-  returnCallTarget(call: TargetCall): this {
-    return this.#operands(call).op(op.returnCall).#fill("target");
+  /** @param local one that has the context as it is */
+  returnCallTarget(call: TargetCall, local?: number): this {
+    return this.#operands(call, local).op(op.returnCall).#fill("target");
   }
 
-  #operands({ params, context }: TargetCall): this {
+  #operands({ params, context }: TargetCall, local?: number): this {
     this.params(params);
-    return context === undefined ? this : this.globalGet(context);
+    if (context === undefined) return this;
+    return local === undefined ? this.globalGet(context) : this.localGet(local);
   }
 
   entryValue(): this {
@@ -187,44 +189,25 @@ class TemplateWriter extends CodeWriter {
  * on the stack. `context` is 0 between entries; if it isn't on the way in, either JavaScript was called by wasm
  * and calls back, or a trap ended an entry early: the recorder tells.
  *
- * @param whenNested writes what to do first when the entry is nested, while a local says so
+ * In a module that has tail calls through tables or references an entry that is called by wasm leaves no frame
+ * behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
+ * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
  */
-function entry(
-  call: TargetCall,
-  { context, pending, nested, abandon, leave }: EntryTargets,
-  whenNested: (code: TemplateWriter, extend: () => TemplateWriter) => void = () => {},
-): Template {
+function entry(call: TargetCall, targets: EntryTargets, tailCalls: boolean): Template {
+  const { context, nested } = targets;
   const code = new TemplateWriter(96);
   const saved = call.params;
   const extend = () => code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
   declareContextLocal(code);
-  code.globalGet(context).localTee(saved).i64Const(0).op(op.i64Ne).if();
-  extend().call(nested).op(op.i32Eqz).if().i64Const(0).localSet(saved).end();
-  code.end();
-  whenNested(code, extend);
-  code.localGet(saved).op(op.i64Eqz).if();
-  callIfPending(code, pending, abandon);
-  code.end();
+  code.op(op.block, noResult);
+  code.globalGet(context).localTee(saved).op(op.i64Eqz, op.brIf, 0);
+  extend().call(nested).op(op.i32Eqz, op.brIf, 0);
   extend().globalSet(context);
-  code.callTarget(call);
-  code.localGet(saved).op(op.i64Eqz).if();
-  callIfPending(code, pending, leave);
+  if (tailCalls) code.returnCallTarget(call);
+  else code.callTarget(call).localGet(saved).globalSet(context).op(op.return);
   code.end();
-  code.localGet(saved).globalSet(context).end();
+  outermostCall(code, call, targets);
   return code.template();
-}
-
-/**
- * An entry of a module that has tail calls through tables or references: when it is called by wasm it leaves no
- * frame behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
- * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
- */
-function tailEntry(call: TargetCall, targets: EntryTargets): Template {
-  return entry(call, targets, (code, extend) => {
-    code.localGet(call.params).i64Const(0).op(op.i64Ne).if();
-    extend().globalSet(targets.context);
-    code.returnCallTarget(call).end();
-  });
 }
 
 /**
@@ -232,19 +215,33 @@ function tailEntry(call: TargetCall, targets: EntryTargets): Template {
  * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
  * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
  */
-function tableEntry(call: TargetCall, { context, pending, nested, abandon, leave }: EntryTargets): Template {
+function tableEntry(call: TargetCall, targets: EntryTargets): Template {
+  const { context, nested } = targets;
   const code = new TemplateWriter(64);
-  code.u32(0);
-  code.op(op.block, noResult).globalGet(context).op(op.i64Eqz, op.brIf, 0);
-  code.globalGet(context).op(op.i32WrapI64).i32Const(1).op(op.i32And).if();
-  code.globalGet(context).call(nested).op(op.i32Eqz, op.brIf, 1).end();
-  code.returnCallTarget(call).end();
+  const current = call.params;
+  declareContextLocal(code);
+  code.op(op.block, noResult);
+  // neither 0 nor odd
+  code.globalGet(context).localTee(current).i64Const(1).op(op.i64Rotr).i64Const(0).op(op.i64GtS).if();
+  code.returnCallTarget(call, current).end();
+  code.localGet(current).op(op.i64Eqz, op.brIf, 0);
+  code.localGet(current).call(nested).op(op.i32Eqz, op.brIf, 0);
+  code.returnCallTarget(call, current).end();
+  outermostCall(code, call, targets);
+  return code.template();
+}
+
+/** The rest of an entry that no other one is around. */
+function outermostCall(
+  code: TemplateWriter,
+  call: TargetCall,
+  { context, pending, abandon, leave }: EntryTargets,
+): void {
   callIfPending(code, pending, abandon);
   code.entryValue().globalSet(context);
   code.callTarget(call);
   callIfPending(code, pending, leave);
   code.i64Const(0).globalSet(context).end();
-  return code.template();
 }
 
 /** What a table has in place of a function that takes its context in a parameter, where JavaScript can't reach it. */
