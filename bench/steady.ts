@@ -2,7 +2,7 @@
  * What profiling costs a program that has warmed up. Machines are noisy, so all variants run in one process, in
  * turn and in short rounds, and what counts is the median of the ratios of one round each.
  */
-import { captureShare } from "../src/attach/limits.js";
+import { captureShare, repeatedCapturePrice } from "../src/attach/limits.js";
 import { calibrate, inTurn } from "./rounds.js";
 import { geometricMean, median, quantile, sum } from "./statistics.js";
 import { table } from "./tables.js";
@@ -17,8 +17,8 @@ const roundMilliseconds = 35;
 const warmUp = 3000;
 /** The same, if captures still spend their credit: that belongs to the first seconds, which are measured apart. */
 const longestWarmUp = 60_000;
-/** Share of the time beyond which captures do that. What is new to the recorder comes on top of their budget. */
-const settledShare = 1.3 * captureShare;
+/** Share of the time beyond which captures do that: these tell nothing new, and are charged as several. */
+const settledShare = (1.3 * captureShare) / repeatedCapturePrice;
 /** The naive hook is so slow that it does less in a round, and fewer rounds. */
 const naiveShare = 50;
 const naiveRounds = 5;
@@ -107,16 +107,16 @@ export async function measureSteady(
 
 /** Until the engine has compiled what it will, and captures take no more than their share. */
 function settle(all: readonly Running[], count: number): void {
-  const spent = all.map(() => 0);
-  for (let settled = false; !settled; ) {
-    settled = true;
-    all.forEach((variant, i) => {
-      if (spent[i] >= longestWarmUp) return;
-      const before = { captures: variant.captureTime(), time: spent[i] };
-      while (spent[i] - before.time < 500) spent[i] += variant.round(count);
-      const share = (variant.captureTime() - before.captures) / (spent[i] - before.time);
-      if (spent[i] < warmUp || share > settledShare) settled = false;
-    });
+  const spent = new Map(all.map((variant) => [variant, 0]));
+  while (spent.size > 0) {
+    for (const [variant, before] of [...spent]) {
+      const captures = variant.captureTime();
+      let time = before;
+      while (time - before < 500) time += variant.round(count);
+      spent.set(variant, time);
+      const share = (variant.captureTime() - captures) / (time - before);
+      if (time >= longestWarmUp || (time >= warmUp && share <= settledShare)) spent.delete(variant);
+    }
   }
 }
 

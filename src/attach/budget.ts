@@ -1,4 +1,4 @@
-import { captureCredit, captureShare, contextCredit, contextShare } from "./limits.js";
+import { captureCredit, captureShare, carefreeCredit, contextCredit, contextShare } from "./limits.js";
 
 /**
  * Which JavaScript callers are captured: those that the budget has time for, all (while a test measures), or
@@ -82,7 +82,7 @@ export class CaptureBudget {
 
   /** Whether captures that tell nothing new are dear by now. */
   get isThrifty(): boolean {
-    return this.mode === "budget" && this.#callers.charged >= captureCredit / 2;
+    return this.mode === "budget" && this.#callers.charged >= carefreeCredit;
   }
 
   /** Whether time is left for another calling context. */

@@ -34,11 +34,12 @@ export const contextShare = 0.02;
 
 /**
  * After so many captures in one memory that told nothing new (no pair of context and caller, no more live than ever) each
- * further one is charged as so many, once half of the credit is spent; the other half is kept for what is new. A leak makes
- * more live than ever again and again.
+ * further one is charged as so many, once so many milliseconds of the credit are spent; half of it is kept for what is
+ * new. A leak makes more live than ever again and again.
  */
 export const capturesWithoutNews = 64;
 export const repeatedCapturePrice = 8;
+export const carefreeCredit = captureCredit / 8;
 
 /** Snapshots are taken this often unless an option says otherwise. */
 export const defaultSnapshotInterval = 1000;
