@@ -9,7 +9,7 @@ import { u32At } from "../wasm/leb128.js";
 import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
 import { countLocals } from "../wasm/sections/code.js";
-import { sectionId } from "../wasm/types.js";
+import { sectionId, type TypeDefinition } from "../wasm/types.js";
 import { markedConstants } from "./allocators/marked-constants.js";
 import { walkerWasmBase64 } from "./generated/walker-wasm.js";
 
@@ -73,10 +73,11 @@ type AddressOf = WebAssembly.Global<"i32">;
 
 interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
   memory: WebAssembly.Memory;
-  prepare(length: number, origin: number, count: number): number;
+  prepare(length: number, origin: number, count: number, types: number): number;
   startsAddress(): number;
   endsAddress(): number;
-  parametersAddress(): number;
+  typesAddress(): number;
+  typeParametersAddress(): number;
   walk(): number;
   stopped: AddressOf;
   facts(body: number): number;
@@ -209,11 +210,12 @@ class Program {
   putBody(module: Module, body: number): void {
     const { start, end } = module.bodies;
     this.module = module;
-    const address = this.wasm.prepare(end[body] - start[body], start[body], 1);
+    const address = this.wasm.prepare(end[body] - start[body], start[body], 1, 1);
     this.put(address, module.bytes.subarray(start[body], end[body]));
     this.put(this.wasm.startsAddress(), start.subarray(body, body + 1));
     this.put(this.wasm.endsAddress(), end.subarray(body, body + 1));
-    this.put(this.wasm.parametersAddress(), parameterCounts(module).subarray(body, body + 1));
+    this.put(this.wasm.typesAddress(), new Uint32Array(1));
+    this.put(this.wasm.typeParametersAddress(), typeParameters([module.types[module.functions[body]]]));
   }
 
   /** A copy of `count` numbers. */
@@ -240,12 +242,9 @@ class Program {
   }
 }
 
-/** By body; 0 where its type isn't known, which is not for the walker to say. */
-function parameterCounts({ types, functions }: Module): Uint32Array {
-  const ofType = Uint32Array.from(types, (type) => (type.kind === "func" ? type.params.length : 0));
-  const counts = new Uint32Array(functions.length);
-  for (let body = 0; body < counts.length; body++) counts[body] = ofType[functions[body]];
-  return counts;
+/** How many parameters functions of each type have. */
+function typeParameters(types: readonly (TypeDefinition | undefined)[]): Uint32Array {
+  return Uint32Array.from(types, (type) => (type?.kind === "func" ? type.params.length : 0));
 }
 
 /** Walks over the code of one module, and then, if wanted, rewrites it. */
@@ -260,11 +259,18 @@ export class CodeWalker {
     this.#program = program;
     const { bodies } = module;
     const code = module.section(sectionId.code);
-    const address = program.wasm.prepare(code?.bytes.length ?? 0, code?.offset ?? 0, bodies.count);
+    const parameters = typeParameters(module.types);
+    const address = program.wasm.prepare(
+      code?.bytes.length ?? 0,
+      code?.offset ?? 0,
+      bodies.count,
+      parameters.length,
+    );
     if (code) program.put(address, code.bytes);
     program.put(program.wasm.startsAddress(), bodies.start);
     program.put(program.wasm.endsAddress(), bodies.end);
-    program.put(program.wasm.parametersAddress(), parameterCounts(module));
+    program.put(program.wasm.typesAddress(), new Uint32Array(module.functions));
+    program.put(program.wasm.typeParametersAddress(), parameters);
     program.module = module;
   }
 

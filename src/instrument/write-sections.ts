@@ -76,11 +76,16 @@ export function functionsSection(module: Module, plan: Plan, types: TypeTable): 
     const { functions } = module;
     const { contextParameters } = plan;
     const passed = new Uint32Array(module.types.length);
+    const written = new Uint8Array(5 * functions.length);
+    let length = 0;
+    // no call for each function: engines have not compiled this when it runs
     for (let body = 0; body < functions.length; body++) {
-      const type = functions[body];
-      if (contextParameters[body] === 0) writer.u32(type);
-      else writer.u32((passed[type] ||= withContext(module, type, types)));
+      let type = functions[body];
+      if (contextParameters[body] === 1) type = passed[type] ||= withContext(module, type, types);
+      for (; type >= 0x80; type >>>= 7) written[length++] = type | 0x80;
+      written[length++] = type;
     }
+    writer.copy(written, 0, length);
   } else appendRest(writer, module, sectionId.function);
   for (const type of added) writer.u32(type);
   return makeSection(sectionId.function, writer.finish());

@@ -7,7 +7,8 @@
  * input and reads the output.
  */
 export { facts, factsAt, flags, instructions } from "./facts";
-export { catches, crowded, endsAddress, first, marked, parametersAddress, prepare, startsAddress, take } from "./memory";
+export { catches, crowded, endsAddress, first, marked, typeParametersAddress,
+  typesAddress, prepare, startsAddress, take } from "./memory";
 export {
   append,
   begin,

@@ -16,8 +16,10 @@ export let catches: usize = 0;
 export let crowded: usize = 0;
 /** … and which of the marked constants it has, a bit for each. */
 export let marked: usize = 0;
-/** Another one that the host fills before: how many parameters it has. */
-export let parameters: usize = 0;
+/** Another one that the host fills: the index of its type; and for each type how many parameters it has. */
+let types: usize = 0;
+let typeParameters: usize = 0;
+let typeCount: u32 = 0;
 /** Behind everything that has its place. */
 export let free: usize = 0;
 
@@ -50,9 +52,9 @@ export function take(length: usize): usize {
 
 /**
  * Makes room for `codeLength` bytes of a module, from position `origin` on, and the columns of `count` bodies.
- * Returns the address for the bytes; `starts` and `ends` follow.
+ * Returns the address for the bytes. The host fills the columns whose addresses are given below.
  */
-export function prepare(codeLength: usize, origin: usize, count: u32): usize {
+export function prepare(codeLength: usize, origin: usize, count: u32, typesOfModule: u32): usize {
   length = codeLength;
   free = INPUT;
   // a number that the module cuts off ends in the zeros behind
@@ -69,7 +71,9 @@ export function prepare(codeLength: usize, origin: usize, count: u32): usize {
   memory.fill(crowded, 0, count);
   marked = take(count);
   memory.fill(marked, 0, count);
-  parameters = take(<usize>count << 2);
+  types = take(<usize>count << 2);
+  typeCount = typesOfModule;
+  typeParameters = take(<usize>typeCount << 2);
   return at;
 }
 
@@ -81,8 +85,19 @@ export function endsAddress(): usize {
   return ends;
 }
 
-export function parametersAddress(): usize {
-  return parameters;
+export function typesAddress(): usize {
+  return types;
+}
+
+export function typeParametersAddress(): usize {
+  return typeParameters;
+}
+
+/** How many parameters a body has; 0 when there is no such type, which is not for the walker to say. */
+@inline
+export function parametersOf(body: u32): u32 {
+  const type = load<u32>(types + (<usize>body << 2));
+  return type < typeCount ? load<u32>(typeParameters + (<usize>type << 2)) : 0;
 }
 
 @inline

@@ -1,7 +1,7 @@
 /** The rewriting: copies what lies between sites, and writes sites anew. */
 import { GET_CONTEXT, KEEP, MAKE_BASE, SET_CONTEXT } from "./forms";
 import { changed, locals } from "./host";
-import { bytes, end, first, free, parameters, reach, start } from "./memory";
+import { bytes, end, first, free, parametersOf, reach, start } from "./memory";
 import { afterLocals, localCount, looseU32, skip } from "./skip";
 import { FAR, firstDistances, opcodes, positions, targets } from "./walk";
 
@@ -151,7 +151,7 @@ export function rewriteBody(body: u32): void {
   if (chained || passed) {
     const code = afterLocals(body);
     const declared = localCount(body, code);
-    base = load<u32>(parameters + (<usize>body << 2));
+    base = parametersOf(body);
     if (passed) {
       if (declared > 0) {
         replacement = base + declared;
@@ -254,38 +254,46 @@ let nextDistance: usize = 0;
 /** Begins to look for them where a body's instructions begin. */
 @inline
 function beginReplacing(body: u32, code: usize): void {
-  nextNamed = code;
   nextDistance = load<u32>(firstDistances + (<usize>body << 2));
-  findNextNamed();
+  nextNamed = code + distanceAt();
 }
 
+/** The next distance. */
 @inline
-function findNextNamed(): void {
-  let distance: u32;
+function distanceAt(): usize {
+  let sum: usize = 0;
+  let at = nextDistance;
+  let distance: usize;
   do {
-    distance = load<u8>(nextDistance++);
-    nextNamed += distance;
+    distance = load<u8>(at++);
+    sum += distance;
   } while (distance == FAR);
+  nextDistance = at;
+  return sum;
 }
 
 /** Copies instructions, in which one local is replaced by another of a larger index. */
 function copyReplacing(from: usize, until: usize, replacement: u32): void {
+  let named = nextNamed;
   if (replacement < 0x80) {
     const away = to - from;
     copy(from, until);
-    for (; nextNamed < until; findNextNamed()) {
+    while (named < until) {
       // the number's further bytes, if it has any, say nothing
-      store<u8>(nextNamed + away, (load<u8>(nextNamed, 1) & 0x80) | <u8>replacement, 1);
+      store<u8>(named + away, (load<u8>(named, 1) & 0x80) | <u8>replacement, 1);
+      named += distanceAt();
     }
-    return;
+  } else {
+    while (named < until) {
+      copy(from, named + 1);
+      putU32(replacement);
+      from = skip(named + 1);
+      tell(from);
+      named += distanceAt();
+    }
+    copy(from, until);
   }
-  for (; nextNamed < until; findNextNamed()) {
-    copy(from, nextNamed + 1);
-    putU32(replacement);
-    from = skip(nextNamed + 1);
-    tell(from);
-  }
-  copy(from, until);
+  nextNamed = named;
 }
 
 /** Appends the instruction of a site; returns where the input goes on. */

@@ -127,6 +127,15 @@ export function isPlainType(byte: u32): bool {
   return byte >= 0x7b && byte <= 0x7f;
 }
 
+/** Number of locals that a body declares, if some of that takes more than a byte; else 0: so many can't be declared. */
+@inline
+export function localsInLongForm(body: u32, code: usize): u32 {
+  const from = bytes + start(body);
+  const groups = <usize>load<u8>(from);
+  const short = groups < 0x80 && from + 1 + 2 * groups == code;
+  return short ? 0 : locals(start(body), end(body), 2);
+}
+
 /** Number of locals that a body declares. */
 export function localCount(body: u32, code: usize): u32 {
   let at = bytes + start(body);

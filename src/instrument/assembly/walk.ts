@@ -12,11 +12,11 @@ import {
   keep,
   length,
   marked,
-  parameters,
+  parametersOf,
   reach,
   take,
 } from "./memory";
-import { afterLocals, localCount, longLooseU32, looseU32, skip, skipInstruction, skipMemarg } from "./skip";
+import { afterLocals, localsInLongForm, longLooseU32, looseU32, skip, skipInstruction, skipMemarg } from "./skip";
 
 const LOCAL_GET: u32 = 0x20;
 
@@ -84,11 +84,11 @@ export function walk(): i32 {
 function walkBody(body: u32, site: usize): usize {
   const limit = bytes + end(body);
   let at = afterLocals(body);
-  const local = load<u32>(parameters + (<usize>body << 2));
+  const local = parametersOf(body);
   let noted = at;
   let distance = distancesEnd;
   store<u32>(firstDistances + (<usize>body << 2), <u32>distance);
-  if (localCount(body, at) > MANY_LOCALS) store<u8>(crowded + body, 1);
+  if (localsInLongForm(body, at) > MANY_LOCALS) store<u8>(crowded + body, 1);
   let room = (<usize>memory.size() << 16) - SITE_SIZE;
   while (at < limit) {
     const opcode = load<u8>(at);
