@@ -16,7 +16,16 @@ const modules = [
   { name: "checker", folder: "src/check", initialMemory: 0x2f50 },
 ];
 /** TypeScript of `Heap` that is AssemblyScript too, see src/memory/heap/core/access.ts. */
-const heapSources = ["layout", "core/free-lists", "core/blocks", "core/slots", "core/pages", "core/core"];
+const heapSources = [
+  "layout",
+  "core/free-lists",
+  "core/blocks",
+  "core/slots",
+  "core/pages",
+  "core/pairs",
+  "core/judge",
+  "core/core",
+];
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 for (const { name, folder, initialMemory = 1 } of modules) {

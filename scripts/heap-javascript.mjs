@@ -124,6 +124,8 @@ class Program {
           return `${this.#header(first, rest[0])} = ${this.#value(rest[1])}`;
         case "store":
           return `${this.#word(first, rest[1])} = ${value}`;
+        case "storeHalf":
+          return `${this.#half(first, rest[1])} = ${value}`;
         case "storeByte":
           return `${this.#byte(first, rest[1])} = ${value}`;
         case "add":
@@ -226,6 +228,7 @@ class Program {
       if (name === "word") return `${this.#header(first)}!`;
       if (name === "wordAt") return `${this.#header(first, second)}!`;
       if (name === "load") return `${this.#word(first, second)}!`;
+      if (name === "loadHalf") return `${this.#half(first, second)}!`;
       if (name === "loadByte") return `${this.#byte(first, second)}!`;
       const call = `this.${name}(${given.map((each) => this.#value(each)).join(", ")})`;
       const method = this.methods.find((each) => each.name.text === name);
@@ -266,6 +269,10 @@ class Program {
 
   #word(address, offset = 0) {
     return `this.words[${this.#sum(address, offset)} >>> 2]`;
+  }
+
+  #half(address, offset) {
+    return `this.halves[${this.#sum(address, offset)} >>> 1]`;
   }
 
   #byte(address, offset) {

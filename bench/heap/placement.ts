@@ -74,6 +74,8 @@ interface Policy {
   beside?: number;
   /** Step for what fits into it. */
   smallStep?: number;
+  /** What is so small takes 4 bytes, header included. */
+  pairs?: number;
 }
 
 const policies: Policy[] = [
@@ -82,13 +84,15 @@ const policies: Policy[] = [
   { name: "best fit, steps of 8", rule: bestFit, step: 8 },
   { name: "… and a byte for each block elsewhere", rule: bestFit, step: 8, beside: 1 },
   { name: "… and steps of 4 for up to 4 bytes", rule: bestFit, step: 8, beside: 1, smallStep: 4 },
+  { name: "best fit, headers of 2 bytes, steps of 8", rule: bestFit, header: 2, step: 8 },
+  { name: "… and 4 bytes with all for up to 2", rule: bestFit, header: 2, step: 8, pairs: 2 },
   { name: "best fit, headers of 4 bytes, steps of 8", rule: bestFit, header: 4, step: 8 },
   { name: "… and of 16 bytes at least", rule: bestFit, header: 4, step: 8, least: 16 },
 ];
 
 function spanOf(
   trace: Trace,
-  { rule, header = 0, step = 1, least = 0, beside = 0, smallStep = step }: Policy,
+  { rule, header = 0, step = 1, least = 0, beside = 0, smallStep = step, pairs = -1 }: Policy,
 ): number {
   const pieces = new Pieces();
   const places = new Float64Array(trace.slots);
@@ -108,7 +112,7 @@ function spanOf(
       live++;
       most = Math.max(most, live);
       const by = size <= smallStep ? smallStep : step;
-      const bytes = Math.max(least, Math.ceil((size + header) / by) * by);
+      const bytes = size <= pairs ? 4 : Math.max(least, Math.ceil((size + header) / by) * by);
       const piece = rule(pieces, bytes);
       if (piece >= 0) places[slot] = pieces.take(piece, bytes);
       else {

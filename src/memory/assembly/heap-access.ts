@@ -39,6 +39,16 @@ export class Access {
   }
 
   @inline
+  loadHalf(address: u32, offset: u32): u32 {
+    return load<u16>(address + offset);
+  }
+
+  @inline
+  storeHalf(address: u32, value: u32, offset: u32): void {
+    store<u16>(address + offset, value);
+  }
+
+  @inline
   loadByte(address: u32, offset: u32): u32 {
     return load<u8>(address + offset);
   }

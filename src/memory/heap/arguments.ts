@@ -65,7 +65,7 @@ export function checkBytes(bytes: unknown, what: string): number {
 export function checkAlignment(alignment: number): number {
   if (
     alignment >>> 0 === alignment &&
-    alignment > GRANULE &&
+    alignment >= GRANULE &&
     (alignment & (alignment - 1)) === 0 &&
     alignment <= PAGE_SIZE
   ) {

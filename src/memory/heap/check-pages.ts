@@ -7,6 +7,7 @@ import {
   CELL,
   CELL_BITS,
   cellsOf,
+  ENTRY_BITS,
   FREE_SLOT,
   field,
   GRANULE,
@@ -28,10 +29,10 @@ import {
   pageBytes,
   RECORD_UNIT,
   record,
-  sizeOf,
   slotsOf,
   WIDE_HEADER,
   wideSize,
+  wideSizeOf,
 } from "./layout.js";
 
 /** What a record says of its page. */
@@ -75,15 +76,25 @@ export function readRecord(core: HeapCore, rec: number): PageRecord {
   };
 }
 
+/** Index of the first word that the map has for a cell. */
+function entryAt(core: HeapCore, cell: number): number {
+  return (core.get("map") + (cell << ENTRY_BITS)) >>> 2;
+}
+
+/** The record that the map has for a cell, or 0. */
+function recordIn(core: HeapCore, cell: number): number {
+  return cell < core.get("cells") ? core.memory.u32[entryAt(core, cell)]! : 0;
+}
+
 /** Checks where the map of pages lies. */
 export function checkMap(core: HeapCore): void {
   const words = core.memory.u32;
   const [map, cells] = [core.get("map"), core.get("cells")];
   if (map === 0 && cells === 0) return;
   const at = (map - WIDE_HEADER) >>> 2;
-  const more = sizeOf(words[at]!) - wideSize(cells * 4);
+  const right = wideSizeOf(words[at + 2]!) === wideSize(cells << ENTRY_BITS);
   const inside = map % GRANULE === 0 && map > core.get("first") && map < core.get("top");
-  if (!inside || cells > MOST_CELLS || words[at + 1] !== PAGES_OWN || (more !== 0 && more !== GRANULE))
+  if (!inside || cells > MOST_CELLS || words[at + 1] !== PAGES_OWN || !right)
     throw damaged(map, "is no map of pages");
 }
 
@@ -94,7 +105,6 @@ export function checkMap(core: HeapCore): void {
  */
 export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>): void {
   const words = core.memory.u32;
-  const start = core.get("map") >>> 2;
   const wrong = (what: string) => damaged(core.header * 4, what);
   const open = new Set<number>();
   let there = 0;
@@ -107,11 +117,11 @@ export function checkRecords(core: HeapCore, found: ReadonlyMap<number, number>)
     const from = page >>> CELL_BITS;
     const to = from + cellsOf(size);
     for (let cell = from; cell < to; cell++)
-      if (words[start + cell] !== rec)
+      if (recordIn(core, cell) !== rec || words[entryAt(core, cell) + 1] !== words[(rec + record.page) >>> 2])
         throw damaged(page - WIDE_HEADER, "is a page that the map doesn't have");
     cells += to - from;
   }
-  for (let cell = 0; cell < core.get("cells"); cell++) if (words[start + cell] !== 0) cells--;
+  for (let cell = 0; cell < core.get("cells"); cell++) if (recordIn(core, cell) !== 0) cells--;
   if (cells !== 0) throw wrong("has a map of other pages than it has");
   if (found.size !== core.get("records") || there !== core.get("slotsThere"))
     throw wrong("counts its pages wrongly");
@@ -185,8 +195,7 @@ export function checkKept(core: HeapCore, found: Uint32Array): number {
     if (count > 0 && core.get("keptSome") === 0) throw wrong("does not know that it keeps slots");
     for (let at = base; at < kept; at += KEPT_SIZE) {
       const [payload, state] = [words[at >>> 2]!, words[(at >>> 2) + 1]!];
-      const cell = payload >>> CELL_BITS;
-      const rec = cell < core.get("cells") ? words[(core.get("map") >>> 2) + cell]! : 0;
+      const rec = recordIn(core, payload >>> CELL_BITS);
       const each = rec === 0 ? undefined : readRecord(core, rec);
       const slot = state - rec - record.states;
       const right =
@@ -218,11 +227,7 @@ export function checkPage(
   const { u32: words, u8: bytes } = core.memory;
   const rec = recordAt(words, block);
   const wrong = (what: string) => damaged(block, `is a page ${what}`);
-  if (
-    address >>> CELL_BITS >= core.get("cells") ||
-    words[(core.get("map") >>> 2) + (address >>> CELL_BITS)] !== rec
-  )
-    throw wrong("that the map doesn't have");
+  if (rec === 0 || recordIn(core, address >>> CELL_BITS) !== rec) throw wrong("that the map doesn't have");
   const { page, size, slots, free, lent } = readRecord(core, rec);
   const right = size <= LARGEST_SLOT && page % CELL === 0 && slots === slotsOf(size);
   if (!right) throw wrong("with a wrong record");

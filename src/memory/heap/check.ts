@@ -12,6 +12,7 @@ import {
   recordAt,
 } from "./check-pages.js";
 import { entryOf } from "./handles.js";
+import { freeSizeBefore, headerOf, isTiny, sizeOf } from "./headers.js";
 import {
   askedOf,
   BINS,
@@ -22,28 +23,34 @@ import {
   DIRECTORY,
   entry,
   field,
-  freeSize,
   GRANULE,
   GUARD_FRONT,
+  HALF_BYTES,
+  HALF_FREE,
   HEADER,
   HEADER_BYTES,
+  halvesOf,
+  isPair,
   isSmall,
+  isWide,
   KINDS,
   LENT_SLOT,
-  LINKED,
   MOST_HANDLES,
   MOVABLE,
   PAGES_OWN,
+  PAIR_FREE,
   PREV_FREE,
   record,
-  sizeOf,
+  SMALL,
+  sizeWord,
   smallSize,
   TINY,
-  tagOf,
+  tinyNextOf,
+  tinyPreviousOf,
   USED,
-  WIDE,
   WIDE_HEADER,
   wideSize,
+  wideSizeOf,
 } from "./layout.js";
 import { idOf } from "./movable.js";
 
@@ -51,7 +58,7 @@ import { idOf } from "./movable.js";
 export interface HeapBlock {
   /** Of its payload. */
   address: number;
-  /** With its header of 4 bytes, or 12 if it is movable, larger than 64 KiB, or the heap's own. */
+  /** With its header of 2 bytes, or 10 if it is movable, larger than 1,022 bytes, or the heap's own. */
   size: number;
   /** Whether it is allocated. */
   used: boolean;
@@ -68,8 +75,24 @@ export interface HeapBlock {
 /** All blocks as those who asked for them see them: of a page its slots. */
 export function* blocksOf(core: HeapCore): Generator<HeapBlock> {
   for (const { block, shown } of wholeBlocks(core)) {
-    if (shown.own && isPage(core.memory.u32[(block >>> 2) + 1]!)) yield* slotsIn(core, block, shown);
+    if (isPairAt(core, block)) yield* halvesIn(core, block);
+    else if (shown.own && isPage(core.memory.u32[(block >>> 2) + 1]!)) yield* slotsIn(core, block, shown);
     else yield shown;
+  }
+}
+
+function isPairAt({ memory }: HeapCore, block: number): boolean {
+  return isPair(block, headerOf(memory, block));
+}
+
+/** Both halves of a pair. */
+function* halvesIn({ memory }: HeapCore, block: number): Generator<HeapBlock> {
+  const halves = halvesOf(block, memory.u16[(block + 6) >>> 1]!);
+  for (const second of [0, 1]) {
+    const requested = (halves >>> (2 * second)) & HALF_FREE;
+    const used = requested !== HALF_FREE;
+    const address = block + HEADER + second * HALF_BYTES;
+    yield { address, size: HALF_BYTES, used, requested: used ? requested : 0 };
   }
 }
 
@@ -101,16 +124,16 @@ function* wholeBlocks(core: HeapCore): Generator<WholeBlock> {
   const top = core.get("top");
   for (let block = core.get("first"); block < top; ) {
     const words = core.memory.u32;
-    const word = words[block >>> 2]!;
-    const used = (word & USED) !== 0;
-    const wide = used && (word & WIDE) !== 0;
-    const size = used ? sizeOf(word) : freeSize((word & ~PREV_FREE) >>> 0);
+    const header = headerOf(core.memory, block);
+    const used = (header & USED) !== 0;
+    const wide = used && (header & SMALL) === 0 && !isPair(block, header);
+    const size = sizeOf(core.memory, block);
     if (size < TINY || size > top - block || size % GRANULE !== 0)
       throw damaged(block, `has the impossible size ${size}`);
     const shown: HeapBlock = { address: block + (wide ? WIDE_HEADER : HEADER), size, used, requested: 0 };
     const second = words[(block >>> 2) + 1]!;
-    if (!wide) shown.requested = used ? askedOf(word) : 0;
-    else if ((word & MOVABLE) === 0) shown.requested = second;
+    if (!wide) shown.requested = (header & SMALL) !== 0 ? askedOf(header) : 0;
+    else if ((header & MOVABLE) === 0) shown.requested = second;
     else if (second >= PAGES_OWN) shown.own = true;
     else {
       if (second >= core.get("handles")) throw damaged(block, `has the impossible handle ${second}`);
@@ -169,16 +192,14 @@ function checkLists(core: HeapCore): Set<number> {
         throw damaged(block, `is in the list of bin ${bin}, where it can't be`);
       }
       listed.add(block);
-      const at = block >>> 2;
-      if (words[at]! & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
-      const size = freeSize(words[at]!);
+      if (headerOf(core.memory, block) & USED) throw damaged(block, `is used, and in the list of bin ${bin}`);
+      const size = sizeOf(core.memory, block);
       if (binOf(size) !== bin) throw damaged(block, `is in the list of the wrong bin ${bin}`);
-      const links = size === TINY ? at : at + 1;
-      const none = size === TINY ? LINKED : 0;
-      if (words[links + 1] !== (previous === 0 ? none : previous))
+      const links = linksOf(core, block);
+      if (links.previous !== previous)
         throw damaged(block, `has the wrong neighbour in the list of bin ${bin}`);
       previous = block;
-      block = words[links] === none ? 0 : words[links]!;
+      block = links.next;
     }
   }
   for (let word = 0; word < BINS / 32; word++) {
@@ -188,6 +209,15 @@ function checkLists(core: HeapCore): Set<number> {
       throw damaged(core.header * 4, `: the bitmap's summary is wrong about word ${word}`);
   }
   return listed;
+}
+
+/** Addresses of a free block's neighbours in its list, or 0. */
+function linksOf({ memory }: HeapCore, block: number): { next: number; previous: number } {
+  const { u16: halves, u32: words } = memory;
+  const next = words[(block >>> 2) + 1]!;
+  if (!isTiny(words, block)) return { next, previous: words[(block >>> 2) + 2]! };
+  const previous = tinyPreviousOf(headerOf(memory, block), halves[(block + 8) >>> 1]!);
+  return { next: tinyNextOf(next), previous };
 }
 
 /** Checks all blocks; returns the movable ones: payloads by handle. */
@@ -201,26 +231,44 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   let ownBytes = 0;
   let freeBytes = 0;
   let end = core.get("first");
+  let openPairs = 0;
+  let openKnown = core.get("openPair") === 0;
   const inside = { used: 0, requested: 0, blocks: 0 };
   const kept = new Uint32Array(KINDS);
   const pages = new Map<number, number>();
   for (const { block, wide, shown: each } of wholeBlocks(core)) {
     const at = block >>> 2;
-    const word = words[at]!;
+    const header = headerOf(core.memory, block);
     end = block + each.size;
     if (core.get("compacting") === block) compactingIsBlock = true;
     const behindFree = before?.used === false;
-    if (((word & PREV_FREE) !== 0) !== behindFree) throw damaged(block, "is wrong about the block before it");
+    // other bits of a free block of 8 bytes are a link
+    if (((header & PREV_FREE) !== 0) !== behindFree)
+      throw damaged(block, "is wrong about the block before it");
     before = each;
-    const right = wide ? words[at + 2] === tagOf(block + WIDE_HEADER) : isSmall(block, word);
-    if (each.used && !right) throw damaged(block, "has a header of another place");
+    const right = wide
+      ? isWide(block, header) && words[at + 2] === sizeWord(each.size)
+      : each.used
+        ? isSmall(block, header) || isPair(block, header)
+        : each.size === TINY || header === 0;
+    if (!right) throw damaged(block, "has a header of another place");
     if (!each.used) {
       if (behindFree) throw damaged(block, "is free, as that before it is, and they are not one");
       if (!listed.has(block)) throw damaged(block, "is free, and in no list");
-      if (freeSize(words[(end >>> 2) - 1]!) !== each.size)
-        throw damaged(block, "has a wrong size at its end");
+      if (freeSizeBefore(words, end) !== each.size) throw damaged(block, "has a wrong size at its end");
       free++;
       freeBytes += each.size;
+    } else if (isPair(block, header)) {
+      const halves = [...halvesIn(core, block)];
+      if (halvesOf(block, core.memory.u16[(block + 6) >>> 1]!) >= PAIR_FREE)
+        throw damaged(block, "is a pair that does not know its halves");
+      used += each.size;
+      for (const half of halves) {
+        requested += half.requested;
+        blocks += Number(half.used);
+        openPairs += Number(!half.used);
+      }
+      openKnown ||= core.get("openPair") === block && halves.some((half) => !half.used);
     } else if (each.own === true && isPage(words[at + 1]!)) {
       if (end > core.get("unpaged")) throw damaged(block, "is a page where none is expected");
       ownBytes += each.size;
@@ -241,8 +289,7 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
         if (movable.has(handle)) throw damaged(block, `has the handle ${handle} of another block`);
         movable.set(handle, each.address);
       }
-      const more = each.size - (wide ? wideSize(each.requested) : smallSize(each.requested));
-      if (more !== 0 && more !== GRANULE) {
+      if (each.size !== (wide ? wideSize(each.requested) : smallSize(each.requested))) {
         throw damaged(block, `of ${each.size} bytes does not fit the ${each.requested} bytes asked for`);
       }
       used += each.size;
@@ -255,6 +302,8 @@ function checkBlocks(core: HeapCore, listed: ReadonlySet<number>): Map<number, n
   if (free !== listed.size) throw damaged(core.header * 4, "has blocks in lists that it doesn't have");
   if (!compactingIsBlock || core.get("compacting") > core.get("unpaged"))
     throw damaged(core.get("compacting"), "is no block, and compaction would go on there");
+  if (!openKnown || openPairs !== core.get("openPairs"))
+    throw damaged(core.header * 4, "has other pairs that are half free than it knows");
   const known = core.get("chunks") + Number(core.get("room") > 0) + core.get("ownBlocks");
   if (own !== known || ownBytes !== core.get("own"))
     throw damaged(core.header * 4, "has blocks of its own that it doesn't know");
@@ -280,13 +329,12 @@ function checkChunks(core: HeapCore): void {
   const [first, top] = [core.get("first"), core.get("top")];
   const own = (payload: number, handle: number, byteLength: number) => {
     const at = (payload - WIDE_HEADER) >>> 2;
-    const more = sizeOf(words[at]!) - wideSize(byteLength);
     return (
       payload % GRANULE === 0 &&
       payload > first &&
       payload < top &&
       words[at + 1] === handle &&
-      (more === 0 || more === GRANULE)
+      wideSizeOf(words[at + 2]!) === wideSize(byteLength)
     );
   };
   const [directory, room, chunks] = [core.get("directory"), core.get("room"), core.get("chunks")];

@@ -19,6 +19,7 @@
  */
 import type { HeapCore } from "../generated/heap-core.js";
 import { entryOf } from "./handles.js";
+import { freeSizeBefore, headerOf, sizeOf, type Views } from "./headers.js";
 import { Holes } from "./holes.js";
 import {
   BINS,
@@ -27,17 +28,15 @@ import {
   DIRECTORY,
   entry,
   field,
-  freeSize,
   GRANULE,
-  LEAST,
+  HALF,
   MOVABLE,
   PAGES_OWN,
   PREV_FREE,
-  sizeOf,
-  tagOf,
   USED,
   WIDE,
   WIDE_HEADER,
+  wideHeader,
   wideSize,
 } from "./layout.js";
 
@@ -88,6 +87,8 @@ export function compactStep(
 class Compaction {
   private readonly core: HeapCore;
   private readonly words: Uint32Array;
+  private readonly halves: Uint16Array;
+  private readonly views: Views;
   private readonly started = performance.now();
   private readonly budgetMs: number;
   private readonly moved: ((from: number, to: number) => void) | undefined;
@@ -101,6 +102,8 @@ class Compaction {
   constructor(core: HeapCore, budgetMs: number, moved?: (from: number, to: number) => void) {
     this.core = core;
     this.words = core.memory.u32;
+    this.halves = core.memory.u16;
+    this.views = { u32: this.words, u16: this.halves };
     this.budgetMs = budgetMs;
     // two blocks at least, as the first one may be the gap that the last step left
     this.clockCost = budgetMs === 0 ? 2 * LOOK_COST : CLOCK_COST;
@@ -152,27 +155,23 @@ class Compaction {
     while (at !== words[header + field.top]) {
       if (this.work >= this.clockCost && this.isLate(0)) break;
       this.work += LOOK_COST;
-      const word = words[at >>> 2]!;
-      const size = (word & USED) === 0 ? freeSize(word) : sizeOf(word);
-      if ((word & USED) === 0) {
+      const size = sizeOf(this.views, at);
+      if ((headerOf(this.views, at) & USED) === 0) {
         core.withdraw(at, size);
-        words[(at + size) >>> 2]! &= ~PREV_FREE;
-      } else if (this.isMovable(at, word)) {
+        this.clearFlag(at + size);
+      } else if (this.isMovable(at)) {
         const needed = this.neededBy(at);
         const hole = this.holes.find(needed);
         if (hole >= 0 || gap < at) {
           if (size >= CLOCK_COST && step.blocks > 0 && this.isLate(size)) break;
           if (hole < 0) {
             gap = this.move(at, gap, needed);
-            words[gap >>> 2] = 0;
+            this.clearFlag(gap);
           } else {
-            const from = this.holes.startOf(hole);
-            const whole = this.holes.endOf(hole) - from;
-            // what is too small for a free block goes with it
-            const start = this.move(at, from, whole - needed < LEAST ? whole : needed);
+            const start = this.move(at, this.holes.startOf(hole), needed);
             this.holes.shrink(hole, start);
-            // what follows is free, but what is before it is not any more
-            if (start < this.holes.endOf(hole)) words[start >>> 2] = 0;
+            // what is before it is not free any more
+            this.clearFlag(start);
           }
         } else {
           gap += size;
@@ -197,8 +196,8 @@ class Compaction {
     return false;
   }
 
-  private isMovable(block: number, word: number): boolean {
-    if ((word & WIDE) === 0 || (word & MOVABLE) === 0) return false;
+  private isMovable(block: number): boolean {
+    if ((headerOf(this.views, block) & (USED | MOVABLE)) !== (WIDE | MOVABLE)) return false;
     const handle = this.words[(block >>> 2) + 1]!;
     if (handle >= PAGES_OWN && handle < CHUNK) return false;
     return handle >= CHUNK || this.words[entryOf(this.words, this.core.header, handle) + entry.pins] === 0;
@@ -212,7 +211,12 @@ class Compaction {
     return used + size / speed >= this.budgetMs;
   }
 
-  /** Bytes that a movable block has to have: it may have 8 more. */
+  /** What is before a block is not free, or not in a list any more. */
+  private clearFlag(block: number): void {
+    this.halves[(block + HALF) >>> 1]! &= ~PREV_FREE;
+  }
+
+  /** Bytes that a movable block has. */
   private neededBy(block: number): number {
     const { words } = this;
     const { header } = this.core;
@@ -222,14 +226,15 @@ class Compaction {
     return wideSize(words[entryOf(words, header, handle) + entry.requested]!);
   }
 
-  /** Moves a block to where there is room, and where it has `size` bytes; returns the end of it there. */
+  /**
+   * Moves a block to where there is room, behind a used one; returns the end of it there. The lower half of its first word belongs to the block before, and
+   * that of the word behind it to this one.
+   */
   private move(from: number, to: number, size: number): number {
     const { words, step } = this;
     const { header } = this.core;
-    const flags = USED | WIDE | MOVABLE | (words[to >>> 2]! & PREV_FREE);
-    this.copy(from, to, Math.min(size, sizeOf(words[from >>> 2]!)));
-    words[to >>> 2] = size | flags;
-    words[(to >>> 2) + 2] = tagOf(to + WIDE_HEADER);
+    this.copy(from + HALF, to + HALF, size);
+    this.halves[(to + HALF) >>> 1] = wideHeader(to) | MOVABLE;
     const handle = words[(to >>> 2) + 1]!;
     words[header + field.walks]! |= MOVED;
     step.blocks++;
@@ -254,10 +259,13 @@ class Compaction {
       this.core.memory.u8.copyWithin(to, from, from + size);
       return;
     }
-    const { words } = this;
+    const { words, halves } = this;
     const end = (from + size) >>> 2;
     // upwards: where both overlap, `to` is the lower one
-    for (let source = from >>> 2, target = to >>> 2; source < end; ) words[target++] = words[source++]!;
+    halves[to >>> 1] = halves[from >>> 1]!;
+    for (let source = (from + 2) >>> 2, target = (to + 2) >>> 2; source < end; )
+      words[target++] = words[source++]!;
+    halves[(to + size - 2) >>> 1] = halves[(from + size - 2) >>> 1]!;
   }
 
   private addHole(start: number, end: number): void {
@@ -280,10 +288,11 @@ class Compaction {
   /** Takes up a free block that ends where a block begins; returns where it began, or that. */
   private takeBefore(block: number): number {
     const { core, words } = this;
-    if (block === words[core.header + field.top] || (words[block >>> 2]! & PREV_FREE) === 0) return block;
-    const size = freeSize(words[(block >>> 2) - 1]!);
+    if (block === words[core.header + field.top] || (headerOf(this.views, block) & PREV_FREE) === 0)
+      return block;
+    const size = freeSizeBefore(words, block);
     core.withdraw(block - size, size);
-    words[block >>> 2]! &= ~PREV_FREE;
+    this.clearFlag(block);
     return block - size;
   }
 
@@ -301,9 +310,9 @@ class Compaction {
     }
     found.sort((a, b) => a - b);
     for (const start of found) {
-      const end = start + words[start >>> 2]!;
+      const end = start + words[(start >>> 2) + 3]!;
       core.withdraw(start, end - start);
-      words[end >>> 2]! &= ~PREV_FREE;
+      this.clearFlag(end);
       this.holes.add(start, end);
     }
   }
@@ -311,7 +320,7 @@ class Compaction {
   /** Makes a free block of it. What lies before is used. */
   private leave(start: number, end: number): void {
     if (start === end) return;
-    this.words[start >>> 2] = end - start;
+    this.clearFlag(start);
     this.core.giveBack(start, end - start);
   }
 }

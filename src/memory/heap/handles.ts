@@ -15,6 +15,7 @@ import {
   entry,
   field,
   GRANULE,
+  HALF,
   MOST_HANDLES,
   MOVABLE,
   WIDE_HEADER,
@@ -99,21 +100,25 @@ export class HandleTable {
   bind(handle: number, payload: number, address: number): void {
     const { core } = this;
     const words = core.memory.u32;
-    const block = (payload - WIDE_HEADER) >>> 2;
     const at = entryOf(words, core.header, handle);
     words[at + entry.address] = address;
-    words[at + entry.requested] = words[block + 1]!;
-    words[block]! |= MOVABLE;
-    words[block + 1] = handle;
+    words[at + entry.requested] = words[(payload - WIDE_HEADER + 4) >>> 2]!;
+    this.mark(payload, true, handle);
   }
 
   /** Makes it an ordinary one again. */
   unbind(handle: number, payload: number): void {
-    const { core } = this;
-    const words = core.memory.u32;
-    const block = (payload - WIDE_HEADER) >>> 2;
-    words[block]! &= ~MOVABLE;
-    words[block + 1] = words[entryOf(words, core.header, handle) + entry.requested]!;
+    this.mark(payload, false, this.requestedOf(handle));
+  }
+
+  /** What a wide block says: whether it has a handle, and that or what was asked for. */
+  private mark(payload: number, movable: boolean, second: number): void {
+    const { u16: halves, u32: words } = this.core.memory;
+    const block = payload - WIDE_HEADER;
+    const at = (block + HALF) >>> 1;
+    if (movable) halves[at]! |= MOVABLE;
+    else halves[at]! &= ~MOVABLE;
+    words[(block + 4) >>> 2] = second;
   }
 
   /** What a handle's entry says of its block's address; 0 when the handle is not one of this generation. */
@@ -196,10 +201,7 @@ export class HandleTable {
     const { core } = this;
     const payload = core.allocateWide(byteLength, GRANULE);
     if (payload === 0) return 0;
-    const words = core.memory.u32;
-    const block = (payload - WIDE_HEADER) >>> 2;
-    words[block]! |= MOVABLE;
-    words[block + 1] = handle;
+    this.mark(payload, true, handle);
     core.set("blocks", core.get("blocks") - 1);
     core.set("requested", core.get("requested") - byteLength);
     return payload;
@@ -207,10 +209,7 @@ export class HandleTable {
 
   private free(payload: number, byteLength: number): void {
     const { core } = this;
-    const words = core.memory.u32;
-    const block = (payload - WIDE_HEADER) >>> 2;
-    words[block]! &= ~MOVABLE;
-    words[block + 1] = byteLength;
+    this.mark(payload, false, byteLength);
     core.set("blocks", core.get("blocks") + 1);
     core.set("requested", core.get("requested") + byteLength);
     core.free(payload);

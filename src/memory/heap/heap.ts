@@ -18,7 +18,18 @@ import {
 import { blocksOf, checkHeap, type HeapBlock } from "./check.js";
 import type { CompactionStep } from "./compact.js";
 import { GuardedCore } from "./guard.js";
-import { ALIGNED, field, GRANULE, HEADER_BYTES, LARGEST, MAGIC, smallSize, VERSION } from "./layout.js";
+import {
+  ALIGNED,
+  field,
+  GRANULE,
+  HALF_BYTES,
+  HALF_MOST,
+  HEADER_BYTES,
+  LARGEST,
+  MAGIC,
+  smallSize,
+  VERSION,
+} from "./layout.js";
 import { findListener, ReportedCore } from "./listener.js";
 import { MovableBlock } from "./movable.js";
 import { Movables } from "./movables.js";
@@ -157,17 +168,18 @@ export class Heap extends OwningHeap {
   }
 
   /**
-   * The address of `byteLength` bytes, a multiple of `alignment` (a power of two up to 65,536) and of 8, of which nothing
-   * is known.
+   * The address of `byteLength` bytes, of which nothing is known. It is a multiple of `alignment`, a power of two up to 65,536, and
+   * of 8 where more than 2 bytes are asked for. Where it is no more than that it is a multiple of 4: nothing that is so small needs more.
    *
    * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): there are none, and nothing has changed
    * @throws TypeError (`ERR_LINMEM_SIZE`, `ERR_LINMEM_ALIGNMENT`)
    */
-  allocate(byteLength: number, alignment = GRANULE): number {
+  allocate(byteLength: number, alignment = 1): number {
     // whole numbers from 0 to 2^31: all others end in `checkRequest`
     if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
+    const natural = byteLength > HALF_MOST ? GRANULE : HALF_BYTES;
     const ptr =
-      alignment <= GRANULE && (alignment & (alignment - 1)) === 0 && alignment > 0
+      alignment <= natural && (alignment & (alignment - 1)) === 0 && alignment > 0
         ? this.front.allocate(byteLength)
         : this.front.allocateAligned(byteLength, checkAlignment(alignment));
     if (ptr === 0) throw this.exhausted(byteLength);
@@ -175,7 +187,7 @@ export class Heap extends OwningHeap {
   }
 
   /** The same with all bytes 0. */
-  allocateZeroed(byteLength: number, alignment = GRANULE): number {
+  allocateZeroed(byteLength: number, alignment = 1): number {
     const ptr = this.allocate(byteLength, alignment);
     this.memory.u8.fill(0, ptr, ptr + byteLength);
     return ptr;
@@ -188,10 +200,11 @@ export class Heap extends OwningHeap {
    * @throws AllocationError (`ERR_LINMEM_OUT_OF_MEMORY`): then the block is as it was
    * @throws RangeError for what is no block, see `free`
    */
-  reallocate(ptr: number, _oldByteLength: number, byteLength: number, alignment = GRANULE): number {
+  reallocate(ptr: number, _oldByteLength: number, byteLength: number, alignment = 1): number {
     if (byteLength >>> 0 !== byteLength || byteLength > LARGEST) this.checkRequest(byteLength);
     if (!this.holds(ptr)) throw this.noBlock(ptr);
-    if (alignment > GRANULE) return this.reallocateAligned(ptr, byteLength, alignment);
+    if (alignment > (byteLength > HALF_MOST ? GRANULE : HALF_BYTES))
+      return this.reallocateAligned(ptr, byteLength, alignment);
     const moved = this.front.reallocate(ptr, byteLength);
     if (moved === 0) throw this.exhausted(byteLength);
     return moved;
@@ -348,7 +361,7 @@ export class Heap extends OwningHeap {
     }
     const explained = this.guard?.explain(ptr);
     if (explained !== undefined) return explained;
-    const inside = ptr % GRANULE === 0 && ptr > this.core.get("first") && ptr < this.core.get("end");
+    const inside = ptr % HALF_BYTES === 0 && ptr > this.core.get("first") && ptr < this.core.get("end");
     if (inside) {
       const past = ptr >= this.core.get("top");
       const block = past ? undefined : [...this.walk()].find(({ address }) => address === ptr);

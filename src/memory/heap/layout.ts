@@ -8,28 +8,37 @@
  *  | magic … counters | bitmap | heads of the bins |
  * ```
  *
- * A block begins 4 bytes before a multiple of 8, and its size, header included, is a multiple of 8:
+ * A block begins 4 bytes before a multiple of 8, and its size is a multiple of 8. Its header are 16 bits, in the upper half of
+ * its first word; the lower half belongs to the block before, whose payload ends there:
  *
  * ```
- *  small:  | check:11 1 requested:16 flags:4 | payload …                                         |
- *  wide:   | size:28 flags:4  | requested | tag | payload …                                      |
- *  free:   | size             | next      | previous | …                                  | size |
- *          0                  4           8     12                                    size - 4
- *  of 8:   | next             | previous  |
+ *                   ├ size ───────────────────────────────────────────────────────────────────┤
+ *  small:  |     …| check:4 requested:10 PREV_FREE 1 | payload …                              …|
+ *  wide:   |     …| check:12 MOVABLE 1 PREV_FREE 0   | requested | size | payload …           …|
+ *  free:   |     …| 0                                | next      | previous | size | … | size |
+ *  of 8:   |     …| previous, upper half   0 0 0     | next, 1   | previous, lower half |
+ *          0      2                                  4           8          12
  * ```
  *
- * Blocks below 64 KiB have a header of one word, in which their size follows from what was asked for. `check` are bits of the address, which few other words have just there: with them `free`
- * tells a block from what is none. All other blocks are wide: their `tag` lies where the header of a small one
- * would, and is never one. Free blocks of one bin form a list in both directions. Those of 8 bytes have room for nothing else: addresses
- * of blocks, and what stands for none there, have a bit (`LINKED`) that sizes don't have. No two free blocks
- * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`). What is left of a
- * block must be large enough for a free one, so blocks may have 8 bytes more than they need.
+ * Blocks of up to 1,022 bytes have no more than those 16 bits, and their size follows from what was asked for. `check` are bits of the address, which few other words have just there: with them, and with
+ * what the header of the block behind says, `free` tells a block from what is none. All other blocks are wide: the upper half of their size's word lies where the header
+ * of a small one would, and never looks like one (`sizeWord`). Free blocks of one bin form a list in both directions. Those of 8 bytes have room for nothing else: addresses
+ * of blocks are multiples of 4 and sizes of 8, so that the lowest bit is free to say so, from both ends. No two free blocks
+ * are neighbours, and the last block is never free; the block behind a free one knows that (`PREV_FREE`).
+ *
+ * Outside of pages, requests of at most 2 bytes share a block of 8 bytes, a *pair*: its header is one that no other block has, and what the second header
+ * would be says what was asked for each half, or that it is free. Half of one pair that is half free is given out first (`openPair`).
+ *
+ * ```
+ *  pair:   |     …| check:12 WIDE 0 0 | first | check:12 second:2 first:2 | second …|
+ *          0      2                   4       6                          8         10
+ * ```
  *
  * A movable block is a wide one with the number of its handle instead of what was asked for. The handle's entry leads back:
  *
  * ```
- *  movable: | size:28 flags:4 | handle | tag | payload …   |  ◄─┐
- *  entry:   | address ●───────│────────│─────│─────────────│────┘
+ *  movable: | check, flags | handle | size | payload …   |  ◄─┐
+ *  entry:   | address ●────│────────│──────│─────────────│────┘
  *           | requested | pins | generation |
  * ```
  *
@@ -42,10 +51,13 @@
  * payload lies at a multiple of 2 KiB, its cells; that for slots of 8 bytes is a little less, and the rest of its cell is for other blocks:
  *
  * ```
- *  page:    | size:28 flags:4 | code of the record | tag | slot | slot | slot | … | rest |
+ *  page:    | check, flags | code of the record | size | slot | slot | slot | … | rest |
  *  record:  | page, kind | next | previous | free used slots lent | a byte for each slot … |
- *  map:     | 0 | 0 | record | record | 0 | …    for each 2 KiB of the memory, to find the record by the address
+ *  map:     | 0, 0 | record; page, kind | record; page, kind | 0, 0 | …    for each 2 KiB of the memory
  * ```
+ *
+ * The map finds the record by the address. It has the page and the kind of its slots, too: which slot an address is, and whether that is used, can be
+ * found out without waiting for one word of the record after the other.
  *
  * A slot that is freed is *kept* at first: it goes on the stack of its size, and its page is not told. Whoever asks for that
  * size next gets the last one of the stack, so that lists of pages change only where a stack runs empty or over. Before a heap takes
@@ -73,7 +85,7 @@ import { choose, highestBit } from "./bits.js";
 
 /** `lmHp` in little-endian order. */
 export const MAGIC = 0x7048_6d6c;
-export const VERSION = 10;
+export const VERSION = 11;
 
 /** Words of the header, from `start`. */
 export const field = {
@@ -118,7 +130,7 @@ export const field = {
   room: 36,
   /** Chunks that there are. */
   chunks: 37,
-  /** Payload of the map of pages, and how many words it has: one for each 2 KiB of the memory, from address 0 on. */
+  /** Payload of the map of pages, and how many entries it has: one for each 2 KiB of the memory, from address 0 on. */
   map: 38,
   cells: 39,
   /** The first records that can be used again, of 32, 64 and so on up to 256 bytes; 0 when there is none. */
@@ -148,6 +160,9 @@ export const field = {
   recordsEnd: 59,
   /** Bytes of a stack of kept slots, less 1; 0 when there are none. */
   keptMask: 60,
+  /** A pair of which one half is free, or 0; and how many pairs are like that. */
+  openPair: 61,
+  openPairs: 62,
   /**
    * For each size of slots, the smallest first, four words: behind the last slot that is kept, see `KEPT_BYTES`, or 0 before there was a page;
    * the first record of a page with room; division by the size in granules, as a multiplication: 2 to the power of `INVERSE_BITS`
@@ -166,26 +181,30 @@ export const BINS = EXACT + 16 * 22;
 const HEADER_WORDS = field.heads + BINS;
 export const HEADER_BYTES = 4 * HEADER_WORDS;
 
-export const USED = 1;
-/** The block before is free and footed. */
+/** Where a block's header is. */
+export const HALF = 2;
+/** Bits of a header: this block is used, and small. */
+export const SMALL = 1;
+/** The block before is free. */
 export const PREV_FREE = 2;
-/** This used block has a header of three words. */
+/** This block is used, and has a header of three words. */
 export const WIDE = 4;
+/** It is used. */
+export const USED = SMALL | WIDE;
 /** This wide block has a handle, and may be moved unless that is pinned. */
-export const MOVABLE = 0x8000_0000;
-/** Size of a wide block. */
-const WIDE_SIZE = 0x7fff_fff8;
-/** This small block has 8 bytes more than it needs. */
-const MORE = 8;
+export const MOVABLE = 8;
 /** What was asked for a small block, in its header. */
-const ASKED_SHIFT = 4;
-const ASKED = 0xffff;
-/** The block's address is moved up by so much, and these bits are compared, with two flags. */
-const CHECK_SHIFT = 18;
-const CHECK_BITS = 0xfff0_0000;
-
-/** Word of a tag, without the bits of the address: bit 0 is not set, as that of a header is. */
-const TAG = 0x0005_3ba6;
+const ASKED_SHIFT = 2;
+const ASKED = 0x3ff;
+/** Bits of the block's address, moved up by so much, which small ones have, and wide ones. */
+const SMALL_SHIFT = 9;
+const SMALL_CHECK = 0xf000;
+const WIDE_SHIFT = 1;
+const WIDE_CHECK = 0xfff0;
+/** What bits of the address are changed by, so that a row of equal words is no header. */
+const WIDE_MARK = 0xa5c0;
+const PAIR_MARK = 0x5a30;
+const HALVES_MARK = 0x3c60;
 
 /** Words of a handle's entry. */
 export const entry = {
@@ -210,6 +229,8 @@ export const MOST_HANDLES = 2 ** 27;
 /** Pages lie in one, two or four cells of the map, of so many bytes each. */
 export const CELL = 2048;
 export const CELL_BITS = 11;
+/** Bytes that the map has for each cell: 2 to this power. */
+export const ENTRY_BITS = 3;
 /** As many as 2^32 bytes have, and those that the last page may reach over. */
 export const MOST_CELLS = 0x20_0004;
 /** What a page has instead of a handle, and runs of used slots in one that is lent: this plus the 16th part of its record's address. */
@@ -268,19 +289,24 @@ export const KEPT_SIZE = 8;
 /** Bytes of slots from which on a heap is a large one. */
 export const LARGE = 0x80_0000;
 
-/** Bytes before the payload. */
+/** Bytes from where a block begins to its payload. */
 export const HEADER = 4;
 export const WIDE_HEADER = 12;
+/** Bytes of a header: of those before the payload 2 belong to the block before. */
+const SMALL_COST = 2;
+export const WIDE_COST = 10;
 /** Sizes and addresses of payloads are multiples of it. */
 export const GRANULE = 8;
-/** The smallest block. When it is free there is room for its links alone: they lie where the size of others does. */
+/** The smallest block. When it is free there is room for its links alone, see `tinyNext`. */
 export const TINY = 8;
-/** Set in both links of a free block that is so small, as it is in addresses of blocks; alone where there is no neighbour. In sizes it is not set. */
-export const LINKED = 4;
-/** What is left of a block is one of its own from this size on. */
-export const LEAST = 16;
-/** What is asked for a small block at most: with 8 bytes more than it needs its size must stay below 2^16. */
-export const SMALL_MOST = 0xffe8;
+/** What is asked for half of a pair at most; what half of a pair has instead when it is free; where the second half is. */
+export const HALF_MOST = 2;
+export const HALF_FREE = 3;
+export const HALF_BYTES = 4;
+/** Both halves are free. */
+export const PAIR_FREE = 0xf;
+/** What is asked for a small block at most. */
+export const SMALL_MOST = 0x3fe;
 /** Blocks below this size have a bin with no other size in it. */
 export const EXACT_BYTES = EXACT * GRANULE;
 /** Where a heap begins, and where it ends, are multiples of it; so are addresses of slots whose sizes are. */
@@ -314,55 +340,100 @@ export function slotSize(requested: number): number {
 
 /** Size of the small block for a request. */
 export function smallSize(requested: number): number {
-  return ((requested + (HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
-}
-
-/** Size of a free block, by its first word or its last one. */
-export function freeSize(word: number): number {
-  return choose((word & LINKED) !== 0, TINY, word);
+  return ((requested + (SMALL_COST + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
 }
 
 /** Size of the wide block for a request. */
 export function wideSize(requested: number): number {
-  return ((requested + (WIDE_HEADER + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
+  return ((requested + (WIDE_COST + GRANULE - 1)) & ~(GRANULE - 1)) >>> 0;
 }
 
-/** The header of a small block, without flags. It must have the size for what was asked for, or 8 bytes more. */
-export function smallWord(block: number, size: number, requested: number): number {
-  return ((block << CHECK_SHIFT) | (requested << ASKED_SHIFT) | (size - smallSize(requested))) >>> 0;
+/** The header of a small block that is used, behind one that is, too. */
+export function smallHeader(block: number, requested: number): number {
+  return (((block << SMALL_SHIFT) & SMALL_CHECK) | (requested << ASKED_SHIFT) | SMALL) >>> 0;
 }
 
-/**
- * How a word that lies before a payload, at `block`, differs from the header of a small block that is used and behind another used
- * one; of it only `PREV_FREE` may.
- */
-export function smallMismatch(block: number, word: number): number {
-  return ((word ^ ((block << CHECK_SHIFT) | USED)) & (CHECK_BITS | USED | WIDE | PREV_FREE)) >>> 0;
+/** How a header differs from that of a small block at `block` that is used and behind another used one; of it only `PREV_FREE` may. */
+export function smallMismatch(block: number, header: number): number {
+  return ((header ^ ((block << SMALL_SHIFT) | SMALL)) & (SMALL_CHECK | SMALL | PREV_FREE)) >>> 0;
 }
 
-/** Whether a word that lies before a payload, at `block`, is the header of a small block that is used. */
-export function isSmall(block: number, word: number): boolean {
-  return (smallMismatch(block, word) & ~PREV_FREE) === 0;
+/** Whether a header is that of a small block that is used. */
+export function isSmall(block: number, header: number): boolean {
+  return (smallMismatch(block, header) & ~PREV_FREE) === 0;
 }
 
-/** What lies before the payload of a wide block. */
-export function tagOf(payload: number): number {
-  return (((payload - HEADER) << CHECK_SHIFT) | TAG) >>> 0;
+/** The header of a wide block that is used, behind one that is, too. */
+export function wideHeader(block: number): number {
+  return ((((block << WIDE_SHIFT) ^ WIDE_MARK) & WIDE_CHECK) | WIDE) >>> 0;
+}
+
+/** Whether a header is that of a wide block that is used. */
+export function isWide(block: number, header: number): boolean {
+  return ((header ^ wideHeader(block)) & (WIDE_CHECK | USED)) === 0;
+}
+
+/** The header of a pair, behind a block that is used. */
+export function pairHeader(block: number): number {
+  return ((((block << WIDE_SHIFT) ^ PAIR_MARK) & WIDE_CHECK) | WIDE) >>> 0;
+}
+
+/** Whether a header is that of a pair. */
+export function isPair(block: number, header: number): boolean {
+  return ((header ^ pairHeader(block)) & (WIDE_CHECK | USED | MOVABLE)) === 0;
+}
+
+/** What the second header of a pair is, by what is asked for its halves: 2 bits each. */
+export function halvesHeader(block: number, halves: number): number {
+  return ((((block << WIDE_SHIFT) ^ HALVES_MARK) & WIDE_CHECK) | halves) >>> 0;
+}
+
+/** What it says of the halves; more than `PAIR_FREE` when it is none. */
+export function halvesOf(block: number, header: number): number {
+  return (header ^ halvesHeader(block, 0)) >>> 0;
+}
+
+/** The third word of a wide block: its size, with bit 16 left out, so that it is never taken for the header of a small block. */
+export function sizeWord(size: number): number {
+  return (((size >>> 3) & 0xffff) | ((size >>> 2) & 0xfffe_0000)) >>> 0;
+}
+
+/** The size that such a word says. */
+export function wideSizeOf(word: number): number {
+  return (((word & 0xffff) << 3) | ((word & 0xfffe_0000) << 2)) >>> 0;
 }
 
 /** What was asked for a small block, by its header. */
-export function askedOf(word: number): number {
-  return (word >>> ASKED_SHIFT) & ASKED;
+export function askedOf(header: number): number {
+  return (header >>> ASKED_SHIFT) & ASKED;
 }
 
 /** Size of a small block. */
-export function smallSizeOf(word: number): number {
-  return smallSize(askedOf(word)) + (word & MORE);
+export function smallSizeOf(header: number): number {
+  return smallSize(askedOf(header));
 }
 
-/** Size of a block by its first word. */
-export function sizeOf(word: number): number {
-  return (word & (USED | WIDE)) === USED ? smallSizeOf(word) : word & WIDE_SIZE;
+/** Of a free block of 8 bytes: its second word by the next block of its list, or 0, and the other way round. */
+export function tinyNext(block: number): number {
+  return choose(block === 0, 1, block - 3);
+}
+
+export function tinyNextOf(word: number): number {
+  return choose(word === 1, 0, word + 3);
+}
+
+/** The same of its header and of the lower half of the word behind it, by the block before it in its list, or 0. */
+export function tinyHeader(block: number): number {
+  return ((block >>> 16) & 0xfff8) >>> 0;
+}
+
+export function tinyRest(block: number): number {
+  return ((block >>> 3) & 0xffff) >>> 0;
+}
+
+export function tinyPreviousOf(header: number, rest: number): number {
+  const place = (((header & 0xfff8) << 16) | (rest << 3)) >>> 0;
+  return choose(place === 0, 0, place + HEADER);
 }
 
 /** The bin that a block of this size belongs to. */

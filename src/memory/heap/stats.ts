@@ -4,7 +4,7 @@ import type { HeapCore } from "../generated/heap-core.js";
 import { usedIn } from "./check.js";
 import { keptIn } from "./check-pages.js";
 import type { GuardedCore } from "./guard.js";
-import { GRANULE } from "./layout.js";
+import { GRANULE, HALF_BYTES } from "./layout.js";
 
 /** How a heap stands. Bytes, but for `blocks` and the two shares. */
 export interface HeapStats {
@@ -31,12 +31,14 @@ export interface HeapStats {
 /** Takes the same time whatever the heap holds. In debug mode what was asked for is what the guard knows. */
 export function statsOf(core: HeapCore, guard: GuardedCore | undefined): HeapStats {
   const slotsUsed = core.get("slotsUsed") - keptIn(core);
-  const used = usedIn(core) + slotsUsed;
+  // halves of pairs
+  const halves = HALF_BYTES * core.get("openPairs");
+  const used = usedIn(core) + slotsUsed - halves;
   const { requested, blocks } = guard ?? { requested: core.get("requested"), blocks: core.get("blocks") };
   const [top, end] = [core.get("top"), core.get("end")];
   // blocks have whole granules, and the heap ends 4 bytes behind one
   const unused = end - top - ((end - top) % GRANULE);
-  const free = core.get("free") + core.get("slotsThere") - slotsUsed + unused;
+  const free = core.get("free") + core.get("slotsThere") - slotsUsed + halves + unused;
   const largestFree = Math.max(unused, core.largestFree());
   return {
     blocks,

@@ -6,7 +6,7 @@
  */
 import { heapWasmBase64, heapWasmLimits } from "../generated/heap-wasm.js";
 import type { LinearMemory } from "../linear-memory.js";
-import { GRANULE } from "./layout.js";
+import { GRANULE, HALF_MOST } from "./layout.js";
 import type { HeapOperations } from "./operations.js";
 
 /** What the module exports. The first argument is where the heap begins; addresses come back with a sign. */
@@ -110,15 +110,16 @@ export class WasmCore implements HeapOperations {
   prototypeFor(prototype: Fast): Fast {
     const { start } = this;
     // a constant of another module is looked up each time
-    const least: number = GRANULE;
+    const [most, granule]: readonly number[] = [HALF_MOST, GRANULE];
     const { allocate, free } = this.exports;
     const slowly = prototype.allocate;
     const refuse = prototype.free;
     return {
       // @ts-expect-error: TypeScript knows it only in class bodies
       __proto__: prototype,
-      allocate(this: Fast, byteLength: number, alignment = least): number {
-        if (byteLength >>> 0 === byteLength && alignment === least) {
+      allocate(this: Fast, byteLength: number, alignment = 1): number {
+        const natural = alignment === 1 || (alignment === granule && byteLength > most!);
+        if (byteLength >>> 0 === byteLength && natural) {
           const ptr = allocate(start, byteLength) >>> 0;
           if (ptr !== 0) return ptr;
         }

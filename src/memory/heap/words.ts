@@ -12,6 +12,7 @@ export interface HeapMemory {
   /** All of it, as it is now. */
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
+  readonly u16: Uint16Array;
   readonly u8: Uint8Array;
 }
 
@@ -20,6 +21,7 @@ export class Words {
   /** Index of the header's first word. */
   readonly header: number;
   protected words: Int32Array;
+  protected halves: Uint16Array;
   protected bytes: Uint8Array;
   private readonly growTo: (end: number) => boolean;
   private readonly unseen: boolean;
@@ -34,6 +36,7 @@ export class Words {
     this.growTo = growTo;
     this.unseen = unseen;
     this.words = memory.i32;
+    this.halves = memory.u16;
     this.bytes = memory.u8;
   }
 
@@ -53,6 +56,7 @@ export class Words {
 
   private renew(): void {
     this.words = this.memory.i32;
+    this.halves = this.memory.u16;
     this.bytes = this.memory.u8;
     if (this.words.length === 0)
       throw new LinmemTypeError("ERR_LINMEM_DETACHED", "the heap is gone: its buffer was detached");

@@ -18,6 +18,9 @@ export declare class Access {
 
   protected load(address: number, offset: number): number;
   protected store(address: number, value: number, offset: number): void;
+  /** 16 bits at an even address. */
+  protected loadHalf(address: number, offset: number): number;
+  protected storeHalf(address: number, value: number, offset: number): void;
   protected loadByte(address: number, offset: number): number;
   protected storeByte(address: number, value: number, offset: number): void;
 

@@ -6,25 +6,28 @@
 
 import {
   field,
-  freeSize,
   GRANULE,
-  HEADER,
-  LEAST,
   MOVABLE,
   PREV_FREE,
-  smallWord,
-  tagOf,
+  SMALL,
+  sizeWord,
+  smallHeader,
+  smallSizeOf,
   USED,
   WIDE,
-  WIDE_HEADER,
+  wideHeader,
+  wideSizeOf,
 } from "../layout.js";
 import { FreeLists } from "./free-lists.js";
 
-/** Flags of a block. */
-const FLAGS = 7;
-
 export class Blocks extends FreeLists {
-  /** A block of this size from the lists, or 8 bytes more; or 0. Its first word is its size. */
+  /** Size of a used block. */
+  protected sizeAt(block: number): number {
+    const header = this.headerAt(block);
+    return (header & SMALL) !== 0 ? smallSizeOf(header) : wideSizeOf(this.load(block, 8));
+  }
+
+  /** A block of this size from the lists, or 0. Its header has no flags. */
   protected takeFrom(size: number): number {
     const block = this.fit(size);
     if (block !== 0) this.take(block, size);
@@ -33,32 +36,24 @@ export class Blocks extends FreeLists {
 
   /** Takes a free block out of its list, and gives back what is more than `size`. */
   protected take(block: number, size: number): void {
-    const whole = freeSize(this.load(block, 0));
+    const whole = this.freeSizeAt(block);
     this.unlink(block, whole);
+    this.writeHeader(block, 0);
     const rest = whole - size;
-    if (rest < LEAST) {
-      this.store(block, whole, 0);
-      const behind = block + whole;
-      this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
-      return;
-    }
-    this.store(block, size, 0);
-    const behind = block + size;
-    this.store(behind, rest, 0);
-    this.store(behind + rest - 4, rest, 0);
-    this.put(behind, rest);
+    if (rest === 0) this.clearFlag(block + whole);
+    else this.put(block + size, rest);
   }
 
-  /** A block of this size of what was never used, or 0. */
+  /** A block of this size of what was never used, or 0. Its header has no flags. */
   protected takeFresh(size: number): number {
     const top = this.word(field.top);
     if (!this.reach(top, size)) return 0;
-    this.store(top, size, 0);
+    this.writeHeader(top, 0);
     this.setWord(field.top, top + size);
     return top;
   }
 
-  /** Whether the heap has so many bytes from `from` on, or now has. */
+  /** Whether the heap has so many bytes from `from` on, or now has. It ends 4 bytes behind a block at least, as one needs. */
   protected reach(from: number, byteLength: number): boolean {
     if (byteLength <= this.word(field.end) - from) return true;
     if (byteLength > this.word(field.ceiling) - from || !this.grow(from + byteLength)) return false;
@@ -68,11 +63,10 @@ export class Blocks extends FreeLists {
 
   /**
    * As `takeFrom`, with what is `header` bytes behind its beginning at a multiple of `alignment`; of what was never used where
-   * `fresh` is set. What is left before it becomes a free block. It is wide, so far.
+   * `fresh` is set. What is left before and behind it becomes free blocks, so its header may have a flag.
    */
   protected takeAligned(size: number, header: number, alignment: number, fresh: boolean): number {
-    // what is left before it may be too small for a block
-    let most = size + alignment + GRANULE;
+    let most = size + alignment - GRANULE;
     let block = this.word(field.top);
     if (fresh) {
       most = alignedFrom(block, header, alignment) - block + size;
@@ -81,44 +75,54 @@ export class Blocks extends FreeLists {
       block = this.takeFrom(most);
     }
     if (block === 0) return 0;
-    const whole = this.load(block, 0);
     const aligned = alignedFrom(block, header, alignment);
+    // used, so far as others look
+    this.writeHeader(aligned, WIDE);
     const before = aligned - block;
-    this.store(aligned, (whole - before) | USED | WIDE, 0);
     if (before !== 0) {
-      this.store(block, before, 0);
+      this.writeHeader(block, 0);
       this.release(block, before);
     }
-    this.cut(aligned, size);
+    this.giveRest(aligned + size, most - before - size);
     return aligned;
   }
 
-  /** Makes a block a free one, merged with its neighbours. Of its header only flags are looked at. */
+  /** Makes a free block of what lies behind a used one; nothing if that is nothing. */
+  private giveRest(rest: number, size: number): void {
+    if (size === 0) return;
+    this.writeHeader(rest, 0);
+    this.release(rest, size);
+  }
+
+  /** Makes a block a free one, merged with its neighbours. Of its header only `PREV_FREE` is looked at. */
   protected release(block: number, size: number): void {
     let start = block;
     let end = block + size;
-    if ((this.load(block, 0) & PREV_FREE) !== 0) {
-      const before = freeSize(this.load(block - 4, 0));
+    if ((this.headerAt(block) & PREV_FREE) !== 0) {
+      const before = this.freeSizeBefore(block);
       start = block - before;
       this.unlink(start, before);
     }
-    // whoever frees it again is to be told
-    this.store(block, 0, 0);
     if (end === this.word(field.top)) {
+      this.writeHeader(block, 0);
       this.setTop(start);
       return;
     }
-    let behind = this.load(end, 0);
-    if ((behind & USED) === 0) {
-      const more = freeSize(behind);
+    if ((this.headerAt(end) & USED) === 0) {
+      const more = this.freeSizeAt(end);
       this.unlink(end, more);
       end += more;
-      behind = this.load(end, 0);
     }
-    this.store(end, (behind | PREV_FREE) >>> 0, 0);
+    this.merge(block, start, end);
+  }
+
+  /** Makes one free block of a block and its free neighbours, which are in no list any more. */
+  // @inline
+  protected merge(block: number, start: number, end: number): void {
+    // whoever frees it again is to be told
+    this.writeHeader(block, 0);
+    this.writeHeader(end, (this.headerAt(end) | PREV_FREE) >>> 0);
     this.forget(start, end);
-    this.store(start, end - start, 0);
-    this.store(end - 4, end - start, 0);
     this.put(start, end - start);
   }
 
@@ -141,41 +145,42 @@ export class Blocks extends FreeLists {
     this.setWord(field.own, this.word(field.own) + bytes);
   }
 
-  /** Writes the header of a small block that is used; its first word is its size, perhaps with flags. */
+  private clearFlag(block: number): void {
+    this.writeHeader(block, (this.headerAt(block) & ~PREV_FREE) >>> 0);
+  }
+
+  private flagOf(block: number): number {
+    return (this.headerAt(block) & PREV_FREE) >>> 0;
+  }
+
+  /** Writes the header of a small block that is used; that has `PREV_FREE` already, if it should. */
   protected setSmall(block: number, requested: number): void {
-    const word = this.load(block, 0);
-    const size = this.sizeAt(block);
-    this.store(block, (smallWord(block, size, requested) | (word & PREV_FREE) | USED) >>> 0, 0);
+    this.writeHeader(block, (smallHeader(block, requested) | this.flagOf(block)) >>> 0);
   }
 
   /** The same of a wide one, with what was asked for. */
-  protected setWide(block: number, requested: number): void {
-    this.store(block, (this.load(block, 0) | USED | WIDE) >>> 0, 0);
+  protected setWide(block: number, size: number, requested: number): void {
+    this.writeHeader(block, (wideHeader(block) | this.flagOf(block)) >>> 0);
     this.store(block, requested, 4);
-    this.store(block, tagOf(block + WIDE_HEADER), 8);
+    this.store(block, sizeWord(size), 8);
   }
 
   /** The same of one of the heap's own, with its code. */
-  protected setOwn(block: number, code: number): void {
-    this.setWide(block, code);
-    this.store(block, (this.load(block, 0) | MOVABLE) >>> 0, 0);
+  protected setOwn(block: number, size: number, code: number): void {
+    this.setWide(block, size, code);
+    this.writeHeader(block, (this.headerAt(block) | MOVABLE) >>> 0);
   }
 
   /** Changes the size that a used block's header says. What a small one's says of what was asked for is wrong then. */
-  protected setSize(block: number, size: number): void {
-    const word = this.load(block, 0);
-    const kept = word & FLAGS;
-    if ((word & WIDE) !== 0) this.store(block, ((word & MOVABLE) | kept | size) >>> 0, 0);
-    else this.store(block, (smallWord(block, size, size - HEADER) | kept) >>> 0, 0);
+  private setSize(block: number, size: number): void {
+    if ((this.headerAt(block) & SMALL) !== 0) this.setSmall(block, size - GRANULE);
+    else this.store(block, sizeWord(size), 8);
   }
 
-  /** Leaves `size` bytes to a used block, or 8 more, and makes what is behind a free one. */
-  protected cut(block: number, size: number): void {
-    const rest = this.sizeAt(block) - size;
-    if (rest < LEAST) return;
-    this.setSize(block, size);
-    this.store(block + size, rest, 0);
-    this.release(block + size, rest);
+  /** Leaves `wanted` of `whole` bytes to a used block, and makes what is behind a free one. */
+  protected cut(block: number, whole: number, wanted: number): void {
+    this.setSize(block, wanted);
+    this.giveRest(block + wanted, whole - wanted);
   }
 
   /** Makes a used block larger forwards, to `wanted` bytes: into the space above the top or a free block behind it. */
@@ -188,63 +193,43 @@ export class Blocks extends FreeLists {
       this.setSize(block, wanted);
       return true;
     }
-    const behind = this.load(next, 0);
-    const more = freeSize(behind);
-    if ((behind & USED) !== 0 || size + more < wanted) return false;
+    if ((this.headerAt(next) & USED) !== 0) return false;
+    const more = this.freeSizeAt(next);
+    if (size + more < wanted) return false;
     this.absorb(next, more);
     this.forget(block, next + more);
-    this.split(block, size + more, wanted);
+    this.cut(block, size + more, wanted);
     return true;
   }
 
   /**
    * Makes a used block larger backwards, into a free block before it, with its bytes; returns where it is now, or 0.
-   * @param header bytes of its header
+   * @param before bytes of what precedes its payload
    */
-  protected extendBack(block: number, header: number, size: number, wanted: number, kept: number): number {
-    const word = this.load(block, 0);
-    if ((word & PREV_FREE) === 0) return 0;
-    const free = freeSize(this.load(block - 4, 0));
+  protected extendBack(block: number, before: number, size: number, wanted: number, kept: number): number {
+    const header = this.headerAt(block);
+    if ((header & PREV_FREE) === 0) return 0;
+    const free = this.freeSizeBefore(block);
     if (free + size < wanted) return 0;
     const start = block - free;
     this.absorb(start, free);
     this.forget(start, block + size);
     // whoever uses the old address is to be told
-    this.store(block, 0, 0);
-    if (header === WIDE_HEADER) this.store(block, 0, 8);
-    this.copy(start + header, block + header, kept);
-    this.store(start, (word & FLAGS & ~PREV_FREE) >>> 0, 0);
-    this.split(start, free + size, wanted);
-    if (header === WIDE_HEADER) this.store(start, tagOf(start + WIDE_HEADER), 8);
+    this.writeHeader(block, 0);
+    this.copy(start + before, block + before, kept);
+    this.writeHeader(start, (header & SMALL) !== 0 ? SMALL : wideHeader(start));
+    this.cut(start, free + size, wanted);
     return start;
-  }
-
-  /** Leaves `wanted` of `whole` bytes to a used block, or 8 more, and makes what is behind a free one. */
-  private split(block: number, whole: number, wanted: number): void {
-    const rest = whole - wanted;
-    if (rest < LEAST) {
-      this.setSize(block, whole);
-      return;
-    }
-    this.setSize(block, wanted);
-    this.store(block + wanted, rest, 0);
-    this.release(block + wanted, rest);
   }
 
   /** A free block that is going to be part of a used one. */
   private absorb(block: number, size: number): void {
     this.unlink(block, size);
-    const behind = block + size;
-    this.store(behind, (this.load(behind, 0) & ~PREV_FREE) >>> 0, 0);
+    this.clearFlag(block + size);
   }
 }
 
 /** The first place from `block` on for a block with what is `header` bytes behind its beginning at a multiple of `alignment`. */
 function alignedFrom(block: number, header: number, alignment: number): number {
-  const first = alignedPayload(block + header, alignment) - header;
-  return first - block === GRANULE ? first + alignment : first;
-}
-
-function alignedPayload(payload: number, alignment: number): number {
-  return ((payload + alignment - 1) & ~(alignment - 1)) >>> 0;
+  return (((block + header + alignment - 1) & ~(alignment - 1)) >>> 0) - header;
 }

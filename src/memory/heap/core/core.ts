@@ -1,16 +1,17 @@
 /**
- * The allocator of a `Heap`: small blocks in pages (slots.ts, pages.ts) over blocks with headers (blocks.ts), all within the
+ * The allocator of a `Heap`: small blocks in pages (slots.ts, pages.ts), the smallest in pairs (pairs.ts), over blocks with headers (blocks.ts), all within the
  * memory as layout.ts draws it. Each operation is bounded, but for the last resort before a request fails: that lends all
  * pages with room, as it would otherwise refuse memory that there is.
  *
  * Addresses are bytes in the memory. No checks of arguments here. Compiled twice, see access.ts.
  */
+import { choose } from "../bits.js";
 import {
   ALIGNED,
   askedOf,
   field,
-  freeSize,
   GRANULE,
+  HALF_MOST,
   HEADER,
   HEADER_BYTES,
   INVERSE_BITS,
@@ -21,29 +22,26 @@ import {
   LARGEST_SLOT,
   LEAST_SLOT,
   MAGIC,
-  MOVABLE,
   PREV_FREE,
   pageBytes,
+  SMALL,
   SMALL_MOST,
-  sizeOf,
   slotSize,
+  smallHeader,
   smallMismatch,
   smallSize,
   smallSizeOf,
-  smallWord,
-  tagOf,
-  USED,
+  TINY,
   VERSION,
-  WIDE,
   WIDE_HEADER,
   wideSize,
 } from "../layout.js";
-import { Pages } from "./pages.js";
+import { Judge } from "./judge.js";
 
 /** Bytes in use from which on there are pages: below, all of a heap is in the caches anyway, and half-empty pages count. */
 const PAGES_FROM = 0x20_0000;
 
-export class HeapCore extends Pages {
+export class HeapCore extends Judge {
   /** Lays out an empty heap. `start` and `end` are multiples of 16. */
   format(start: number, end: number, ceiling: number): void {
     this.begin();
@@ -73,7 +71,8 @@ export class HeapCore extends Pages {
   // @inline
   allocate(requested: number): number {
     this.begin();
-    if (requested <= LARGEST_SLOT) {
+    // both ends at once
+    if (requested - (HALF_MOST + 1) <= SMALL_MOST - (HALF_MOST + 1)) {
       const size = slotSize(requested);
       const kind = size >>> 4;
       const kept = this.wordAt(field.kept, kind << KIND_BITS);
@@ -83,7 +82,7 @@ export class HeapCore extends Pages {
       const bytes = smallSize(requested);
       if (block + bytes <= this.word(field.stack)) {
         this.setWord(field.top, block + bytes);
-        this.store(block, (smallWord(block, bytes, requested) | USED) >>> 0, 0);
+        this.writeHeader(block, smallHeader(block, requested));
         this.add(field.requested, requested, 1);
         return block + HEADER;
       }
@@ -91,7 +90,33 @@ export class HeapCore extends Pages {
       if (rec !== 0) return this.takeSlot(rec, size, requested);
       return this.allocateSmall(size, requested);
     }
-    return this.allocateBlock(requested);
+    return this.allocateRest(requested);
+  }
+
+  /** The same of what is too small, or too large, for a small block. */
+  private allocateRest(requested: number): number {
+    if (requested <= HALF_MOST) return this.allocateHalf(requested);
+    return requested <= LARGEST_SLOT
+      ? this.allocateSlot(LARGEST_SLOT, requested)
+      : this.allocateBlock(requested);
+  }
+
+  /** Address of half of a pair, or of a slot where there are pages; or 0. */
+  private allocateHalf(requested: number): number {
+    const half = this.takeHalf(requested);
+    if (half !== 0) return half;
+    if (this.hasPages() || this.word(field.partial) !== 0) return this.allocateSlot(LEAST_SLOT, requested);
+    const block = this.find(TINY);
+    return block === 0 ? 0 : this.makePair(block, requested);
+  }
+
+  private allocateSlot(size: number, requested: number): number {
+    const kind = size >>> 4;
+    const kept = this.wordAt(field.kept, kind << KIND_BITS);
+    if ((kept & this.word(field.keptMask)) !== 0)
+      return this.takeKept(kept, kind, size - requested, requested);
+    const rec = this.wordAt(field.partial, kind << KIND_BITS);
+    return rec !== 0 ? this.takeSlot(rec, size, requested) : this.allocateSmall(size, requested);
   }
 
   /**
@@ -99,7 +124,7 @@ export class HeapCore extends Pages {
    * needs much in one piece, and what is in pieces would stay so. For the smallest slots it comes first, as a block with a header takes twice as much.
    */
   private allocateSmall(size: number, requested: number): number {
-    const bytes = smallSize(requested);
+    const bytes = choose(requested > SMALL_MOST, wideSize(requested), smallSize(requested));
     const paged = this.hasPages();
     const smallest = paged && size === LEAST_SLOT;
     if (smallest && (this.addUsedPage(size) || this.addFreshPage(size))) return this.takeNew(size, requested);
@@ -107,7 +132,7 @@ export class HeapCore extends Pages {
     if (block === 0 && this.drain()) block = this.fit(bytes);
     if (block !== 0) {
       // a piece that could be a page is to be one
-      const whole = paged && freeSize(this.load(block, 0)) >= pageBytes(size);
+      const whole = paged && this.freeSizeAt(block) >= pageBytes(size);
       if (whole && this.addUsedPage(size)) return this.takeNew(size, requested);
       // that may have changed the lists
       if (whole) block = this.takeFrom(bytes);
@@ -153,7 +178,7 @@ export class HeapCore extends Pages {
     const aligned = alignment > GRANULE;
     const block = aligned ? this.findAligned(size, WIDE_HEADER, alignment) : this.find(size);
     if (block === 0) return 0;
-    this.setWide(block, requested);
+    this.setWide(block, size, requested);
     this.add(field.requested, requested, 1);
     return block + WIDE_HEADER;
   }
@@ -185,8 +210,12 @@ export class HeapCore extends Pages {
 
   private useFound(block: number, requested: number): number {
     if (block === 0) return 0;
-    this.setSmall(block, requested);
     this.add(field.requested, requested, 1);
+    if (requested > SMALL_MOST) {
+      this.setWide(block, wideSize(requested), requested);
+      return block + WIDE_HEADER;
+    }
+    this.setSmall(block, requested);
     return block + HEADER;
   }
 
@@ -198,6 +227,7 @@ export class HeapCore extends Pages {
       if (this.isSlot(rec, payload)) return true;
       if (this.isWithin(rec, payload)) return false;
     }
+    if (this.pairOf(payload) !== 0) return true;
     return (
       this.isInside(payload) && (this.isSmallAt(payload - HEADER) || this.isWideAt(payload - WIDE_HEADER))
     );
@@ -209,35 +239,14 @@ export class HeapCore extends Pages {
     );
   }
 
-  private isSmallAt(block: number): boolean {
-    const word = this.load(block, 0);
-    const size = smallSizeOf(word);
-    return isSmall(block, word) && size <= this.word(field.top) - block;
-  }
-
-  private isWideAt(block: number): boolean {
-    if (block < this.word(field.first) || this.load(block, 8) !== tagOf(block + WIDE_HEADER)) return false;
-    const word = this.load(block, 0);
-    const size = sizeOf(word);
-    // it may be 8 bytes larger than it needs to be
-    const more = size - wideSize(this.load(block, 4));
-    return (
-      (word & USED) !== 0 &&
-      (word & WIDE) !== 0 &&
-      (word & MOVABLE) === 0 &&
-      more <= GRANULE &&
-      size <= this.word(field.top) - block
-    );
-  }
-
   /** What was asked for a block, for which `isBlock` holds. */
   requestedOf(payload: number): number {
     this.begin();
     const rec = this.recordOf(payload);
     if (rec !== 0 && this.isSlot(rec, payload)) return this.slotRequest(rec, payload);
-    const block = payload - HEADER;
-    const word = this.load(block, 0);
-    return isSmall(block, word) ? askedOf(word) : this.load(payload - WIDE_HEADER, 4);
+    if (this.pairOf(payload) !== 0) return this.halfRequest(payload);
+    const header = this.headerAt(payload - HEADER);
+    return (header & SMALL) !== 0 ? askedOf(header) : this.load(payload - WIDE_HEADER, 4);
   }
 
   /**
@@ -252,25 +261,22 @@ export class HeapCore extends Pages {
     // both ends at once
     if (payload - unpaged < top - unpaged) {
       const block = payload - HEADER;
-      const word = this.load(block, 0);
-      const size = smallSizeOf(word);
-      const wrong = smallMismatch(block, word);
+      const header = this.headerAt(block);
+      const size = smallSizeOf(header);
+      const wrong = smallMismatch(block, header);
       // never of an address that is no multiple of 8: top is 4 more than one
       if ((((top - block) ^ size) | wrong) === 0) {
         // whoever frees it again is to be told
-        this.store(block, 0, 0);
+        this.writeHeader(block, 0);
         this.setWord(field.top, block);
-        this.subtract(field.requested, askedOf(word), 1);
+        this.subtract(field.requested, askedOf(header), 1);
         return true;
       }
-      if ((payload & (GRANULE - 1)) === 0 && (wrong & ~PREV_FREE) === 0 && size <= top - block) {
-        this.subtract(field.requested, askedOf(word), 1);
-        this.release(block, size);
-        return true;
-      }
+      const right = (payload & (GRANULE - 1)) === 0 && (wrong & ~PREV_FREE) === 0;
+      if (right && this.releaseSmall(block, size, header)) return true;
     } else {
-      const rec = this.recordOf(payload);
-      if (rec !== 0 && this.giveSlot(rec, payload)) return true;
+      const cell = this.cellOf(payload);
+      if (cell < this.word(field.cells) && this.giveSlot(cell, payload)) return true;
     }
     return this.freeRest(payload);
   }
@@ -279,23 +285,25 @@ export class HeapCore extends Pages {
   private freeRest(payload: number): boolean {
     const rec = this.recordOf(payload);
     if (rec !== 0 && this.isWithin(rec, payload)) return false;
-    if (!this.isInside(payload)) return false;
     const block = payload - HEADER;
-    const word = this.load(block, 0);
-    if (!isSmall(block, word)) return this.freeWide(payload);
-    const size = smallSizeOf(word);
-    if (size > this.word(field.top) - block) return false;
-    this.subtract(field.requested, askedOf(word), 1);
-    this.release(block, size);
-    return true;
+    if (!this.isInside(payload)) return this.freePaired(payload);
+    const header = this.headerAt(block);
+    if (isSmall(block, header) && this.releaseSmall(block, smallSizeOf(header), header)) return true;
+    return this.freeWide(payload) || this.freePaired(payload);
   }
 
   private freeWide(payload: number): boolean {
     const block = payload - WIDE_HEADER;
     if (!this.isWideAt(block)) return false;
     this.subtract(field.requested, this.load(block, 4), 1);
-    this.store(block, 0, 8);
     this.release(block, this.sizeAt(block));
+    return true;
+  }
+
+  private freePaired(payload: number): boolean {
+    const pair = this.pairOf(payload);
+    if (pair === 0) return false;
+    this.freeHalf(pair, payload);
     return true;
   }
 
@@ -307,7 +315,8 @@ export class HeapCore extends Pages {
     this.begin();
     const rec = this.recordOf(payload);
     if (rec !== 0 && this.isSlot(rec, payload)) return this.reallocateSlot(rec, payload, requested);
-    const small = isSmall(payload - HEADER, this.load(payload - HEADER, 0));
+    if (this.pairOf(payload) !== 0) return this.reallocateHalf(payload, requested);
+    const small = this.isSmallBlock(payload);
     const before = this.requestedOf(payload);
     if (small && requested > SMALL_MOST) return this.move(payload, before, requested);
     const header = small ? HEADER : WIDE_HEADER;
@@ -315,7 +324,7 @@ export class HeapCore extends Pages {
     const block = payload - header;
     const size = this.sizeAt(block);
     let moved = block;
-    if (wanted <= size) this.cut(block, wanted);
+    if (wanted <= size) this.cut(block, size, wanted);
     else if (!this.extend(block, size, wanted)) {
       moved = this.extendBack(block, header, size, wanted, before);
       if (moved === 0) return this.move(payload, before, requested);
@@ -326,14 +335,17 @@ export class HeapCore extends Pages {
     return moved + header;
   }
 
+  /** Of a block that is one. */
+  private isSmallBlock(payload: number): boolean {
+    return (this.headerAt(payload - HEADER) & SMALL) !== 0;
+  }
+
   /** To another place, where it has a header of the same kind, unless it is too large for a small one. */
   private move(payload: number, before: number, requested: number): number {
-    const small = isSmall(payload - HEADER, this.load(payload - HEADER, 0));
-    const to = small ? this.allocateBlock(requested) : this.allocateWide(requested, GRANULE);
-    if (to === 0) return 0;
-    this.copy(to, payload, before < requested ? before : requested);
-    this.free(payload);
-    return to;
+    const to = this.isSmallBlock(payload)
+      ? this.allocateBlock(requested)
+      : this.allocateWide(requested, GRANULE);
+    return this.moveTo(to, payload, before, requested);
   }
 
   private reallocateSlot(rec: number, payload: number, requested: number): number {
@@ -343,7 +355,19 @@ export class HeapCore extends Pages {
       this.setWord(field.requested, this.word(field.requested) + requested - before);
       return payload;
     }
-    const to = this.allocate(requested);
+    return this.moveTo(this.allocate(requested), payload, before, requested);
+  }
+
+  private reallocateHalf(payload: number, requested: number): number {
+    const before = this.halfRequest(payload);
+    if (requested > HALF_MOST) return this.moveTo(this.allocate(requested), payload, before, requested);
+    this.setHalfRequest(payload, requested);
+    this.setWord(field.requested, this.word(field.requested) + requested - before);
+    return payload;
+  }
+
+  /** Moves the bytes of a block to a new one, unless that is 0, and returns it. */
+  private moveTo(to: number, payload: number, before: number, requested: number): number {
     if (to === 0) return 0;
     this.copy(to, payload, before < requested ? before : requested);
     this.free(payload);

@@ -1,16 +1,45 @@
 // The lists of a heap's free blocks, one for each bin. Compiled twice, see access.ts.
 
 import { choose, highestBit, lowestBit } from "../bits.js";
-import { binOf, EXACT_BYTES, field, freeSize, LINKED, sizeOf, TINY } from "../layout.js";
+import {
+  binOf,
+  EXACT_BYTES,
+  field,
+  HALF,
+  TINY,
+  tinyHeader,
+  tinyNext,
+  tinyNextOf,
+  tinyPreviousOf,
+  tinyRest,
+} from "../layout.js";
 import { Access } from "./access.js";
 
 /** So many of a bin with several sizes are looked at before a larger bin is. */
 const FIT_TRIES = 4;
 
 export class FreeLists extends Access {
-  /** Size of a block. */
-  protected sizeAt(block: number): number {
-    return sizeOf(this.load(block, 0));
+  // @inline
+  protected headerAt(block: number): number {
+    return this.loadHalf(block, HALF);
+  }
+
+  // @inline
+  protected writeHeader(block: number, header: number): void {
+    this.storeHalf(block, header, HALF);
+  }
+
+  /** Size of a free block. */
+  // @inline
+  protected freeSizeAt(block: number): number {
+    return choose((this.load(block, 4) & 1) !== 0, TINY, this.load(block, 12));
+  }
+
+  /** Size of the free block that ends where a block begins. */
+  // @inline
+  protected freeSizeBefore(block: number): number {
+    const word = this.load(block - 4, 0);
+    return choose((word & 1) !== 0, TINY, word);
   }
 
   /** Head of the first bin from `bin` on that isn't empty, or 0. */
@@ -35,25 +64,30 @@ export class FreeLists extends Access {
     const bin = binOf(size);
     let block = this.wordAt(field.heads, bin);
     for (let tries: number = FIT_TRIES; block !== 0 && tries > 0; tries--) {
-      if (this.load(block, 0) >= size) return block;
+      if (this.load(block, 12) >= size) return block;
       block = this.load(block, 4);
     }
     return this.headFrom(bin + 1);
   }
 
   /**
-   * Puts a free block at the head of its list. Whether there is a neighbour in it nobody can predict, and a wrong guess takes the
+   * Makes a free block, at the head of its list. Whether there is a neighbour in it nobody can predict, and a wrong guess takes the
    * processor longer than all the rest: so here and in `unlink` everything is written, and what no neighbour is there for goes nowhere.
    */
   protected put(block: number, size: number): void {
     const bin = binOf(size);
     const next = this.wordAt(field.heads, bin);
-    const links = choose(size === TINY, 0, 4);
-    const none = choose(size === TINY, LINKED, 0);
-    this.store(block + links, choose(next !== 0, next, none), 0);
-    this.store(block + links, none, 4);
-    const back = choose(next !== 0, next + links, this.nowhere());
-    this.store(back, block, 4);
+    if (size === TINY) {
+      this.setTinyLinks(block, next, 0);
+      if (next !== 0) this.setTinyPrevious(next, block);
+    } else {
+      this.writeHeader(block, 0);
+      this.store(block, next, 4);
+      this.store(block, 0, 8);
+      this.store(block, size, 12);
+      this.store(block + size - 4, size, 0);
+      this.store(choose(next !== 0, next, this.nowhere()), block, 8);
+    }
     this.setWordAt(field.heads, bin, block);
     this.setWord(field.free, this.word(field.free) + size);
     const index = bin >>> 5;
@@ -64,15 +98,19 @@ export class FreeLists extends Access {
 
   protected unlink(block: number, size: number): void {
     const bin = binOf(size);
-    const links = choose(size === TINY, 0, 4);
-    const next = this.load(block + links, 0);
-    const previous = this.load(block + links, 4);
-    // no block lies so low
-    const alone = (next | previous) >>> 0 <= LINKED;
-    const back = choose(next > LINKED, next + links, this.nowhere());
-    this.store(back, previous, 4);
-    const forth = choose(previous > LINKED, previous + links, this.headOf(bin));
-    this.store(forth, choose(alone, 0, next), 0);
+    let next = this.load(block, 4);
+    let previous = this.load(block, 8);
+    if (size === TINY) {
+      next = tinyNextOf(next);
+      previous = tinyPreviousOf(this.headerAt(block), this.loadHalf(block, 8));
+      if (next !== 0) this.setTinyPrevious(next, previous);
+      if (previous !== 0) this.store(previous, tinyNext(next), 4);
+      else this.setWordAt(field.heads, bin, next);
+    } else {
+      this.store(choose(next !== 0, next, this.nowhere()), previous, 8);
+      this.store(choose(previous !== 0, previous, this.headOf(bin) - 4), next, 4);
+    }
+    const alone = (next | previous) === 0;
     this.setWord(field.free, this.word(field.free) - size);
     const index = bin >>> 5;
     const emptied = choose(alone, 1, 0) << (bin & 31);
@@ -83,9 +121,20 @@ export class FreeLists extends Access {
     this.setStack();
   }
 
+  private setTinyLinks(block: number, next: number, previous: number): void {
+    this.store(block, tinyNext(next), 4);
+    this.setTinyPrevious(block, previous);
+  }
+
+  private setTinyPrevious(block: number, previous: number): void {
+    this.writeHeader(block, tinyHeader(previous));
+    this.storeHalf(block, tinyRest(previous), 8);
+  }
+
   /** Where links would be whose second one is the word `nowhere`. */
+  // @inline
   private nowhere(): number {
-    return this.word(field.start) + 4 * field.nowhere - 4;
+    return this.word(field.start) + 4 * field.nowhere - 8;
   }
 
   /** Address of the head of a bin. */
@@ -108,7 +157,6 @@ export class FreeLists extends Access {
     if (summary === 0) return 0;
     const word = highestBit(summary);
     const bin = (word << 5) + highestBit(this.wordAt(field.bitmap, word));
-    const block = this.wordAt(field.heads, bin);
-    return freeSize(this.load(block, 0));
+    return this.freeSizeAt(this.wordAt(field.heads, bin));
   }
 }

@@ -1,16 +1,17 @@
 // Makes pages of blocks, with what they need beside them, and lends them again. Compiled twice, see access.ts.
+import { choose } from "../bits.js";
 import {
   ALIGNED,
   CELL,
   CELL_BITS,
   cellsOf,
+  ENTRY_BITS,
   FREE_SLOT,
   field,
   KEPT_BYTES,
   KIND_BITS,
   KINDS,
   LARGE,
-  LEAST,
   LEAST_POOL,
   LENT_SLOT,
   MOST_CELLS,
@@ -25,8 +26,6 @@ import {
   RECORD_UNIT,
   record,
   slotsOf,
-  USED,
-  WIDE,
   WIDE_HEADER,
   wideSize,
 } from "../layout.js";
@@ -46,9 +45,7 @@ export class Pages extends Slots {
     let block = this.fit(bytes);
     let tries: number = PAGE_TRIES;
     for (; block !== 0; block = this.load(block, 4)) {
-      const whole = this.load(block, 0);
-      const right = whole === bytes || whole >= bytes + LEAST;
-      if (((block + WIDE_HEADER) & (CELL - 1)) === 0 && right) break;
+      if (((block + WIDE_HEADER) & (CELL - 1)) === 0 && this.freeSizeAt(block) >= bytes) break;
       if (--tries === 0) block = 0;
       if (block === 0) break;
     }
@@ -68,16 +65,15 @@ export class Pages extends Slots {
     const page = block + WIDE_HEADER;
     const bytes = pageBytes(size);
     const slots = slotsOf(size);
-    const whole = this.sizeAt(block);
-    this.setOwn(block, PAGES_OWN);
+    this.setOwn(block, bytes, PAGES_OWN);
     const last = (page >>> CELL_BITS) + cellsOf(size) - 1;
     const stacked = this.hasStacks();
     const mapped = last < this.word(field.cells) || this.enlargeMap(last);
     const units = unitsOf(slots);
     const rec = stacked && mapped ? this.takeRecord(units) : 0;
-    if (whole !== bytes || rec === 0 || !this.isUnmapped(page >>> CELL_BITS, last)) {
+    if (rec === 0 || !this.isUnmapped(page >>> CELL_BITS, last)) {
       if (rec !== 0) this.giveRecord(rec, units);
-      this.release(block, whole);
+      this.release(block, bytes);
       return false;
     }
     this.addOwn(bytes);
@@ -102,7 +98,8 @@ export class Pages extends Slots {
   /** Whether none of the cells of a page is one of a page that is lent. */
   private isUnmapped(first: number, last: number): boolean {
     const map = this.word(field.map);
-    for (let cell = first; cell <= last; cell++) if (this.load(map + (cell << 2), 0) !== 0) return false;
+    for (let cell = first; cell <= last; cell++)
+      if (this.load(map + (cell << ENTRY_BITS), 0) !== 0) return false;
     return true;
   }
 
@@ -170,12 +167,12 @@ export class Pages extends Slots {
     // 128 KiB more, or as much again
     let cells = (cell + 64) * 2;
     if (cells > MOST_CELLS) cells = MOST_CELLS;
-    const map = this.allocateOwn(cells << 2, LINE);
+    const map = this.allocateOwn(cells << ENTRY_BITS, LINE);
     if (map === 0) return false;
     const old = this.word(field.map);
     const before = this.word(field.cells);
-    if (old !== 0) this.copy(map, old, before << 2);
-    this.clear(map + (before << 2), (cells - before) << 2);
+    if (old !== 0) this.copy(map, old, before << ENTRY_BITS);
+    this.clear(map + (before << ENTRY_BITS), (cells - before) << ENTRY_BITS);
     this.setWord(field.map, map);
     this.setWord(field.cells, cells);
     if (old !== 0) this.freeOwn(old);
@@ -195,8 +192,8 @@ export class Pages extends Slots {
     let block = this.takeAligned(size, WIDE_HEADER, alignment, false);
     if (block === 0) block = this.takeAligned(size, WIDE_HEADER, alignment, true);
     if (block === 0) return 0;
-    this.addOwn(this.sizeAt(block));
-    this.setOwn(block, PAGES_OWN);
+    this.addOwn(size);
+    this.setOwn(block, size, PAGES_OWN);
     this.setWord(field.ownBlocks, this.word(field.ownBlocks) + 1);
     return block + WIDE_HEADER;
   }
@@ -260,10 +257,10 @@ export class Pages extends Slots {
 
   /** Lends the page that begins in a cell, if at most one slot of so many is used and not all are. */
   private lendAt(cell: number, share: number): boolean {
-    const rec = this.load(this.word(field.map) + (cell << 2), 0);
+    const rec = this.load(this.word(field.map) + (cell << ENTRY_BITS), 0);
     if (rec === 0 || this.load(rec, record.page) >>> CELL_BITS !== cell) return false;
     // that may be the end of the page
-    if (this.drainKind(this.kindAt(rec)) && this.load(this.word(field.map) + (cell << 2), 0) !== rec)
+    if (this.drainKind(this.kindAt(rec)) && this.load(this.word(field.map) + (cell << ENTRY_BITS), 0) !== rec)
       return true;
     const used = this.loadByte(rec, record.used);
     const slots = this.loadByte(rec, record.slots);
@@ -288,9 +285,8 @@ export class Pages extends Slots {
     const end = page - WIDE_HEADER + pageBytes(size);
     // where the part begins that is still one block, and the only flag that its header may need
     let rest = page - WIDE_HEADER;
-    let flag = (this.load(rest, 0) & PREV_FREE) >>> 0;
+    let flag = (this.headerAt(rest) & PREV_FREE) >>> 0;
     let first = this.nextUsed(rec, 0, slots);
-    if (first * size < LEAST) first = 0;
     this.setLent(rec, 0, first);
     while (first < slots) {
       let behindRun = this.nextFree(rec, first, slots);
@@ -299,14 +295,13 @@ export class Pages extends Slots {
         behindRun = this.nextFree(rec, next, slots);
         next = this.nextUsed(rec, behindRun, slots);
       }
-      if ((slots - behindRun) * size < LEAST) behindRun = slots;
       const block = page - WIDE_HEADER + first * size;
       const behind = block + (behindRun - first) * size + ALIGNED;
       const apart = block !== rest;
-      this.store(block, ((behind - block) | (apart ? 0 : flag)) >>> 0, 0);
-      this.setOwn(block, PAGE_CODE + (rec >>> 4));
+      this.writeHeader(block, choose(apart, 0, flag));
+      this.setOwn(block, behind - block, PAGE_CODE + (rec >>> 4));
       if (apart) {
-        this.store(rest, ((block - rest) | USED | WIDE | flag) >>> 0, 0);
+        this.writeHeader(rest, flag);
         this.addOwn(rest - block);
         this.release(rest, block - rest);
       }
@@ -316,7 +311,7 @@ export class Pages extends Slots {
       first = next;
     }
     if (rest === end) return;
-    this.store(rest, ((end - rest) | USED | WIDE | flag) >>> 0, 0);
+    this.writeHeader(rest, flag);
     this.addOwn(rest - end);
     this.release(rest, end - rest);
   }
@@ -337,7 +332,7 @@ export class Pages extends Slots {
   }
 }
 
-/** Whether a gap between used slots has no room for a header, or leaves something that is too small for a block: it stays with the run. */
+/** Whether a gap between used slots has no room for a header: it stays with the run. */
 function isNarrow(gap: number): boolean {
-  return gap < ALIGNED + LEAST && gap !== ALIGNED;
+  return gap < ALIGNED;
 }

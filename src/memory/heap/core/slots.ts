@@ -4,10 +4,12 @@
  * access.ts.
  */
 
+import { choose } from "../bits.js";
 import {
   ALIGNED,
   CELL_BITS,
   cellsOf,
+  ENTRY_BITS,
   FREE_SLOT,
   field,
   GRANULE,
@@ -34,14 +36,23 @@ const NOWHERE = 0xffff_ffff;
 const RECORD_BITS = 5;
 
 export class Slots extends Blocks {
-  /**
-   * Address of the record of the page that a payload lies in, or 0. That of a small block behind a page lies up to 8 bytes before
-   * the next cell.
-   */
+  /** Address of the record of the page that a payload lies in, or 0. */
   // @inline
   protected recordOf(payload: number): number {
-    const cell = (payload + GRANULE) >>> CELL_BITS;
-    return cell < this.word(field.cells) ? this.load(this.word(field.map) + (cell << 2), 0) : 0;
+    const cell = this.cellOf(payload);
+    return cell < this.word(field.cells) ? this.load(this.entryAt(cell), 0) : 0;
+  }
+
+  /** That of a small block behind a page lies up to 8 bytes before the next cell. */
+  // @inline
+  protected cellOf(payload: number): number {
+    return (payload + GRANULE) >>> CELL_BITS;
+  }
+
+  /** Where the map has what is known of a cell. */
+  // @inline
+  protected entryAt(cell: number): number {
+    return this.word(field.map) + (cell << ENTRY_BITS);
   }
 
   /** Kind of a page's slots. */
@@ -112,12 +123,15 @@ export class Slots extends Blocks {
   }
 
   /**
-   * Takes back a slot; false, and nothing happens, when none that is used begins here. The page hears of it only when the stack of its size
+   * Takes back a slot of the page that a cell has, if it has one; false, and nothing happens, when none that is used begins here. The page hears of it only when the stack of its size
    * is full: what is allocated next is mostly taken from there, and neither has anything to decide that can't be predicted.
    */
   // @inline
-  protected giveSlot(rec: number, payload: number): boolean {
-    const word = this.load(rec, record.page);
+  protected giveSlot(cell: number, payload: number): boolean {
+    const entry = this.entryAt(cell);
+    const rec = this.load(entry, 0);
+    if (rec === 0) return false;
+    const word = this.load(entry, 4);
     const kind = (word & KIND) >>> 0;
     const offset = payload - (word - kind);
     const slot = this.slotBehind(offset, kind);
@@ -254,9 +268,12 @@ export class Slots extends Blocks {
 
   /** Tells the map what record the page for slots of this size has. */
   protected setCells(page: number, size: number, rec: number): void {
-    let cell = this.word(field.map) + ((page >>> CELL_BITS) << 2);
-    const end = cell + (cellsOf(size) << 2);
-    for (; cell < end; cell += 4) this.store(cell, rec, 0);
+    const place = choose(rec !== 0, page + (size >>> 4), 0);
+    const first = page >>> CELL_BITS;
+    for (let cell = first; cell < first + cellsOf(size); cell++) {
+      this.store(this.entryAt(cell), rec, 0);
+      this.store(this.entryAt(cell), place, 4);
+    }
   }
 
   /**
