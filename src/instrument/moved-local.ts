@@ -2,7 +2,6 @@
  * A function that is called with one more parameter, behind its own: the first local that it declares had that index.
  * It becomes the last local, so that all others keep theirs. The walker does the same for bodies without a hook.
  */
-import { instructionEnd, op } from "../wasm/instructions.js";
 import { skipLeb, u32At } from "../wasm/leb128.js";
 import type { LocalCounts } from "../wasm/sections/code.js";
 import type { CodeWriter } from "./emit.js";
@@ -42,31 +41,42 @@ export function firstLocalLast(
   return locals.groups + (more > 0 ? 1 : 0);
 }
 
-/** Copies the instructions at `bytes[start..end)`. */
-export function copyMoving(
-  writer: CodeWriter,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  moved: MovedLocal | undefined,
-  listener?: SiteListener,
-): void {
-  let copied = start;
-  if (moved) {
-    for (let pos = start; pos < end; ) {
-      const opcode = bytes[pos];
-      const next = instructionEnd(bytes, pos);
-      const isLocal = opcode === op.localGet || opcode === op.localSet || opcode === op.localTee;
-      if (isLocal && u32At(bytes, pos + 1) === moved.from) {
-        writer.copy(bytes, copied, pos + 1);
-        writer.u32(moved.to);
-        listener?.(writer.length, next);
-        copied = next;
-      }
-      pos = next;
-    }
+/** Copies instructions from a body to where they are written, with the local that moved under its new index. */
+export class MovingCopy {
+  readonly #writer: CodeWriter;
+  readonly #bytes: Uint8Array;
+  readonly #named: readonly number[];
+  readonly #to: number;
+  readonly #listener: SiteListener | undefined;
+  #next = 0;
+
+  /** @param named offsets of all instructions that name the local, in order */
+  constructor(
+    writer: CodeWriter,
+    bytes: Uint8Array,
+    named: readonly number[],
+    to: number,
+    listener: SiteListener | undefined,
+  ) {
+    this.#writer = writer;
+    this.#bytes = bytes;
+    this.#named = named;
+    this.#to = to;
+    this.#listener = listener;
   }
-  writer.copy(bytes, copied, end);
+
+  /** Copies `bytes[start..end)`; each call begins behind where the one before it ended, or there. */
+  copy(start: number, end: number): void {
+    let copied = start;
+    for (; this.#named[this.#next] < end; this.#next++) {
+      const pos = this.#named[this.#next];
+      this.#writer.copy(this.#bytes, copied, pos + 1);
+      this.#writer.u32(this.#to);
+      copied = skipLeb(this.#bytes, pos + 1);
+      this.#listener?.(this.#writer.length, copied);
+    }
+    this.#writer.copy(this.#bytes, copied, end);
+  }
 }
 
 /** `(ref null? heap)` takes a byte more than others. */

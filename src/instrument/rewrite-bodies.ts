@@ -11,7 +11,7 @@ import { contextKind, contextWay, insideAllocator } from "./context-sites.js";
 import { CodeWriter, noResult } from "./emit.js";
 import { type Exit, findExits } from "./exits.js";
 import type { Hook } from "./hooks.js";
-import { copyMoving, firstLocalLast, movedLocal } from "./moved-local.js";
+import { firstLocalLast, MovingCopy, movedLocal } from "./moved-local.js";
 import {
   type CodeChanges,
   type CodeWalker,
@@ -83,19 +83,20 @@ export class BodyRewriter {
 
     let copied = locals.end;
     let site = first[body];
-    const copyTo = (pos: number) => copyMoving(writer, bytes, copied, pos, moved, listener);
+    const { exits, named } = findExits(bytes, locals.end, end, moved?.from);
+    const copy = new MovingCopy(writer, bytes, named, moved?.to ?? 0, listener);
     const writeSitesUpTo = (limit: number) => {
       for (; site < first[body + 1] && position[site] < limit; site++) {
-        copyTo(position[site]);
+        copy.copy(copied, position[site]);
         this.#passContext(writer, site, parameter);
         listener?.(writer.length, position[site]);
         copied = this.#writeSite(writer, site, position[site]);
         listener?.(writer.length, copied);
       }
     };
-    for (const exit of findExits(bytes, locals.end, end)) {
+    for (const exit of exits) {
       writeSitesUpTo(exit.position);
-      copyTo(exit.position);
+      copy.copy(copied, exit.position);
       copied = instructionEnd(bytes, exit.position);
       if (exit.opcode !== op.return) {
         this.#passContext(writer, site, parameter);
@@ -108,7 +109,7 @@ export class BodyRewriter {
     }
     writeSitesUpTo(end);
     // the function's own end becomes that of the block
-    copyTo(end);
+    copy.copy(copied, end);
     hook.after(writer, firstLocal);
     writer.end();
   }

@@ -74,31 +74,42 @@ function put(byte: u32): void {
 
 @inline
 function putU32(value: u32): void {
-  while (value >= 0x80) {
-    put((value & 0x7f) | 0x80);
-    value >>= 7;
-  }
-  put(value);
+  // `to` is read and written once: to an engine that compiles in haste it is memory
+  let at = to;
+  for (; value >= 0x80; value >>= 7) store<u8>(at++, <u8>value | 0x80);
+  store<u8>(at, <u8>value);
+  to = at + 1;
 }
 
-/** A signed number ≥ 0. */
+/** An opcode, and an index. */
 @inline
-function putPositive(value: u32): void {
-  while (value >= 0x40) {
-    put((value & 0x7f) | 0x80);
-    value >>= 7;
-  }
-  put(value);
+function putIndexed(opcode: u32, index: u32): void {
+  let at = to;
+  store<u8>(at++, <u8>opcode);
+  for (; index >= 0x80; index >>= 7) store<u8>(at++, <u8>index | 0x80);
+  store<u8>(at, <u8>index);
+  to = at + 1;
 }
 
+/** An opcode, and a signed number ≥ 0. */
+@inline
+function putPositive(opcode: u32, value: u32): void {
+  let at = to;
+  store<u8>(at++, <u8>opcode);
+  for (; value >= 0x40; value >>= 7) store<u8>(at++, <u8>value | 0x80);
+  store<u8>(at, <u8>value);
+  to = at + 1;
+}
+
+/** Writes up to 7 bytes too many, which what comes next is put over. */
 @inline
 function copy(from: usize, until: usize): void {
+  let at = to;
+  to = at + until - from;
   // engines call out for `memory.copy`
-  if (until - from > 32) {
-    memory.copy(to, from, until - from);
-    to += until - from;
-  } else {
-    while (from < until) store<u8>(to++, load<u8>(from++));
+  if (until - from > 64) memory.copy(at, from, until - from);
+  else {
+    for (; from < until; from += 8, at += 8) store<u64>(at, load<u64>(from));
   }
 }
 
@@ -159,8 +170,7 @@ export function rewriteBody(body: u32): void {
         putFirstLocalLast(body, code);
       } else copy(from, code);
       if (chained) {
-        put(LOCAL_GET);
-        putU32(base);
+        putIndexed(LOCAL_GET, base);
       }
     } else {
       base += declared;
@@ -206,16 +216,14 @@ function putContext(site: u32, how: u8, chained: bool, base: u32): void {
   const kind = how & CONTEXT_KIND;
   const chain = chained && (kind == CHAINED || kind == KEPT);
   if (chain) {
-    put(LOCAL_GET);
-    putU32(base);
+    putIndexed(LOCAL_GET, base);
     if (kind == KEPT) {
       insert(KEEP);
       return;
     }
   }
-  put(I64_CONST);
   // what the allocator calls itself is not told apart, only that the allocator runs
-  putPositive(kind ? 2 * site + 2 : 1);
+  putPositive(I64_CONST, kind ? 2 * site + 2 : 1);
   if (chain) put(I64_ADD);
 }
 
@@ -302,20 +310,17 @@ function rewriteSite(site: u32, at: usize): usize {
   const opcode = load<u8>(opcodes + site);
   const target = <usize>load<u32>(targets + (<usize>site << 2)) << 2;
   if (opcode == CALL || opcode == RETURN_CALL) {
-    put(opcode);
-    putU32(load<u32>(called + target));
+    putIndexed(opcode, load<u32>(called + target));
     return skip(at + 1);
   }
   if (opcode == REF_FUNC) {
-    put(REF_FUNC);
-    putU32(load<u32>(referenced + target));
+    putIndexed(REF_FUNC, load<u32>(referenced + target));
     return skip(at + 1);
   }
   if (opcode == MEMORY_GROW) {
     const helper = load<u32>(growHelpers + target);
     if (helper != NO_HELPER) {
-      put(CALL);
-      putU32(helper);
+      putIndexed(CALL, helper);
       return skip(at + 1);
     }
   }
