@@ -46,6 +46,7 @@ export interface ContextSites {
  * back. A function that reaches such an import and no allocation gets no context from its callers, or nearly
  * every call of some modules would have to set one; what its import calls back begins at that call.
  * Entries: all functions that JavaScript can call and that reach the allocator.
+ * @param nestedReleases functions that release, and whose hooks look whether the allocator is running
  * @param releasesToo whether it is to be known where blocks are freed
  * @param passContexts whether parameters are added for contexts; else all are in the global, where checks look for them
  */
@@ -55,7 +56,11 @@ export function findContextSites(
   callers: Callers,
   hooked: readonly AllocatorFunction[],
   carriedImports: readonly number[],
-  { releasesToo, passContexts }: { releasesToo: boolean; passContexts: boolean },
+  {
+    nestedReleases,
+    releasesToo,
+    passContexts,
+  }: { nestedReleases: readonly number[]; releasesToo: boolean; passContexts: boolean },
 ): ContextSites {
   const contextSites = new Uint8Array(sites.count);
   const contextParameters = new Uint8Array(module.bodies.count);
@@ -75,6 +80,11 @@ export function findContextSites(
   const { called } = callers;
   const callsBack = new Uint8Array(imported);
   for (const index of callBacks) callsBack[index] = 1;
+
+  // Where an exception that left the allocator can be caught the global may go on saying that it runs, for as long
+  // as contexts are passed: calls that lead to such a release have to say otherwise.
+  const maySurvive = callBacks.length > 0 || sites.catches.includes(1);
+  const heeding = maySurvive ? callers.reaching([...allocating, ...nestedReleases], allocator) : mayAllocate;
 
   /** As in the sets: 1 for what takes its context from a parameter. */
   const taking = new Uint8Array(mayAllocate.length);
@@ -111,7 +121,7 @@ export function findContextSites(
     for (let site = first; site < end; site++) {
       const callee = called[site];
       if (taking[callee] === 1) contextSites[site] = passed;
-      else if (all ? callee !== noNode : mayAllocate[callee] === 1) contextSites[site] = set;
+      else if (all ? callee !== noNode : heeding[callee] === 1) contextSites[site] = set;
       else if (tableIsOpen && callee >= functionCount && callee !== noNode) contextSites[site] = set;
     }
     if (!releasesToo || kind !== contextKind.chained) continue;

@@ -119,13 +119,17 @@ export function makePlan(
   const moved = (index: number) => (index < importedFunctions ? index : index + shift);
 
   let next = module.functionCount + shift;
+  const relations = relate(module, sites, callers, hooked);
+  const nestedReleases = hooked.flatMap(({ index, role }, i) =>
+    kindOfRole(role) === "releases" && relations[i].calledByAllocator ? [index] : [],
+  );
   const { contextSites, contextParameters, entered } = findContextSites(
     module,
     sites,
     callers,
     hooked,
     carriedImports,
-    { releasesToo: checks.length > 0, passContexts },
+    { nestedReleases, releasesToo: checks.length > 0, passContexts },
   );
   const entries: Entry[] = [];
   for (const { target, reachedBy } of entered) {
@@ -165,10 +169,9 @@ export function makePlan(
     moved,
     called,
     referenced,
-    relations: relate(module, sites, callers, hooked).map((relations, i) => {
-      const { index } = hooked[i];
-      if (!contextParameters[index - importedFunctions]) return relations;
-      return { ...relations, contextParameter: module.functionType(index).params.length };
+    relations: hooked.map(({ index }, i) => {
+      if (!contextParameters[index - importedFunctions]) return relations[i];
+      return { ...relations[i], contextParameter: module.functionType(index).params.length };
     }),
     entries,
     tailCalls: sites.opcode.includes(op.returnCallIndirect) || sites.opcode.includes(op.returnCallRef),

@@ -88,7 +88,7 @@ export class BodyRewriter {
     const writeSitesUpTo = (limit: number) => {
       for (; site < first[body + 1] && position[site] < limit; site++) {
         copy.copy(copied, position[site]);
-        this.#passContext(writer, site, parameter);
+        this.#giveContext(writer, site, parameter);
         listener?.(writer.length, position[site]);
         copied = this.#writeSite(writer, site, position[site]);
         listener?.(writer.length, copied);
@@ -99,7 +99,7 @@ export class BodyRewriter {
       copy.copy(copied, exit.position);
       copied = instructionEnd(bytes, exit.position);
       if (exit.opcode !== op.return) {
-        this.#passContext(writer, site, parameter);
+        this.#giveContext(writer, site, parameter);
         listener?.(writer.length, exit.position);
         this.#writeTailCall(writer, exit, site++, copied);
       }
@@ -115,9 +115,11 @@ export class BodyRewriter {
   }
 
   /** What is called from there is told that the allocator is running; a collector hands on what it was told itself. */
-  #passContext(writer: CodeWriter, site: number, parameter: number | undefined): void {
-    const { contextSites, getContext } = this.changes;
+  #giveContext(writer: CodeWriter, site: number, parameter: number | undefined): void {
+    const { contextSites, getContext, setContext } = this.changes;
     const how = contextSites[site];
+    // without a parameter the global has it already
+    if ((how & contextWay.set) !== 0 && parameter !== undefined) writer.localGet(parameter).bytes(setContext);
     if ((how & contextWay.passed) === 0) return;
     if ((how & contextKind.mask) === contextKind.none) writer.i64Const(insideAllocator);
     else if (parameter === undefined) writer.bytes(getContext);

@@ -279,3 +279,58 @@ describe("the allocator's own calls", () => {
     }
   });
 });
+
+test("a collector that is called through different ways allocates in different contexts behind a table", () => {
+  const profiled = profile(
+    assemble(`(module ${bumpAllocator}
+      (type $make (func (result i32)))
+      (table 1 funcref)
+      (elem (i32.const 0) $make)
+      (func $make (type $make) (call $malloc (i32.const 8)))
+      (func $collect (local i32) (local.set 0 (call_indirect (type $make) (i32.const 0))))
+      (func (export "run") (call $collect) (call $collect)))`),
+    { ...mallocAndFree, collect: "collect" },
+  );
+  profiled.call.run();
+  assert.equal(counts(profiled).allocations, 2);
+  assert.equal(contexts(profiled).length, 2);
+});
+
+describe("after an exception that left the allocator", () => {
+  const allocator: Allocator = { ...mallocAndFree, realloc: "realloc", new: "malloc" };
+  // `run` passes its contexts on; only the global, as `new` left it, says whether the allocator is running
+  const bytes = (attempt: string) =>
+    assemble(`(module (import "env" "attempt" (func $attempt)) ${bumpAllocator}
+      (tag $exhausted)
+      (func $new (export "new") (param $size i32) (result i32) (local $p i32)
+        (local.set $p (call $malloc (local.get $size)))
+        (if (i32.gt_u (local.get $size) (i32.const 100)) (then (throw $exhausted)))
+        (local.get $p))
+      (func $realloc (export "realloc") (param $p i32) (param $size i32) (result i32)
+        (call $free (local.get $p))
+        (call $malloc (local.get $size)))
+      (func $try (result i32) ${attempt} (i32.const 0))
+      (func $release (param $p i32) (call $free (local.get $p)))
+      (func $run (param $n i32) (local $p i32)
+        (drop (call $try))
+        (loop $again
+          (call $free (call $malloc (i32.const 8)))
+          (call $release (call $malloc (i32.const 8)))
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "run") (param i32) (call $run (local.get 0))))`);
+
+  for (const [where, attempt] of [
+    ["caught by wasm", "(try (do (drop (call $new (i32.const 200)))) (catch $exhausted))"],
+    ["caught by JavaScript in between", "(drop (call $malloc (i32.const 1))) (call $attempt)"],
+  ]) {
+    test(`${where}: releases are seen`, () => {
+      const profiled = profile(bytes(attempt), allocator, {
+        env: { attempt: () => assert.throws(() => profiled.call.new(200), WebAssembly.Exception) },
+      });
+      profiled.call.run(10);
+      assert.equal(counts(profiled).frees, 20);
+      profiled.call.run(10);
+      assert.equal(counts(profiled).frees, 40);
+    });
+  }
+});
