@@ -9,6 +9,8 @@ export interface Exit {
   opcode: number;
   /** Number of blocks around it: the label of the function's own end. */
   depth: number;
+  /** What is thrown there is caught inside the body; a tail call leaves the `try` before it calls. */
+  caught: boolean;
 }
 
 /**
@@ -23,20 +25,27 @@ export function findExits(
 ): { exits: Exit[]; named: number[] } {
   const exits: Exit[] = [];
   const named: number[] = [];
-  let depth = 0;
+  // whether each is a `try` whose handlers haven't begun
+  const blocks: boolean[] = [];
   for (let pos = start; pos < end; pos = instructionEnd(bytes, pos)) {
     const opcode = bytes[pos];
     switch (opcode) {
       case op.block:
       case op.loop:
       case op.if:
+        blocks.push(false);
+        break;
       case op.try:
       case op.tryTable:
-        depth++;
+        blocks.push(true);
+        break;
+      case op.catch:
+      case op.catchAll:
+        blocks[blocks.length - 1] = false;
         break;
       case op.end:
       case op.delegate:
-        depth--;
+        blocks.pop();
         break;
       case op.localGet:
       case op.localSet:
@@ -47,7 +56,7 @@ export function findExits(
       case op.returnCall:
       case op.returnCallIndirect:
       case op.returnCallRef:
-        exits.push({ position: pos, opcode, depth });
+        exits.push({ position: pos, opcode, depth: blocks.length, caught: blocks.includes(true) });
         break;
     }
   }

@@ -4,13 +4,16 @@
  */
 import { InstrumentError } from "../errors.js";
 import type { InitialData } from "../wasm/initial-data.js";
+import { op } from "../wasm/instructions.js";
 import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
 import { encodeTypes } from "../wasm/sections/types.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
+import { countLocals } from "../wasm/sections/code.js";
 import { checkIndices } from "./check-indices.js";
 import { insertChecks } from "./checks/insert.js";
 import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
 import { isSideModule } from "./dynamic-linking.js";
+import { findExits } from "./exits.js";
 import { type FoundAllocator, findAllocator } from "./find-allocator.js";
 import type { GlueScripts } from "./glue-names.js";
 import { fitsRole } from "./hooks.js";
@@ -21,7 +24,7 @@ import { findCallers } from "./reachability.js";
 import { BodyRewriter } from "./rewrite-bodies.js";
 import { type AllocatorFunction, type AllocatorOverride, kindOfRole } from "./roles.js";
 import { detectToolchain } from "./toolchain.js";
-import { CodeWalker } from "./walker.js";
+import { CodeWalker, type Sites } from "./walker.js";
 import { codeChanges, hooksOf, type WrittenCode, writeCode } from "./write-code.js";
 import {
   functionsSection,
@@ -98,9 +101,12 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const damage = damagedNames(module);
   const data = module.initialData;
   const layout = memoryLayout(module);
-  const candidates = allMemories(module).some(({ shared }) => shared)
-    ? []
-    : hookable(module, options.check ? functions.filter(isCheckable) : functions);
+  const unhookable = tailCallsFromTry(module, sites, functions);
+  notes.push(...unhookable);
+  const candidates =
+    unhookable.length > 0 || allMemories(module).some(({ shared }) => shared)
+      ? []
+      : hookable(module, options.check ? functions.filter(isCheckable) : functions);
   const checks =
     options.check &&
     planChecks(module, sites, callers, { ...found, hooked: candidates, toolchain, layout }, options.check);
@@ -181,6 +187,22 @@ export function damagedNames({ names }: Module): string[] {
 function isCheckable({ role }: AllocatorFunction): boolean {
   const kind = kindOfRole(role);
   return kind === "allocates" || kind === "releases";
+}
+
+/**
+ * What to say of functions that make a tail call inside of a `try`. A hook makes it an ordinary one, and what it throws
+ * would be caught there. No compiler is known to write such functions.
+ */
+function tailCallsFromTry(module: Module, sites: Sites, functions: readonly AllocatorFunction[]): string[] {
+  const { bytes, bodies, importedFunctionCount } = module;
+  const leaves = ({ index }: AllocatorFunction) => {
+    const body = index - importedFunctionCount;
+    if (sites.catches[body] !== 1) return false;
+    const end = bodies.end[body];
+    const { exits } = findExits(bytes, countLocals(bytes, bodies.start[body], end).end, end, undefined);
+    return exits.some(({ opcode, caught }) => caught && opcode !== op.return);
+  };
+  return functions.filter(leaves).map(({ name }) => `${name} makes a tail call inside of a try: not hooked`);
 }
 
 function hookable(module: Module, functions: readonly AllocatorFunction[]): AllocatorFunction[] {

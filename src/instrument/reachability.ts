@@ -143,16 +143,23 @@ function calledNodes(sites: Sites, shapes: Uint32Array, functionCount: number): 
   return called;
 }
 
-/** Type indices of the same structure get the number of the first of them. */
+/** Type indices of the same structure get the number of the first of them, and subtypes that of what they derive from. */
 function shapesOf(types: readonly TypeDefinition[]): Uint32Array {
   const seen = new Map<string, number>();
-  return Uint32Array.from(types, (type, index) => {
+  const shapes = new Uint32Array(types.length);
+  types.forEach((type, index) => {
+    const [parent] = type.sub?.supertypes ?? [];
+    // where a type is called functions of its subtypes may be, whose structure need not be the same
+    if (type.kind === "func" && parent !== undefined && parent < index) {
+      shapes[index] = shapes[parent];
+      return;
+    }
     // only function types are called; the others keep their own number
     const key = type.kind === "func" ? JSON.stringify([type.params, type.results]) : `${index}`;
-    const first = seen.get(key) ?? index;
-    seen.set(key, first);
-    return first;
+    shapes[index] = seen.get(key) ?? index;
+    seen.set(key, shapes[index]);
   });
+  return shapes;
 }
 
 function findAddressTaken(module: Module, sites: Sites): FunctionSet {

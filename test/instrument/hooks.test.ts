@@ -254,3 +254,19 @@ describe("functions that don't fit their role", () => {
     assert.equal(profiled.call.posix_memalign(1, 2, 3), 0);
   });
 });
+
+test("a function whose tail call leaves a try is not hooked: what the call throws would be caught there", () => {
+  const bytes = assemble(`(module (memory 1)
+    (tag $exhausted)
+    (func $fail (param i32) (result i32) (throw $exhausted))
+    (func $malloc (export "malloc") (param i32) (result i32)
+      (try (result i32) (do (return_call $fail (local.get 0))) (catch $exhausted (i32.const 7))))
+    (func $free (export "free") (param i32)
+      (try (do (throw $exhausted)) (catch $exhausted (drop (i32.const 1)) (return))))
+    (func (export "run") (result i32)
+      (try (result i32) (do (call $malloc (i32.const 1))) (catch $exhausted (i32.const 9)))))`);
+  const { call, instrumentation } = profile(bytes);
+  assert.equal(call.run(), 9);
+  assert.deepEqual(instrumentation.allocator, []);
+  assert.deepEqual(instrumentation.notes.slice(-1), ["malloc makes a tail call inside of a try: not hooked"]);
+});

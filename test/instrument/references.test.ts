@@ -198,3 +198,20 @@ test("tail calls through a table use no stack, functions with entries included",
   profiled.call.even(200_000);
   assert.equal(counts(profiled).allocations, 1);
 });
+
+const subtypes = assembleNewer(`(module ${bumpAllocator}
+  (rec (type $any (sub (func (param i32) (result anyref)))))
+  (rec (type $number (sub $any (func (param i32) (result i31ref)))))
+  (func $make (type $number) (ref.i31 (call $malloc (local.get 0))))
+  (elem declare func $make)
+  (func $use (param $f (ref $any)) (drop (call_ref $any (i32.const 8) (local.get $f))))
+  (func (export "run") (call $use (ref.func $make)) (call $use (ref.func $make))))`);
+
+test("two calls of a function as one of its type's supertype: two contexts", {
+  skip: !supports(subtypes) && "the engine doesn't have subtypes",
+}, () => {
+  const profiled = profile(subtypes);
+  for (let i = 0; i < 3; i++) profiled.call.run();
+  assert.equal(counts(profiled).allocations, 6);
+  assert.equal(profiled.recorder.liveContexts().filter(({ allocations }) => allocations > 0).length, 2);
+});
