@@ -13,7 +13,7 @@ import type { Sites } from "./walker.js";
 
 /** Which context a call is made in: the lowest bits of `contextSites`. assembly/rewrite.ts has them too. */
 export const contextKind = {
-  /** As it is; where it is passed, that of the running allocator. */
+  /** As it is; where it is passed or set, that of the running allocator. */
   none: 0,
   /** From the context in which the function was called. */
   chained: 1,
@@ -27,7 +27,7 @@ export const contextKind = {
 /** How it gets there: further bits of the same. */
 export const contextWay = { passed: 4, set: 8 } as const;
 
-/** What the allocator passes to functions that it calls: see context.ts. */
+/** What the allocator tells functions that it calls: see context.ts. */
 export const insideAllocator = 1;
 
 /** Parameters that a function may have, with one more. */
@@ -105,9 +105,12 @@ export function findContextSites(
     const end = sites.first[body + 1];
     if (first === end) continue;
     if (allocator.has(imported + body)) {
-      // its own calls keep the context that its hook sets
-      for (let site = first; site < end; site++)
-        if (taking[called[site]]) contextSites[site] = contextWay.passed;
+      // its own calls keep the context that its hook sets, unless what it called before may have called an import
+      for (let site = first; site < end; site++) {
+        const callee = called[site];
+        if (taking[callee] === 1) contextSites[site] = contextWay.passed;
+        else if (maySurvive && passContexts && heeding[callee] === 1) contextSites[site] = contextWay.set;
+      }
       continue;
     }
     // Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws

@@ -118,10 +118,14 @@ export class BodyRewriter {
   #giveContext(writer: CodeWriter, site: number, parameter: number | undefined): void {
     const { contextSites, getContext, setContext } = this.changes;
     const how = contextSites[site];
-    // without a parameter the global has it already
-    if ((how & contextWay.set) !== 0 && parameter !== undefined) writer.localGet(parameter).bytes(setContext);
+    const inside = (how & contextKind.mask) === contextKind.none;
+    if ((how & contextWay.set) !== 0) {
+      if (inside) writer.i64Const(insideAllocator).bytes(setContext);
+      // without a parameter the global has it already
+      else if (parameter !== undefined) writer.localGet(parameter).bytes(setContext);
+    }
     if ((how & contextWay.passed) === 0) return;
-    if ((how & contextKind.mask) === contextKind.none) writer.i64Const(insideAllocator);
+    if (inside) writer.i64Const(insideAllocator);
     else if (parameter === undefined) writer.bytes(getContext);
     else writer.localGet(parameter);
   }
