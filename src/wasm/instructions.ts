@@ -188,7 +188,13 @@ const atomicForms = table(0x4f, [
  * The forms by opcode, and by the number behind the prefixes 0xfd and 0xfc: for walks in another language.
  * src/instrument/assembly/forms.ts repeats their meaning.
  */
-export const instructionForms = { oneByte: oneByteForms, vector: vectorForms, misc: miscForms };
+export const instructionForms = {
+  oneByte: oneByteForms,
+  vector: vectorForms,
+  misc: miscForms,
+  /** Of instructions that are only an opcode. */
+  none: form.none,
+};
 
 /** As `u32At` of leb128.ts, without its checks: a number that is cut or too long is the engine's to refuse. */
 function looseU32(bytes: Uint8Array, pos: number): number {
