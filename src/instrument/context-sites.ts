@@ -7,7 +7,7 @@ import type { Module } from "../wasm/module.js";
 import { externalKind } from "../wasm/types.js";
 import { importsThatCallBack } from "./call-backs.js";
 import type { ReachedBy } from "./context.js";
-import { type Callers, noNode } from "./reachability.js";
+import { type Callers, type FunctionSet, noNode } from "./reachability.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import type { Sites } from "./walker.js";
 
@@ -24,8 +24,8 @@ export const contextKind = {
   mask: 3,
 } as const;
 
-/** How it gets there: further bits of the same. */
-export const contextWay = { passed: 4, set: 8 } as const;
+/** How it gets there: further bits of the same. `setAfter`: the global is set when the call has returned. */
+export const contextWay = { passed: 4, set: 8, setAfter: 16 } as const;
 
 /** What the allocator tells functions that it calls: see context.ts. */
 export const insideAllocator = 1;
@@ -81,10 +81,11 @@ export function findContextSites(
   const callsBack = new Uint8Array(imported);
   for (const index of callBacks) callsBack[index] = 1;
 
-  // Where an exception that left the allocator can be caught the global may go on saying that it runs, for as long
-  // as contexts are passed: calls that lead to such a release have to say otherwise.
-  const maySurvive = callBacks.length > 0 || sites.catches.includes(1);
-  const heeding = maySurvive ? callers.reaching([...allocating, ...nestedReleases], allocator) : mayAllocate;
+  // After an exception that left the allocator the global says that it runs, and as contexts are passed it may go on
+  // doing so: who calls what may have caught one sets it again, if any hook looks for it there alone.
+  const looking = passContexts ? nestedReleases : [];
+  const heeding = looking.length > 0 ? callers.reaching([...allocating, ...looking], allocator) : undefined;
+  const catching = looking.length > 0 ? thatMayCatch(module, sites, callers, callBacks) : undefined;
 
   /** As in the sets: 1 for what takes its context from a parameter. */
   const taking = new Uint8Array(mayAllocate.length);
@@ -109,7 +110,7 @@ export function findContextSites(
       for (let site = first; site < end; site++) {
         const callee = called[site];
         if (taking[callee] === 1) contextSites[site] = contextWay.passed;
-        else if (maySurvive && passContexts && heeding[callee] === 1) contextSites[site] = contextWay.set;
+        else if (catching && heeding?.[callee] === 1) contextSites[site] = contextWay.set;
       }
       continue;
     }
@@ -124,8 +125,14 @@ export function findContextSites(
     for (let site = first; site < end; site++) {
       const callee = called[site];
       if (taking[callee] === 1) contextSites[site] = passed;
-      else if (all ? callee !== noNode : heeding[callee] === 1) contextSites[site] = set;
+      else if (all ? callee !== noNode : mayAllocate[callee] === 1) contextSites[site] = set;
       else if (tableIsOpen && callee >= functionCount && callee !== noNode) contextSites[site] = set;
+    }
+    if (catching) {
+      for (let site = first; site < end; site++) {
+        if (catching[called[site]] === 1)
+          contextSites[site] = contextSites[site] | kind | contextWay.setAfter;
+      }
     }
     if (!releasesToo || kind !== contextKind.chained) continue;
     for (let site = first; site < end; site++) {
@@ -151,6 +158,24 @@ export function findContextSites(
     else if (taking[target]) entered.set(target, { target, reachedBy: "wasm" });
   }
   return { contextSites, contextParameters, entered: [...entered.values()] };
+}
+
+/** What may have caught an exception when it returns, by node; undefined where nothing may. */
+function thatMayCatch(
+  module: Module,
+  sites: Sites,
+  callers: Callers,
+  callBacks: readonly number[],
+): FunctionSet | undefined {
+  const { importedFunctionCount: imported, functionCount } = module;
+  if (callBacks.length === 0 && !sites.catches.includes(1)) return undefined;
+  const catching = new Uint8Array(functionCount + module.types.length);
+  for (const index of callBacks) catching[index] = 1;
+  catching.set(sites.catches, imported);
+  for (const [node, functions] of callers.functionsByType()) {
+    if (functions.some((index) => catching[index] === 1)) catching[node] = 1;
+  }
+  return catching;
 }
 
 /** Not those of a collector: they are counted, and otherwise functions like any other. */

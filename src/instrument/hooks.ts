@@ -6,9 +6,8 @@
  * Allocator functions call each other and only the outermost call counts. That state is the lowest bit of the
  * calling context (context.ts): a hook sets it for the time of the call. A function that runs outside of the
  * allocator has the bit clear in the context that it was called in. One that catches exceptions, or calls imports that
- * may, writes it back to the global before each of its calls; and where there are such functions all others do so before
- * calls that lead to a hook that finds it nowhere else. So a trap, an exception or a `longjmp` out of the allocator needs
- * no tidying up.
+ * may, writes it back to the global before each of its calls; and who calls one of those, or such an import, does so when
+ * it has returned. So a trap, an exception or a `longjmp` out of the allocator needs no tidying up.
  */
 import { op } from "../wasm/instructions.js";
 import { type FunctionType, type ValueType, valueType } from "../wasm/types.js";

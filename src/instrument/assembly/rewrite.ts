@@ -2,11 +2,13 @@
 import { GET_CONTEXT, KEEP, MAKE_BASE, SET_CONTEXT } from "./forms";
 import { changed, locals } from "./host";
 import { bytes, end, first, free, parametersOf, reach, start } from "./memory";
-import { afterLocals, localCount, looseU32, skip } from "./skip";
+import { afterLocals, localCount, looseU32, skip, skipInstruction } from "./skip";
 import { FAR, firstDistances, opcodes, positions, targets } from "./walk";
 
 const CALL: u8 = 0x10;
 const RETURN_CALL: u8 = 0x12;
+const RETURN_CALL_INDIRECT: u8 = 0x13;
+const RETURN_CALL_REF: u8 = 0x15;
 const MEMORY_GROW: u8 = 0x40;
 const REF_FUNC: u8 = 0xd2;
 const LOCAL_GET: u32 = 0x20;
@@ -15,7 +17,7 @@ const I64_ADD: u32 = 0x7c;
 const I64: u32 = 0x7e;
 
 /** Bytes that a site may have more in the output than in the input, and a body, without its own code. */
-const MOST_AT_SITE: usize = 48;
+const MOST_AT_SITE: usize = 64;
 const MOST_AT_BODY: usize = 96;
 
 const NO_HELPER: u32 = ~0;
@@ -26,6 +28,7 @@ const CHAINED: u8 = 1;
 const KEPT: u8 = 3;
 const PASSED: u8 = 4;
 const SET: u8 = 8;
+const SET_AFTER: u8 = 16;
 
 // What the rewriting changes: addresses of columns, which the host takes and fills.
 
@@ -205,10 +208,25 @@ export function rewriteBody(body: u32): void {
     if (how & PASSED) putContext(site, how, chained, base);
     tell(at);
     from = rewriteSite(site, at);
+    if (how & SET_AFTER) from = setContextAfter(site, at, from, chained, base);
     tell(from);
   }
   if (replacement == NO_LOCAL) copy(from, bytes + end(body));
   else copyReplacing(from, bytes + end(body), replacement);
+}
+
+/** Sets the context behind the call of a site; returns where the input goes on. */
+function setContextAfter(site: u32, at: usize, from: usize, chained: bool, base: u32): usize {
+  const opcode = load<u8>(opcodes + site);
+  if (opcode == RETURN_CALL || opcode == RETURN_CALL_INDIRECT || opcode == RETURN_CALL_REF) return from;
+  if (from == at) {
+    from = skipInstruction(at);
+    copy(at, from);
+  }
+  if (chained) putIndexed(LOCAL_GET, base);
+  else putPositive(I64_CONST, 2 * site + 2);
+  insert(SET_CONTEXT);
+  return from;
 }
 
 /** Puts the context for a call on the stack. */
