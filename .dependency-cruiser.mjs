@@ -4,11 +4,12 @@
 /** Which folder (or file) of src/ may import which others. Everything may import itself. */
 const layers = {
   "errors.ts": [],
+  "base64.ts": [],
   "memory/": ["errors.ts", "wasm/"],
   "wasm/": ["errors.ts"],
-  "instrument/": ["errors.ts", "wasm/"],
-  "recorder/": ["errors.ts", "profile/"],
-  "check/": ["errors.ts", "profile/"],
+  "instrument/": ["errors.ts", "base64.ts", "wasm/"],
+  "recorder/": ["errors.ts", "base64.ts", "profile/"],
+  "check/": ["errors.ts", "base64.ts", "profile/"],
   "profile/": ["errors.ts"],
   "analyze/": ["errors.ts", "profile/", "wasm/names", "wasm/dwarf", "wasm/go-program"],
   "report/": ["errors.ts", "analyze/"],

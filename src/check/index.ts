@@ -2,6 +2,7 @@
  * The host side of the checker (assembly/index.ts): the wasm module with the shadow memory of one linear memory. What
  * it finds it says here, while what did it is still on the stack.
  */
+import { fromBase64 } from "../base64.js";
 import { type MemoryErrorKind, memoryErrorKinds } from "../profile/records.js";
 import { checkerWasmBase64 } from "./generated/checker-wasm.js";
 
@@ -128,7 +129,7 @@ export function hasMultipleMemories(): boolean {
 
 /** @throws RangeError when the engine has no room for a shadow memory. */
 export function createChecker(host: CheckerHost, options: CheckerOptions): Checker {
-  compiled ??= new Module(Uint8Array.from(atob(checkerWasmBase64), (c) => c.charCodeAt(0)));
+  compiled ??= new Module(fromBase64(checkerWasmBase64));
   const found = (
     kind: number,
     address: number,

@@ -18,6 +18,7 @@
  * as a polynomial in an arbitrary odd number, modulo 2^64, it tells chains apart as well.
  */
 import { op } from "../wasm/instructions.js";
+import type { Module } from "../wasm/module.js";
 import type { FunctionType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
 import type { CodeChanges } from "./walker.js";
@@ -92,53 +93,68 @@ export interface EntryTargets {
 export class EntryWriter {
   readonly #targets: EntryTargets;
   readonly #tailCalls: boolean;
-  readonly #templates = new Map<string, Template>();
+  readonly #widths: Widths;
+  readonly #templates = new Map<number, Template>();
 
-  /** @param tailCalls whether the module has tail calls through tables or references */
-  constructor(targets: EntryTargets, tailCalls: boolean) {
+  /**
+   * @param tailCalls whether the module has tail calls through tables or references
+   * @param functions in the instrumented module, and the largest `siteValue` in it
+   */
+  constructor(targets: EntryTargets, tailCalls: boolean, functions: number, largestValue: number) {
     this.#targets = targets;
     this.#tailCalls = tailCalls;
+    // a signed number has a bit more
+    this.#widths = { target: widthOf(functions), value: widthOf(2 * largestValue) };
   }
 
   /**
-   * Appends an entry's body, without its size.
+   * Appends an entry's body with its size. There are thousands in a module: each is one copy, with numbers put into it.
    *
-   * @param type of the function, and the index of the type
-   * @param target index of the function itself
-   * @param value `siteValue` of this entry
+   * @param target index of the function itself, in the instrumented module
    */
-  write(
-    writer: CodeWriter,
-    type: FunctionType,
-    typeIndex: number,
-    {
-      target,
-      value,
-      reachedBy,
-      passed,
-    }: { target: number; value: number } & Pick<Entry, "reachedBy" | "passed">,
-  ): void {
-    const key = `${typeIndex} ${reachedBy} ${passed}`;
+  write(writer: CodeWriter, module: Module, entry: Entry, target: number): void {
+    const typeIndex = module.functionTypeIndex(entry.target);
+    const key = 8 * typeIndex + 2 * kindNumbers[entry.reachedBy] + (entry.passed ? 1 : 0);
     let template = this.#templates.get(key);
-    if (!template) {
-      const { length } = type.params;
-      const targets = this.#targets;
-      const call = { params: length, context: passed ? targets.context : undefined };
-      if (reachedBy === "wasm") template = innerEntry(call);
-      else if (reachedBy === "table") template = tableEntry(call, targets);
-      else template = entry(call, targets, this.#tailCalls);
-      this.#templates.set(key, template);
-    }
-    for (const part of template) {
-      if (part === "target") writer.u32(target);
-      else if (part === "value") writer.s33(value);
-      else writer.copy(part, 0, part.length);
-    }
+    if (!template)
+      this.#templates.set(key, (template = this.#template(module.functionType(entry.target), entry)));
+    const start = writer.length;
+    writer.bytes(template.bytes);
+    for (const at of template.targets) writer.patchPadded(start + at, target, this.#widths.target);
+    for (const at of template.values) writer.patchPadded(start + at, entry.value, this.#widths.value);
+  }
+
+  #template({ params }: FunctionType, { reachedBy, passed }: Entry): Template {
+    const targets = this.#targets;
+    const call = { params: params.length, context: passed ? targets.context : undefined };
+    const code = new TemplateWriter(this.#widths);
+    if (reachedBy === "wasm") innerEntry(code, call);
+    else if (reachedBy === "table") tableEntry(code, call, targets);
+    else entry(code, call, targets, this.#tailCalls);
+    return code.template();
   }
 }
 
-/** Bytes, and between them the index of the function and what its entry adds to the context. */
-type Template = readonly (Uint8Array | "target" | "value")[];
+const kindNumbers: Record<ReachedBy, number> = { name: 0, table: 1, wasm: 2 };
+
+/** Bytes that each index of a function takes in entries, and each value: all take as many as the largest. */
+interface Widths {
+  target: number;
+  value: number;
+}
+
+function widthOf(largest: number): number {
+  let width = 1;
+  for (let limit = 0x80; largest >= limit; limit *= 0x80) width++;
+  return width;
+}
+
+/** An entry's body with its size, and where in it the index of the function goes and what the entry adds to the context. */
+interface Template {
+  bytes: Uint8Array;
+  targets: readonly number[];
+  values: readonly number[];
+}
 
 /** How an entry calls what it stands in for. */
 interface TargetCall {
@@ -148,24 +164,30 @@ interface TargetCall {
   context: number | undefined;
 }
 
-/** Writes a template: instructions, cut where something is to be filled in. */
+/** Writes a template, with room for what is to be filled in. */
 class TemplateWriter extends CodeWriter {
-  readonly #parts: (Uint8Array | "target" | "value")[] = [];
-  #cut = 0;
+  readonly #widths: Widths;
+  readonly #targets: number[] = [];
+  readonly #values: number[] = [];
 
-  #fill(what: "target" | "value"): this {
-    this.#parts.push(this.buffer.slice(this.#cut, this.length), what);
-    this.#cut = this.length;
+  constructor(widths: Widths) {
+    super(128);
+    this.#widths = widths;
+  }
+
+  #room(places: number[], width: number): this {
+    places.push(this.length);
+    for (let i = 0; i < width; i++) this.byte(0);
     return this;
   }
 
   callTarget(call: TargetCall): this {
-    return this.#operands(call).op(op.call).#fill("target");
+    return this.#operands(call).op(op.call).#room(this.#targets, this.#widths.target);
   }
 
   /** @param local one that has the context as it is */
   returnCallTarget(call: TargetCall, local?: number): this {
-    return this.#operands(call, local).op(op.returnCall).#fill("target");
+    return this.#operands(call, local).op(op.returnCall).#room(this.#targets, this.#widths.target);
   }
 
   #operands({ params, context }: TargetCall, local?: number): this {
@@ -175,11 +197,18 @@ class TemplateWriter extends CodeWriter {
   }
 
   entryValue(): this {
-    return this.op(op.i64Const).#fill("value");
+    return this.op(op.i64Const).#room(this.#values, this.#widths.value);
   }
 
   template(): Template {
-    return [...this.#parts, this.buffer.slice(this.#cut, this.length)];
+    const size = new CodeWriter(8);
+    size.u32(this.length);
+    const behind = (at: number) => at + size.length;
+    return {
+      bytes: Uint8Array.from([...size.finish(), ...this.finish()]),
+      targets: this.#targets.map(behind),
+      values: this.#values.map(behind),
+    };
   }
 }
 
@@ -193,9 +222,8 @@ class TemplateWriter extends CodeWriter {
  * behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
  * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
  */
-function entry(call: TargetCall, targets: EntryTargets, tailCalls: boolean): Template {
+function entry(code: TemplateWriter, call: TargetCall, targets: EntryTargets, tailCalls: boolean): void {
   const { context, nested } = targets;
-  const code = new TemplateWriter(96);
   const saved = call.params;
   const extend = () => code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
   declareContextLocal(code);
@@ -207,7 +235,6 @@ function entry(call: TargetCall, targets: EntryTargets, tailCalls: boolean): Tem
   else code.callTarget(call).localGet(saved).globalSet(context).op(op.return);
   code.end();
   outermostCall(code, call, targets);
-  return code.template();
 }
 
 /**
@@ -215,9 +242,8 @@ function entry(call: TargetCall, targets: EntryTargets, tailCalls: boolean): Tem
  * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
  * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
  */
-function tableEntry(call: TargetCall, targets: EntryTargets): Template {
+function tableEntry(code: TemplateWriter, call: TargetCall, targets: EntryTargets): void {
   const { context, nested } = targets;
-  const code = new TemplateWriter(64);
   const current = call.params;
   declareContextLocal(code);
   code.op(op.block, noResult);
@@ -228,7 +254,6 @@ function tableEntry(call: TargetCall, targets: EntryTargets): Template {
   code.localGet(current).call(nested).op(op.i32Eqz, op.brIf, 0);
   code.returnCallTarget(call, current).end();
   outermostCall(code, call, targets);
-  return code.template();
 }
 
 /** The rest of an entry that no other one is around. */
@@ -245,10 +270,9 @@ function outermostCall(
 }
 
 /** What a table has in place of a function that takes its context in a parameter, where JavaScript can't reach it. */
-function innerEntry(call: TargetCall): Template {
-  const code = new TemplateWriter(16);
+function innerEntry(code: TemplateWriter, call: TargetCall): void {
   code.u32(0);
-  return code.returnCallTarget(call).end().template();
+  code.returnCallTarget(call).end();
 }
 
 function declareContextLocal(code: CodeWriter): void {

@@ -3,6 +3,7 @@
  * has a memory of its own, where the module's bytes, columns of what is known about bodies and sites, and the new
  * code lie one behind the other.
  */
+import { fromBase64 } from "../base64.js";
 import { DecodeError } from "../errors.js";
 import { instructionEnd, instructionForms, op } from "../wasm/instructions.js";
 import { u32At } from "../wasm/leb128.js";
@@ -159,7 +160,7 @@ class Program {
   listener: SiteListener | undefined;
 
   constructor() {
-    compiled ??= new WasmModule(Uint8Array.from(atob(walkerWasmBase64), (c) => c.charCodeAt(0)));
+    compiled ??= new WasmModule(fromBase64(walkerWasmBase64));
     const bytes = () => this.module?.bytes ?? new Uint8Array();
     const host = {
       instructionEnd: (position: number) => instructionEnd(bytes(), position >>> 0),

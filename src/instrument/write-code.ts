@@ -52,14 +52,10 @@ export function writeCode(
 /** Bodies of the functions that are added, each with its size. */
 function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   const writer = new CodeWriter(4096);
-  const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls);
-  for (const { target, value, reachedBy, passed } of plan.entries) {
-    writer.paddedU32(0);
-    const start = writer.length;
-    const stub = { target: plan.moved(target), value, reachedBy, passed };
-    entries.write(writer, module.functionType(target), module.functionTypeIndex(target), stub);
-    writer.patchU32(start - 5, writer.length - start);
-  }
+  const functions = plan.imports.length + module.functionCount;
+  const largestValue = plan.entries.at(-1)?.value ?? 0;
+  const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls, functions, largestValue);
+  for (const entry of plan.entries) entries.write(writer, module, entry, plan.moved(entry.target));
   const write = (body: Uint8Array) => {
     writer.u32(body.length);
     writer.bytes(body);

@@ -3,6 +3,7 @@
  * memory: assembly/layout.ts, of which the offsets below are the mirror.
  */
 
+import { fromBase64 } from "../base64.js";
 import type { Blocks } from "../profile/blocks.js";
 import type { ContextTotals, HeapTotals } from "../profile/records.js";
 import { recorderWasmBase64 } from "./generated/recorder-wasm.js";
@@ -167,7 +168,7 @@ const { Module, Instance } = WebAssembly;
 let compiled: WebAssembly.Module | undefined;
 
 function recorderModule(): WebAssembly.Module {
-  compiled ??= new Module(Uint8Array.from(atob(recorderWasmBase64), (c) => c.charCodeAt(0)));
+  compiled ??= new Module(fromBase64(recorderWasmBase64));
   return compiled;
 }
 

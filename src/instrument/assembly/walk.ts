@@ -97,7 +97,8 @@ function walkBody(body: u32, site: usize): usize {
       const form = load<u8>(FORMS + opcode);
       if (form == NONE) at++;
       else if (form == LEB) {
-        if (opcode - LOCAL_GET < 3 && looseU32(at + 1) == local) {
+        // the last comparison says it all, the first one is seldom true
+        if ((load<u8>(at, 1) & 0x7f) == (local & 0x7f) && opcode - LOCAL_GET < 3 && looseU32(at + 1) == local) {
           distance = noteDistance(distance, at - noted);
           noted = at;
         }
