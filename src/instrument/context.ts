@@ -27,7 +27,7 @@ import type { CodeChanges } from "./walker.js";
 const contextFactor = 0x4f1bbcdd;
 
 /** Times the factor it is 1, modulo 2^64: the factor is odd. */
-const inverseFactor = 0xaa94f06e315efb75n;
+const inverseFactor = BigInt.asIntN(64, 0xaa94f06e315efb75n);
 
 /** What is added to the context for a site or an entry. Numbers begin at 0. */
 export function siteValue(number: number): number {
