@@ -15,11 +15,11 @@ import type { Sites } from "./walker.js";
 export const contextKind = {
   /** As it is; where it is passed or set, that of the running allocator. */
   none: 0,
-  /** From the context in which the function was called. */
+  /** Made from the one in which the function was called. */
   chained: 1,
-  /** To that of the call alone: nobody sets one for the function, because no allocation is reached through it. */
+  /** That of the call alone: nobody sets one for the function, because no allocation is reached through it. */
   root: 2,
-  /** To that in which the function was called: a recursion into itself makes no new one. */
+  /** The one in which the function was called: a recursion into itself makes no new one. */
   kept: 3,
   mask: 3,
 } as const;

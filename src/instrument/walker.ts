@@ -56,7 +56,7 @@ export interface CodeChanges {
   makeBase: Uint8Array;
   /** Instructions that set the context to what is on the stack. */
   setContext: Uint8Array;
-  /** Instructions that make the context again of what the prologue made of it. */
+  /** Instructions that make the context again of what `makeBase` made of it. */
   keepContext: Uint8Array;
 }
 
