@@ -8,10 +8,10 @@ import { op } from "../wasm/instructions.js";
 import type { Module } from "../wasm/module.js";
 import { externalKind, sectionId } from "../wasm/types.js";
 import { forEachRefFunc } from "./constant-expressions.js";
-import type { Sites } from "./walker.js";
+import type { CodeWalker, Sites } from "./walker.js";
 
 /** @throws DecodeError when a function or type is used that the module doesn't have */
-export function checkIndices(module: Module, sites: Sites): void {
+export function checkIndices(module: Module, sites: Sites, walker: CodeWalker): void {
   const { functionCount } = module;
   const typeCount = module.types.length;
   const checkType = (index: number, offset: number) => {
@@ -21,14 +21,11 @@ export function checkIndices(module: Module, sites: Sites): void {
     if (index >= functionCount) throw new DecodeError(`unknown function ${index}`, offset);
   };
 
-  const { count, opcode, target, position } = sites;
-  for (let site = 0; site < count; site++) {
-    const instruction = opcode[site];
-    if (instruction === op.call || instruction === op.returnCall || instruction === op.refFunc) {
-      if (target[site] >= functionCount) checkFunction(target[site], position[site]);
-    } else if (instruction !== op.memoryGrow) {
-      if (target[site] >= typeCount) checkType(target[site], position[site]);
-    }
+  const site = walker.firstUnknown(functionCount, typeCount);
+  if (site < sites.count) {
+    const { opcode, target, position } = sites;
+    const isFunction = [op.call, op.returnCall, op.refFunc].some((named) => named === opcode[site]);
+    (isFunction ? checkFunction : checkType)(target[site], position[site]);
   }
 
   const offsetOf = (id: number) => module.section(id)?.offset ?? 0;

@@ -1,17 +1,18 @@
 /**
  * Which calls are made in a context of their own, and how it gets to what is called. A function from which an
  * allocation can be reached and that is called directly gets it as one more parameter, in a register. Everything
- * else finds it in the global: imports, what JavaScript calls back, what is called through a table.
+ * else finds it in the global: imports, what JavaScript calls back, what is called through a table. The decision about each
+ * call is made in assembly/contexts.ts.
  */
 import type { Module } from "../wasm/module.js";
 import { externalKind } from "../wasm/types.js";
 import { importsThatCallBack } from "./call-backs.js";
 import type { ReachedBy } from "./context.js";
-import { type Callers, type FunctionSet, noNode } from "./reachability.js";
+import type { Callers } from "./reachability.js";
 import { type AllocatorFunction, kindOfRole } from "./roles.js";
 import type { Sites } from "./walker.js";
 
-/** Which context a call is made in: the lowest bits of `contextSites`. assembly/rewrite.ts has them too. */
+/** Which context a call is made in: the lowest bits of `contextSites`. assembly/forms.ts has them too. */
 export const contextKind = {
   /** As it is; where it is passed or set, that of the running allocator. */
   none: 0,
@@ -29,9 +30,6 @@ export const contextWay = { passed: 4, set: 8, setAfter: 16 } as const;
 
 /** What the allocator tells functions that it calls: see context.ts. */
 export const insideAllocator = 1;
-
-/** Parameters that a function may have, with one more. */
-const mostParameters = 999;
 
 export interface ContextSites {
   contextSites: Uint8Array;
@@ -62,9 +60,10 @@ export function findContextSites(
     passContexts,
   }: { nestedReleases: readonly number[]; releasesToo: boolean; passContexts: boolean },
 ): ContextSites {
-  const contextSites = new Uint8Array(sites.count);
-  const contextParameters = new Uint8Array(module.bodies.count);
-  if (hooked.length + carriedImports.length === 0) return { contextSites, contextParameters, entered: [] };
+  if (hooked.length + carriedImports.length === 0) {
+    const contextSites = new Uint8Array(sites.count);
+    return { contextSites, contextParameters: new Uint8Array(module.bodies.count), entered: [] };
+  }
 
   const imported = module.importedFunctionCount;
   const allocator = new Set(ofAllocator(hooked).map(({ index }) => index));
@@ -72,73 +71,27 @@ export function findContextSites(
     .filter(({ role }) => releasesToo || kindOfRole(role) !== "releases")
     .map(({ index }) => index);
   allocating.push(...carriedImports);
-  const callBacks = importsThatCallBack(module, sites);
-  const mayAllocate = callers.reaching(allocating, allocator);
-  const mayUse = callers.reaching([...allocator, ...carriedImports, ...callBacks], allocator);
+  const callBacks = importsThatCallBack(module, callers);
+  const opaque = callers.setOf(allocator);
+  const mayAllocate = callers.reaching(allocating, opaque);
   const tableIsOpen = module.importedTableCount > 0;
-
-  const { called } = callers;
-  const callsBack = new Uint8Array(imported);
-  for (const index of callBacks) callsBack[index] = 1;
 
   // After an exception that left the allocator the global says that it runs, and as contexts are passed it may go on
   // doing so: who calls what may have caught one sets it again, if any hook looks for it there alone.
   const looking = passContexts ? nestedReleases : [];
-  const heeding = looking.length > 0 ? callers.reaching([...allocating, ...looking], allocator) : undefined;
-  const catching = looking.length > 0 ? thatMayCatch(module, sites, callers, callBacks) : undefined;
-
-  /** As in the sets: 1 for what takes its context from a parameter. */
-  const taking = new Uint8Array(mayAllocate.length);
-  if (passContexts) {
-    const few = module.types.map((type) => type.kind === "func" && type.params.length <= mostParameters);
-    for (let body = 0; body < contextParameters.length; body++) {
-      if (mayAllocate[imported + body] === 0 || sites.crowded[body] === 1 || !few[module.functions[body]])
-        continue;
-      contextParameters[body] = 1;
-      taking[imported + body] = 1;
-    }
-  }
-
-  // this loop comes to each call of a module, mostly before the engine has compiled it: no calls in it
-  const { functionCount } = module;
-  for (let body = 0; body < module.bodies.count; body++) {
-    const first = sites.first[body];
-    const end = sites.first[body + 1];
-    if (first === end) continue;
-    if (allocator.has(imported + body)) {
-      // its own calls keep the context that its hook sets, unless what it called before may have called an import
-      for (let site = first; site < end; site++) {
-        const callee = called[site];
-        if (taking[callee] === 1) contextSites[site] = contextWay.passed;
-        else if (catching && heeding?.[callee] === 1) contextSites[site] = contextWay.set;
-      }
-      continue;
-    }
-    // Emscripten's `invoke_*`, under whatever name the minifier gave them, call back and catch what that throws
-    let all = sites.catches[body] === 1;
-    for (let site = first; site < end && !all; site++) all = callsBack[called[site]] === 1;
-    // after a caught exception the context may still be the allocator's: the next call has to say otherwise
-    const kind = mayAllocate[imported + body] === 1 ? contextKind.chained : contextKind.root;
-    if (kind === contextKind.root && !all) continue;
-    const set = kind | contextWay.set;
-    const passed = kind | contextWay.passed | (all ? contextWay.set : 0);
-    for (let site = first; site < end; site++) {
-      const callee = called[site];
-      if (taking[callee] === 1) contextSites[site] = passed;
-      else if (all ? callee !== noNode : mayAllocate[callee] === 1) contextSites[site] = set;
-      else if (tableIsOpen && callee >= functionCount && callee !== noNode) contextSites[site] = set;
-    }
-    if (catching) {
-      for (let site = first; site < end; site++) {
-        if (catching[called[site]] === 1)
-          contextSites[site] = contextSites[site] | kind | contextWay.setAfter;
-      }
-    }
-    if (!releasesToo || kind !== contextKind.chained) continue;
-    for (let site = first; site < end; site++) {
-      if (called[site] === imported + body) contextSites[site] = contextSites[site] | contextKind.kept;
-    }
-  }
+  const mayCatch = looking.length > 0 && (callBacks.length > 0 || sites.catches.includes(1));
+  const { contextSites, contextParameters } = callers.decide({
+    allocator: opaque,
+    callBacks: callers.setOf(callBacks),
+    mayAllocate,
+    heeding: mayCatch ? callers.reaching([...allocating, ...looking], opaque) : 0,
+    catching: mayCatch ? callers.withTypes(callBacks, sites.catches) : 0,
+    passing: passContexts,
+    tableIsOpen,
+    releasesToo,
+  });
+  const mayUse = callers.read(callers.reaching([...allocator, ...carriedImports, ...callBacks], opaque));
+  const leading = callers.read(mayAllocate);
 
   const entered = new Map<number, ContextSites["entered"][number]>();
   const exported = module.exports.flatMap((item) =>
@@ -152,30 +105,13 @@ export function findContextSites(
     entered.set(target, { target, reachedBy });
   }
   const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
-  for (let target = imported; target < functionCount; target++) {
-    if (!callers.addressTaken[target] || !mayAllocate[target] || entered.has(target)) continue;
+  const taken = callers.addressTaken;
+  for (let target = taken.indexOf(1, imported); target >= 0; target = taken.indexOf(1, target + 1)) {
+    if (leading[target] === 0 || entered.has(target)) continue;
     if (tableIsVisible) entered.set(target, { target, reachedBy: "table" });
-    else if (taking[target]) entered.set(target, { target, reachedBy: "wasm" });
+    else if (contextParameters[target - imported] === 1) entered.set(target, { target, reachedBy: "wasm" });
   }
   return { contextSites, contextParameters, entered: [...entered.values()] };
-}
-
-/** What may have caught an exception when it returns, by node; undefined where nothing may. */
-function thatMayCatch(
-  module: Module,
-  sites: Sites,
-  callers: Callers,
-  callBacks: readonly number[],
-): FunctionSet | undefined {
-  const { importedFunctionCount: imported, functionCount } = module;
-  if (callBacks.length === 0 && !sites.catches.includes(1)) return undefined;
-  const catching = new Uint8Array(functionCount + module.types.length);
-  for (const index of callBacks) catching[index] = 1;
-  catching.set(sites.catches, imported);
-  for (const [node, functions] of callers.functionsByType()) {
-    if (functions.some((index) => catching[index] === 1)) catching[node] = 1;
-  }
-  return catching;
 }
 
 /** Not those of a collector: they are counted, and otherwise functions like any other. */

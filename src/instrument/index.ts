@@ -92,8 +92,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   }
   const walker = new CodeWalker(module);
   const sites = walker.walk();
-  checkIndices(module, sites);
-  const callers = findCallers(module, sites);
+  checkIndices(module, sites, walker);
+  const callers = findCallers(module, sites, walker);
   const found = findAllocator(module, options.allocator, sites, options.scripts, callers);
   const { functions } = found;
   const notes = notesOnAllocator(module, found);
@@ -116,6 +116,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     checks: checks?.functions ?? [],
     passContexts: !checks && !withoutContexts,
   });
+  callers.end();
   if (withoutContexts) plan.contextSites.fill(0);
   if (plan.imports.length === 0) {
     walker.end();

@@ -5,7 +5,7 @@
 import { skipLeb, u32At } from "../wasm/leb128.js";
 import type { LocalCounts } from "../wasm/sections/code.js";
 import type { CodeWriter } from "./emit.js";
-import type { SiteListener } from "./walker.js";
+import type { SiteListener } from "./walker-program.js";
 
 export interface MovedLocal {
   from: number;

@@ -225,7 +225,7 @@ function relate(
       const body = from - imported;
       if (body < 0) continue;
       for (let site = sites.first[body]; site < sites.first[body + 1]; site++) {
-        const node = callers.called[site];
+        const node = callers.calledAt(site);
         if (node === noNode || seen.has(node)) continue;
         seen.add(node);
         for (const callee of functionsOf(node)) {

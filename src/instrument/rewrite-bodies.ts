@@ -12,14 +12,8 @@ import { CodeWriter, noResult } from "./emit.js";
 import { type Exit, findExits } from "./exits.js";
 import type { Hook } from "./hooks.js";
 import { firstLocalLast, MovingCopy, movedLocal } from "./moved-local.js";
-import {
-  type CodeChanges,
-  type CodeWalker,
-  noHelper,
-  type SiteListener,
-  type Sites,
-  watchBody,
-} from "./walker.js";
+import { type CodeChanges, type CodeWalker, noHelper, type Sites, watchBody } from "./walker.js";
+import type { SiteListener } from "./walker-program.js";
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
 export interface BodyChanges extends CodeChanges {

@@ -3,16 +3,10 @@
  * has a memory of its own, where the module's bytes, columns of what is known about bodies and sites, and the new
  * code lie one behind the other.
  */
-import { fromBase64 } from "../base64.js";
 import { DecodeError } from "../errors.js";
-import { instructionEnd, instructionForms, op } from "../wasm/instructions.js";
-import { u32At } from "../wasm/leb128.js";
-import { limits } from "../wasm/limits.js";
 import type { Module } from "../wasm/module.js";
-import { countLocals } from "../wasm/sections/code.js";
-import { sectionId, type TypeDefinition } from "../wasm/types.js";
-import { markedConstants } from "./allocators/marked-constants.js";
-import { walkerWasmBase64 } from "./generated/walker-wasm.js";
+import { sectionId } from "../wasm/types.js";
+import { at, type Column, changedColumns, Program, type SiteListener } from "./walker-program.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */
 export interface Sites {
@@ -63,216 +57,18 @@ export interface CodeChanges {
 /** In `CodeChanges.growHelpers`: growth of that memory is left as it is. */
 export const noHelper = 0xffffffff;
 
-/**
- * Told wherever the distance between the two may change: offset in the output, and in the original module, of the
- * same instruction.
- */
-export type SiteListener = (written: number, original: number) => void;
-
-type Column = Uint8Array | Uint32Array;
-type AddressOf = WebAssembly.Global<"i32">;
-
-interface WalkerExports extends Record<keyof typeof changedColumns, AddressOf> {
-  memory: WebAssembly.Memory;
-  prepare(length: number, origin: number, count: number, types: number): number;
-  startsAddress(): number;
-  endsAddress(): number;
-  typesAddress(): number;
-  typeParametersAddress(): number;
-  walk(): number;
-  stopped: AddressOf;
-  facts(body: number): number;
-  factsAt: AddressOf;
-  instructions: AddressOf;
-  flags: AddressOf;
-  first: AddressOf;
-  catches: AddressOf;
-  crowded: AddressOf;
-  marked: AddressOf;
-  positions: AddressOf;
-  targets: AddressOf;
-  opcodes: AddressOf;
-  mostLocals: AddressOf;
-  written: AddressOf;
-  watched: AddressOf;
-  take(length: number): number;
-  begin(): number;
-  length(): number;
-  append(count: number): number;
-  rewrite(from: number, until: number): void;
-  rewriteBody(body: number): void;
-}
-
-/** Columns of `CodeChanges`, and the bytes of an element in them. */
-const changedColumns = {
-  called: 4,
-  referenced: 4,
-  growHelpers: 4,
-  contextSites: 1,
-  contextParameters: 1,
-} as const;
-
-/** Addresses that assembly/forms.ts gives. */
-const at = {
-  forms: 0,
-  vectorForms: 0x100,
-  miscForms: 0x300,
-  interest: 0x500,
-  getContext: 0x600,
-  makeBase: 0x620,
-  setContext: 0x640,
-  keepContext: 0x680,
-  marks: 0x6c0,
-};
-
-/** Opcodes of sites: 1. Opcodes with which exception handling begins: 2. Constants: 3. */
-const interest = new Uint8Array(256);
-for (const opcode of [
-  op.call,
-  op.callIndirect,
-  op.returnCall,
-  op.returnCallIndirect,
-  op.callRef,
-  op.returnCallRef,
-  op.refFunc,
-  op.memoryGrow,
-]) {
-  interest[opcode] = 1;
-}
-interest[op.try] = 2;
-interest[op.tryTable] = 2;
-interest[op.i32Const] = 3;
-interest[op.i64Const] = 3;
-
-/** Memory of more bytes than this is left to the garbage collector, and not kept for the next module. */
-const keptMemory = 4 << 20;
-
-// taken before anything puts itself between the program and WebAssembly
-const { Module: WasmModule, Instance } = WebAssembly;
-let compiled: WebAssembly.Module | undefined;
-/** One that is not in use. */
-let spare: Program | undefined;
-
-/** An instance of the walker, and the module that it works on. */
-class Program {
-  readonly wasm: WalkerExports;
-  module: Module | undefined;
-  listener: SiteListener | undefined;
-
-  constructor() {
-    compiled ??= new WasmModule(fromBase64(walkerWasmBase64));
-    const bytes = () => this.module?.bytes ?? new Uint8Array();
-    const host = {
-      instructionEnd: (position: number) => instructionEnd(bytes(), position >>> 0),
-      longU32: (position: number) => u32At(bytes(), position >>> 0),
-      locals: (start: number, end: number, what: number) => {
-        const locals = countLocals(bytes(), start >>> 0, end >>> 0);
-        return [locals.end, locals.groups, locals.count][what];
-      },
-      changed: (written: number, original: number) => this.listener?.(written >>> 0, original >>> 0),
-    };
-    this.wasm = new Instance(compiled, { host }).exports as unknown as WalkerExports;
-    const { oneByte, vector, misc } = instructionForms;
-    this.put(at.forms, oneByte);
-    this.put(at.vectorForms, new Uint8Array(at.miscForms - at.vectorForms).fill(0xff));
-    this.put(at.vectorForms, vector);
-    this.put(at.miscForms, new Uint8Array(at.interest - at.miscForms).fill(0xff));
-    this.put(at.miscForms, misc);
-    this.put(at.interest, interest);
-    this.put(
-      at.marks,
-      Uint32Array.from({ length: 8 }, (_, i) => markedConstants[i] ?? markedConstants[0]),
-    );
-    this.wasm.mostLocals.value = limits.locals;
-  }
-
-  static idle(): Program {
-    const program = spare ?? new Program();
-    spare = undefined;
-    return program;
-  }
-
-  /** Nothing of what lies in its memory is used any more. */
-  rest(): void {
-    this.module = undefined;
-    this.listener = undefined;
-    if (this.wasm.memory.buffer.byteLength <= keptMemory) spare = this;
-  }
-
-  put(address: number, column: Column): void {
-    const { buffer } = this.wasm.memory;
-    new Uint8Array(buffer).set(
-      new Uint8Array(column.buffer, column.byteOffset, column.byteLength),
-      address >>> 0,
-    );
-  }
-
-  /** Makes one body the only one. */
-  putBody(module: Module, body: number): void {
-    const { start, end } = module.bodies;
-    this.module = module;
-    const address = this.wasm.prepare(end[body] - start[body], start[body], 1, 1);
-    this.put(address, module.bytes.subarray(start[body], end[body]));
-    this.put(this.wasm.startsAddress(), start.subarray(body, body + 1));
-    this.put(this.wasm.endsAddress(), end.subarray(body, body + 1));
-    this.put(this.wasm.typesAddress(), new Uint32Array(1));
-    this.put(this.wasm.typeParametersAddress(), typeParameters([module.types[module.functions[body]]]));
-  }
-
-  /** A copy of `count` numbers. */
-  numbers(address: AddressOf, count: number): Uint32Array {
-    return new Uint32Array(this.wasm.memory.buffer, address.value >>> 0, count).slice();
-  }
-
-  bytes(address: AddressOf, count: number): Uint8Array {
-    return new Uint8Array(this.wasm.memory.buffer, address.value >>> 0, count).slice();
-  }
-
-  /** Puts a column behind what is there; returns its address. */
-  add(column: Column): number {
-    const address = this.wasm.take(column.byteLength) >>> 0;
-    this.put(address, column);
-    return address;
-  }
-
-  setInstructions({ getContext, makeBase, setContext, keepContext }: CodeChanges): void {
-    this.put(at.getContext, Uint8Array.of(getContext.length, ...getContext));
-    this.put(at.makeBase, Uint8Array.of(makeBase.length, ...makeBase));
-    this.put(at.setContext, Uint8Array.of(setContext.length, ...setContext));
-    this.put(at.keepContext, Uint8Array.of(keepContext.length, ...keepContext));
-  }
-}
-
-/** How many parameters functions of each type have. */
-function typeParameters(types: readonly (TypeDefinition | undefined)[]): Uint32Array {
-  return Uint32Array.from(types, (type) => (type?.kind === "func" ? type.params.length : 0));
-}
-
 /** Walks over the code of one module, and then, if wanted, rewrites it. */
 export class CodeWalker {
   readonly #module: Module;
-  readonly #program: Program;
+  readonly program: Program;
 
   /** Copies the module's code. */
   constructor(module: Module) {
     this.#module = module;
-    const program = Program.idle();
-    this.#program = program;
-    const { bodies } = module;
     const code = module.section(sectionId.code);
-    const parameters = typeParameters(module.types);
-    const address = program.wasm.prepare(
-      code?.bytes.length ?? 0,
-      code?.offset ?? 0,
-      bodies.count,
-      parameters.length,
-    );
-    if (code) program.put(address, code.bytes);
-    program.put(program.wasm.startsAddress(), bodies.start);
-    program.put(program.wasm.endsAddress(), bodies.end);
-    program.put(program.wasm.typesAddress(), new Uint32Array(module.functions));
-    program.put(program.wasm.typeParametersAddress(), parameters);
-    program.module = module;
+    this.program = Program.idle();
+    const address = this.program.putModule(module, code?.bytes.length ?? 0, code?.offset ?? 0);
+    if (code) this.program.put(address, code.bytes);
   }
 
   /**
@@ -281,7 +77,7 @@ export class CodeWalker {
    * @throws DecodeError when a body has an unknown opcode or doesn't end where it says
    */
   walk(): Sites {
-    const program = this.#program;
+    const program = this.program;
     const { wasm } = program;
     const { bodies } = this.#module;
     const count = wasm.walk();
@@ -292,40 +88,43 @@ export class CodeWalker {
     }
     return {
       count,
-      position: program.numbers(wasm.positions, count),
-      target: program.numbers(wasm.targets, count),
-      opcode: program.bytes(wasm.opcodes, count),
-      first: program.numbers(wasm.first, bodies.count + 1),
-      catches: program.bytes(wasm.catches, bodies.count),
-      crowded: program.bytes(wasm.crowded, bodies.count),
-      marked: program.bytes(wasm.marked, bodies.count),
+      position: program.numbers(wasm.positions.value, count),
+      target: program.numbers(wasm.targets.value, count),
+      opcode: program.bytes(wasm.opcodes.value, count),
+      first: program.numbers(wasm.first.value, bodies.count + 1),
+      catches: program.bytes(wasm.catches.value, bodies.count),
+      crowded: program.bytes(wasm.crowded.value, bodies.count),
+      marked: program.bytes(wasm.marked.value, bodies.count),
     };
+  }
+
+  /** The first site that names a function or type beyond those that there are; the number of sites where none does. */
+  firstUnknown(functions: number, types: number): number {
+    return this.program.wasm.firstUnknown(functions, types) >>> 0;
   }
 
   /** Begins new code; `walk` was called. What is appended from now on lies one behind the other. */
   begin(changes: CodeChanges): void {
-    const program = this.#program;
+    const program = this.program;
     const { wasm } = program;
-    for (const name of Object.keys(changedColumns) as (keyof typeof changedColumns)[]) {
-      wasm[name].value = program.add(changes[name]);
-    }
+    for (const name of changedColumns) wasm[name].value = program.add(changes[name]);
     wasm.written.value = wasm.take(4 * this.#module.bodies.count);
-    program.setInstructions(changes);
+    putInstructions(program, changes);
     wasm.begin();
   }
 
   append(code: Uint8Array): void {
-    this.#program.put(this.#program.wasm.append(code.length), code);
+    this.program.put(this.program.wasm.append(code.length), code);
   }
 
   /** Bytes of new code so far. */
   get length(): number {
-    return this.#program.wasm.length() >>> 0;
+    return this.program.wasm.length() >>> 0;
   }
 
   /** Appends the rewritten bodies `from` to `until - 1`, each with its size. */
   rewrite(from: number, until: number): void {
-    this.#program.wasm.rewrite(from, until);
+    this.program.wasm.rewrite(from, until);
   }
 
   /**
@@ -333,17 +132,27 @@ export class CodeWalker {
    * its size.
    */
   finish(): { code: Uint8Array<ArrayBuffer>; starts: Uint32Array } {
-    const { wasm } = this.#program;
+    const { wasm } = this.program;
     const { length } = this;
     const code = new Uint8Array(wasm.memory.buffer as ArrayBuffer, wasm.append(0) >>> 0, 0);
-    const starts = this.#program.numbers(wasm.written, this.#module.bodies.count);
+    const starts = this.program.numbers(wasm.written.value, this.#module.bodies.count);
     return { code: new Uint8Array(code.buffer, code.byteOffset - length, length), starts };
   }
 
   /** Nothing of this is used any more. */
   end(): void {
-    this.#program.rest();
+    this.program.rest();
   }
+}
+
+function putInstructions(
+  program: Program,
+  { getContext, makeBase, setContext, keepContext }: CodeChanges,
+): void {
+  program.put(at.getContext, Uint8Array.of(getContext.length, ...getContext));
+  program.put(at.makeBase, Uint8Array.of(makeBase.length, ...makeBase));
+  program.put(at.setContext, Uint8Array.of(setContext.length, ...setContext));
+  program.put(at.keepContext, Uint8Array.of(keepContext.length, ...keepContext));
 }
 
 /** Walks over the code of a module. See `CodeWalker.walk`. */
@@ -406,7 +215,7 @@ export function watchBody(
   wasm.growHelpers.value = program.add(changes.growHelpers);
   wasm.contextParameters.value = program.add(changes.contextParameters.subarray(body, body + 1));
   wasm.written.value = wasm.take(4);
-  program.setInstructions(changes);
+  putInstructions(program, changes);
   program.listener = listener;
   wasm.watched.value = 1;
   wasm.begin();

@@ -42,3 +42,12 @@ export const MISC: u8 = 12;
 export const VECTOR: u8 = 13;
 export const MEMARG_LANE: u8 = 15;
 export const BYTE: u8 = 16;
+
+// What is decided of a call: mirror of `contextKind` and `contextWay` in ../context-sites.ts.
+export const CONTEXT_KIND: u8 = 3;
+export const CHAINED: u8 = 1;
+export const ROOT: u8 = 2;
+export const KEPT: u8 = 3;
+export const PASSED: u8 = 4;
+export const SET: u8 = 8;
+export const SET_AFTER: u8 = 16;

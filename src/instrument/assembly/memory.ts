@@ -16,8 +16,10 @@ export let catches: usize = 0;
 export let crowded: usize = 0;
 /** … and which of the marked constants it has, a bit for each. */
 export let marked: usize = 0;
-/** Another one that the host fills: the index of its type; and for each type how many parameters it has. */
+/** Others that the host fills: by function, imports first, the index of its type; for each type how many parameters it has. */
 let types: usize = 0;
+/** Those of the bodies. */
+let bodyTypes: usize = 0;
 let typeParameters: usize = 0;
 let typeCount: u32 = 0;
 /** Behind everything that has its place. */
@@ -50,11 +52,18 @@ export function take(length: usize): usize {
   return at;
 }
 
+/** Takes room for a column, which is all 0. */
+export function takeZeros(length: usize): usize {
+  const at = take(length);
+  memory.fill(at, 0, length);
+  return at;
+}
+
 /**
- * Makes room for `codeLength` bytes of a module, from position `origin` on, and the columns of `count` bodies.
- * Returns the address for the bytes. The host fills the columns whose addresses are given below.
+ * Makes room for `codeLength` bytes of a module, from position `origin` on, and the columns of `count` bodies and
+ * as many imported functions as there are. Returns the address for the bytes. The host fills the columns whose addresses are given below.
  */
-export function prepare(codeLength: usize, origin: usize, count: u32, typesOfModule: u32): usize {
+export function prepare(codeLength: usize, origin: usize, count: u32, imported: u32, typesOfModule: u32): usize {
   length = codeLength;
   free = INPUT;
   // a number that the module cuts off ends in the zeros behind
@@ -65,13 +74,11 @@ export function prepare(codeLength: usize, origin: usize, count: u32, typesOfMod
   starts = take(<usize>count << 2);
   ends = take(<usize>count << 2);
   first = take((<usize>count + 1) << 2);
-  catches = take(count);
-  memory.fill(catches, 0, count);
-  crowded = take(count);
-  memory.fill(crowded, 0, count);
-  marked = take(count);
-  memory.fill(marked, 0, count);
-  types = take(<usize>count << 2);
+  catches = takeZeros(count);
+  crowded = takeZeros(count);
+  marked = takeZeros(count);
+  types = take(<usize>(imported + count) << 2);
+  bodyTypes = types + (<usize>imported << 2);
   typeCount = typesOfModule;
   typeParameters = take(<usize>typeCount << 2);
   return at;
@@ -93,10 +100,16 @@ export function typeParametersAddress(): usize {
   return typeParameters;
 }
 
+/** The type of a function. */
+@inline
+export function typeOf(index: u32): u32 {
+  return load<u32>(types + (<usize>index << 2));
+}
+
 /** How many parameters a body has; 0 when there is no such type, which is not for the walker to say. */
 @inline
 export function parametersOf(body: u32): u32 {
-  const type = load<u32>(types + (<usize>body << 2));
+  const type = load<u32>(bodyTypes + (<usize>body << 2));
   return type < typeCount ? load<u32>(typeParameters + (<usize>type << 2)) : 0;
 }
 

@@ -1,5 +1,16 @@
 /** The rewriting: copies what lies between sites, and writes sites anew. */
-import { GET_CONTEXT, KEEP, MAKE_BASE, SET_CONTEXT } from "./forms";
+import {
+  CHAINED,
+  CONTEXT_KIND,
+  GET_CONTEXT,
+  KEEP,
+  KEPT,
+  MAKE_BASE,
+  PASSED,
+  SET,
+  SET_AFTER,
+  SET_CONTEXT,
+} from "./forms";
 import { changed, locals } from "./host";
 import { bytes, end, first, free, parametersOf, reach, start } from "./memory";
 import { afterLocals, localCount, looseU32, skip, skipInstruction } from "./skip";
@@ -22,13 +33,6 @@ const MOST_AT_BODY: usize = 96;
 
 const NO_HELPER: u32 = ~0;
 const NO_LOCAL: u32 = ~0;
-/** Mirror of `contextKind` in ../context-sites.ts. */
-const CONTEXT_KIND: u8 = 3;
-const CHAINED: u8 = 1;
-const KEPT: u8 = 3;
-const PASSED: u8 = 4;
-const SET: u8 = 8;
-const SET_AFTER: u8 = 16;
 
 // What the rewriting changes: addresses of columns, which the host takes and fills.
 

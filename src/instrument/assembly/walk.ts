@@ -121,7 +121,7 @@ function walkBody(body: u32, site: usize): usize {
       const position = <u32>(at - bytes);
       const target = <u32>load<u8>(at, 1);
       store<u32>(site, position);
-      store<u32>(site, target < 0x80 ? target : longU32(position + 1), 4);
+      store<u32>(site, target < 0x80 ? target : longTarget(at + 1, limit), 4);
       store<u8>(site, opcode, 8);
       site += SITE_SIZE;
     } else {
@@ -135,6 +135,19 @@ function walkBody(body: u32, site: usize): usize {
   }
   distancesEnd = noteDistance(distance, at - noted);
   return site;
+}
+
+/** A number of more than a byte, in a body that ends at `limit`. What is wrong with one is for the host to say. */
+function longTarget(from: usize, limit: usize): u32 {
+  let at = from;
+  let value: u32 = 0;
+  for (let shift: u32 = 0; shift < 35; shift += 7) {
+    const byte = <u32>load<u8>(at++);
+    if (shift == 28 && byte > 0x0f) break;
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return at <= limit ? value : longU32(<u32>(from - bytes));
+  }
+  return longU32(<u32>(from - bytes));
 }
 
 @inline
