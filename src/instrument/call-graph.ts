@@ -80,7 +80,13 @@ export function buildCallGraph(
     return [...found];
   }
 
-  const callers = (index: number) => [...new Set(calls().directly(index))];
+  function callers(index: number): number[] {
+    const found: number[] = [];
+    const all = calls().directly(index);
+    // in ascending order, once for each call
+    for (let i = 0; i < all.length; i++) if (i === 0 || all[i] !== all[i - 1]) found.push(all[i]);
+    return found;
+  }
 
   function reaches(index: number, targets: ReadonlySet<number>, depth: number): boolean {
     const seen = new Set([index]);

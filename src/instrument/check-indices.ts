@@ -29,26 +29,32 @@ export function checkIndices(module: Module, sites: Sites, walker: CodeWalker): 
   }
 
   const offsetOf = (id: number) => module.section(id)?.offset ?? 0;
-  for (const type of module.functions) checkType(type, offsetOf(sectionId.function));
+  const { functions } = module;
+  // there are many of these and of those in elements: no call for each
+  for (let i = 0; i < functions.length; i++) {
+    if (functions[i] >= typeCount) checkType(functions[i], offsetOf(sectionId.function));
+  }
   for (const item of module.imports) {
     if (item.kind === externalKind.function || item.kind === externalKind.tag) {
       checkType(item.type, offsetOf(sectionId.import));
     }
   }
   for (const type of module.tags) checkType(type, offsetOf(sectionId.tag));
-  for (const item of module.exports) {
-    if (item.kind === externalKind.function) checkFunction(item.index, offsetOf(sectionId.export));
+  for (const { kind, index } of module.exports) {
+    if (kind === externalKind.function && index >= functionCount)
+      checkFunction(index, offsetOf(sectionId.export));
   }
   if (module.start !== undefined) checkFunction(module.start, offsetOf(sectionId.start));
   for (const { functions, expressions } of module.elements) {
     const offset = offsetOf(sectionId.element);
-    for (const index of functions ?? []) checkFunction(index, offset);
+    for (let i = 0; functions && i < functions.length; i++) {
+      if (functions[i] >= functionCount) checkFunction(functions[i], offset);
+    }
     for (const expression of expressions ?? [])
       forEachRefFunc(expression, (index) => checkFunction(index, offset));
   }
-  for (const { init } of module.globals) {
-    forEachRefFunc(init, (index) => checkFunction(index, offsetOf(sectionId.global)));
-  }
+  const checkInGlobal = (index: number) => checkFunction(index, offsetOf(sectionId.global));
+  for (const { init } of module.globals) forEachRefFunc(init, checkInGlobal);
   for (const { init } of module.tables) {
     if (init) forEachRefFunc(init, (index) => checkFunction(index, offsetOf(sectionId.table)));
   }

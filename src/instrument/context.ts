@@ -18,6 +18,7 @@
  * as a polynomial in an arbitrary odd number, modulo 2^64, it tells chains apart as well.
  */
 import { op } from "../wasm/instructions.js";
+import { Writer } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
 import type { FunctionType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
@@ -90,11 +91,13 @@ export interface EntryTargets {
 }
 
 /** The functions that stand in for others. What those of one type have in common is written once. */
-export class EntryWriter {
+export class EntryTemplates {
+  /** Bytes that the index of an entry's function takes, and what the entry adds to the context. */
+  readonly widths: readonly [target: number, value: number];
   readonly #targets: EntryTargets;
   readonly #tailCalls: boolean;
-  readonly #widths: Widths;
-  readonly #templates = new Map<number, Template>();
+  readonly #templates = new Writer(1024);
+  readonly #places = new Map<number, Place>();
 
   /**
    * @param tailCalls whether the module has tail calls through tables or references
@@ -104,44 +107,34 @@ export class EntryWriter {
     this.#targets = targets;
     this.#tailCalls = tailCalls;
     // a signed number has a bit more
-    this.#widths = { target: widthOf(functions), value: widthOf(2 * largestValue) };
+    this.widths = [widthOf(functions), widthOf(2 * largestValue)];
   }
 
-  /**
-   * Appends an entry's body with its size. There are thousands in a module: each is one copy, with numbers put into it.
-   *
-   * @param target index of the function itself, in the instrumented module
-   */
-  write(writer: CodeWriter, module: Module, entry: Entry, target: number): void {
-    const typeIndex = module.functionTypeIndex(entry.target);
-    const key = 8 * typeIndex + 2 * kindNumbers[entry.reachedBy] + (entry.passed ? 1 : 0);
-    let template = this.#templates.get(key);
-    if (!template)
-      this.#templates.set(key, (template = this.#template(module.functionType(entry.target), entry)));
-    const start = writer.length;
-    writer.bytes(template.bytes);
-    for (const at of template.targets) writer.patchPadded(start + at, target, this.#widths.target);
-    for (const at of template.values) writer.patchPadded(start + at, entry.value, this.#widths.value);
+  /** Templates as assembly/copies.ts has them, one behind the other: for the index of a function, and what its entry adds. */
+  get bytes(): Uint8Array {
+    return this.#templates.finish();
   }
 
-  #template({ params }: FunctionType, { reachedBy, passed }: Entry): Template {
+  of(module: Module, entry: Entry): Place {
+    const key =
+      8 * module.functionTypeIndex(entry.target) + 2 * kindNumbers[entry.reachedBy] + (entry.passed ? 1 : 0);
+    let place = this.#places.get(key);
+    if (!place) this.#places.set(key, (place = this.#template(module.functionType(entry.target), entry)));
+    return place;
+  }
+
+  #template({ params }: FunctionType, { reachedBy, passed }: Entry): Place {
     const targets = this.#targets;
     const call = { params: params.length, context: passed ? targets.context : undefined };
-    const code = new TemplateWriter(this.#widths);
+    const code = new TemplateWriter(this.widths);
     if (reachedBy === "wasm") innerEntry(code, call);
     else if (reachedBy === "table") tableEntry(code, call, targets);
     else entry(code, call, targets, this.#tailCalls);
-    return code.template();
+    return code.appendTo(this.#templates);
   }
 }
 
 const kindNumbers: Record<ReachedBy, number> = { name: 0, table: 1, wasm: 2 };
-
-/** Bytes that each index of a function takes in entries, and each value: all take as many as the largest. */
-interface Widths {
-  target: number;
-  value: number;
-}
 
 function widthOf(largest: number): number {
   let width = 1;
@@ -149,11 +142,10 @@ function widthOf(largest: number): number {
   return width;
 }
 
-/** An entry's body with its size, and where in it the index of the function goes and what the entry adds to the context. */
-interface Template {
-  bytes: Uint8Array;
-  targets: readonly number[];
-  values: readonly number[];
+/** Where a template begins, and how long its copies are. */
+interface Place {
+  start: number;
+  length: number;
 }
 
 /** How an entry calls what it stands in for. */
@@ -166,11 +158,11 @@ interface TargetCall {
 
 /** Writes a template, with room for what is to be filled in. */
 class TemplateWriter extends CodeWriter {
-  readonly #widths: Widths;
+  readonly #widths: readonly [target: number, value: number];
   readonly #targets: number[] = [];
   readonly #values: number[] = [];
 
-  constructor(widths: Widths) {
+  constructor(widths: readonly [target: number, value: number]) {
     super(128);
     this.#widths = widths;
   }
@@ -182,12 +174,12 @@ class TemplateWriter extends CodeWriter {
   }
 
   callTarget(call: TargetCall): this {
-    return this.#operands(call).op(op.call).#room(this.#targets, this.#widths.target);
+    return this.#operands(call).op(op.call).#room(this.#targets, this.#widths[0]);
   }
 
   /** @param local one that has the context as it is */
   returnCallTarget(call: TargetCall, local?: number): this {
-    return this.#operands(call, local).op(op.returnCall).#room(this.#targets, this.#widths.target);
+    return this.#operands(call, local).op(op.returnCall).#room(this.#targets, this.#widths[0]);
   }
 
   #operands({ params, context }: TargetCall, local?: number): this {
@@ -197,18 +189,23 @@ class TemplateWriter extends CodeWriter {
   }
 
   entryValue(): this {
-    return this.op(op.i64Const).#room(this.#values, this.#widths.value);
+    return this.op(op.i64Const).#room(this.#values, this.#widths[1]);
   }
 
-  template(): Template {
+  /** Appends the body with its size, and in front of it where in it the two numbers go. */
+  appendTo(templates: Writer): Place {
     const size = new CodeWriter(8);
     size.u32(this.length);
-    const behind = (at: number) => at + size.length;
-    return {
-      bytes: Uint8Array.from([...size.finish(), ...this.finish()]),
-      targets: this.#targets.map(behind),
-      values: this.#values.map(behind),
-    };
+    const length = size.length + this.length;
+    // what lies in front is words
+    while (templates.length % 4 !== 0) templates.byte(0);
+    const start = templates.length;
+    const places = [...this.#targets, ...this.#values].map((at) => at + size.length);
+    const head = Uint32Array.of(length, this.#targets.length, this.#values.length, ...places);
+    templates.bytes(new Uint8Array(head.buffer));
+    templates.bytes(size.finish());
+    templates.bytes(this.finish());
+    return { start, length };
   }
 }
 

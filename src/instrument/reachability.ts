@@ -205,7 +205,8 @@ function findAddressTaken(module: Module, sites: Sites): FunctionSet {
     if (index < taken.length) taken[index] = 1;
   };
   for (const segment of module.elements) {
-    segment.functions?.forEach(take);
+    const { functions } = segment;
+    for (let i = 0; functions && i < functions.length; i++) take(functions[i]);
     for (const expression of segment.expressions ?? []) forEachRefFunc(expression, take);
   }
   for (const global of module.globals) forEachRefFunc(global.init, take);

@@ -69,6 +69,8 @@ interface WalkerExports
   begin(): number;
   length(): number;
   append(count: number): number;
+  drop(count: number): void;
+  writeCopies(to: number, rows: number, count: number, first: number, second: number): void;
   rewrite(from: number, until: number): void;
   rewriteBody(body: number): void;
 }
@@ -123,6 +125,9 @@ let compiled: WebAssembly.Module | undefined;
 /** One that is not in use. */
 let spare: Program | undefined;
 
+/** The last one that was given all of a module's code, while that is there. */
+let holding: Program | undefined;
+
 /** An instance of the walker, and the module that it works on. */
 export class Program {
   readonly wasm: WalkerExports;
@@ -162,8 +167,18 @@ export class Program {
     return program;
   }
 
+  /** All code of its module is in its memory now. */
+  hold(): void {
+    holding = this;
+  }
+
+  static holding(module: Module): Program | undefined {
+    return holding?.module === module ? holding : undefined;
+  }
+
   /** Nothing of what lies in its memory is used any more. */
   rest(): void {
+    if (holding === this) holding = undefined;
     this.module = undefined;
     this.listener = undefined;
     if (this.wasm.memory.buffer.byteLength <= keptMemory) spare = this;

@@ -69,6 +69,7 @@ export class CodeWalker {
     this.program = Program.idle();
     const address = this.program.putModule(module, code?.bytes.length ?? 0, code?.offset ?? 0);
     if (code) this.program.put(address, code.bytes);
+    this.program.hold();
   }
 
   /**
@@ -115,6 +116,32 @@ export class CodeWalker {
 
   append(code: Uint8Array): void {
     this.program.put(this.program.wasm.append(code.length), code);
+  }
+
+  /**
+   * Appends copies of templates, with two numbers put into each.
+   * @param rows for each copy: where its template begins in `templates`, and the two numbers
+   * @param templates see assembly/copies.ts
+   * @param length of all copies
+   * @param widths bytes that each of the two numbers takes
+   */
+  appendCopies(
+    rows: Uint32Array,
+    templates: Uint8Array,
+    length: number,
+    widths: readonly [number, number],
+  ): void {
+    const { wasm } = this.program;
+    const to = wasm.append(length);
+    // behind the output for as long as it takes
+    const scratch = wasm.append(rows.byteLength + templates.length + 8);
+    const rowsAt = (scratch + 7) & ~7;
+    const templatesAt = rowsAt + rows.byteLength;
+    for (let i = 0; i < rows.length; i += 3) rows[i] += templatesAt;
+    this.program.put(rowsAt, rows);
+    this.program.put(templatesAt, templates);
+    wasm.writeCopies(to, rowsAt, rows.length / 3, ...widths);
+    wasm.drop(rows.byteLength + templates.length + 8);
   }
 
   /** Bytes of new code so far. */
@@ -173,17 +200,18 @@ export function readFacts(
   body: number,
   fact: (kind: number, value: number) => void,
 ): { instructions: number; flags: number } {
-  const program = Program.idle();
+  const walked = Program.holding(module);
+  const program = walked ?? Program.idle();
   const { wasm } = program;
-  program.putBody(module, body);
-  const count = wasm.facts(0);
+  if (!walked) program.putBody(module, body);
+  const count = wasm.facts(walked ? body : 0);
   const { buffer } = wasm.memory;
   const at = wasm.factsAt.value >>> 0;
   const values = new Float64Array(buffer, at, 2 * count);
   const kinds = new Uint32Array(buffer, at, 4 * count);
   for (let i = 0; i < count; i++) fact(kinds[4 * i + 2], values[2 * i]);
   const facts = { instructions: wasm.instructions.value, flags: wasm.flags.value };
-  program.rest();
+  if (!walked) program.rest();
   return facts;
 }
 

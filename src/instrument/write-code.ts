@@ -6,7 +6,7 @@ import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { exposerBody } from "./checks/exposers.js";
 import { makeCheckHook } from "./checks/hooks.js";
 import { type ChecksPlan, checkHookOptions } from "./checks/plan.js";
-import { contextInstructions, type EntryTargets, EntryWriter } from "./context.js";
+import { contextInstructions, type EntryTargets, EntryTemplates } from "./context.js";
 import { carrierBody } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { type Hook, type HookTargets, makeHook, type RecorderPair } from "./hooks.js";
@@ -39,6 +39,7 @@ export function writeCode(
   walker.begin(rewriter.changes);
   walker.append(header.finish());
   const hooked = rewriter.writeAll(walker);
+  appendEntries(walker, module, plan);
   walker.append(addedBodies(module, plan, types));
 
   const { code, starts } = walker.finish();
@@ -49,13 +50,27 @@ export function writeCode(
   return { section: { id: sectionId.code, offset: 0, bytes: code, payloadStart }, starts };
 }
 
-/** Bodies of the functions that are added, each with its size. */
+function appendEntries(walker: CodeWalker, module: Module, plan: Plan): void {
+  const { entries } = plan;
+  const functions = plan.imports.length + module.functionCount;
+  const largestValue = entries.at(-1)?.value ?? 0;
+  const templates = new EntryTemplates(recorderTargets(plan), plan.tailCalls, functions, largestValue);
+  const rows = new Uint32Array(3 * entries.length);
+  let length = 0;
+  for (let i = 0, row = 0; i < entries.length; i++) {
+    const entry = entries[i];
+    const place = templates.of(module, entry);
+    rows[row++] = place.start;
+    rows[row++] = plan.moved(entry.target);
+    rows[row++] = entry.value;
+    length += place.length;
+  }
+  walker.appendCopies(rows, templates.bytes, length, templates.widths);
+}
+
+/** Bodies of the other functions that are added, each with its size. */
 function addedBodies(module: Module, plan: Plan, types: TypeTable): Uint8Array {
   const writer = new CodeWriter(4096);
-  const functions = plan.imports.length + module.functionCount;
-  const largestValue = plan.entries.at(-1)?.value ?? 0;
-  const entries = new EntryWriter(recorderTargets(plan), plan.tailCalls, functions, largestValue);
-  for (const entry of plan.entries) entries.write(writer, module, entry, plan.moved(entry.target));
   const write = (body: Uint8Array) => {
     writer.u32(body.length);
     writer.bytes(body);

@@ -247,14 +247,6 @@ export class Writer {
     this.buffer[pos + 4] = value;
   }
 
-  /** Writes `value` over the `width` bytes at `pos`, all of which it takes. */
-  patchPadded(pos: number, value: number, width: number): void {
-    const { buffer } = this;
-    const last = pos + width - 1;
-    for (; pos < last; value >>>= 7) buffer[pos++] = (value & 0x7f) | 0x80;
-    buffer[pos] = value;
-  }
-
   s32(value: number): void {
     this.s33(value);
   }

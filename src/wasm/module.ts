@@ -149,6 +149,9 @@ export class Module {
   readonly bytes: Uint8Array;
   readonly sections: readonly RawSection[];
   readonly #decoded = new Map<number, unknown>();
+  // asked for once for each function
+  #types?: readonly TypeDefinition[];
+  #functions?: readonly number[];
   #names?: Names;
   #importedCounts?: Uint32Array;
   #importedFunctionTypes?: number[];
@@ -196,7 +199,7 @@ export class Module {
 
   /** The type index space: recursion groups are flattened. */
   get types(): readonly TypeDefinition[] {
-    return this.#list(sectionId.type, decodeTypes);
+    return (this.#types ??= this.#list(sectionId.type, decodeTypes));
   }
 
   get imports(): readonly Import[] {
@@ -205,7 +208,7 @@ export class Module {
 
   /** Type index of each defined function. */
   get functions(): readonly number[] {
-    return this.#list(sectionId.function, decodeFunctions);
+    return (this.#functions ??= this.#list(sectionId.function, decodeFunctions));
   }
 
   /** Defined tables. */
@@ -246,7 +249,6 @@ export class Module {
   }
 
   get bodies(): FunctionBodies {
-    // asked for once for each function
     this.#bodies ??= this.#decode(sectionId.code, decodeBodies, () => {
       const none = new Uint32Array(0);
       return { count: 0, sizeStart: none, start: none, end: none };

@@ -74,6 +74,11 @@ export function append(count: usize): usize {
   return at;
 }
 
+/** What was appended last is not part of the output after all. */
+export function drop(count: usize): void {
+  to -= count;
+}
+
 @inline
 function put(byte: u32): void {
   store<u8>(to++, <u8>byte);

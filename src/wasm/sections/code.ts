@@ -17,8 +17,19 @@ export function decodeBodies(reader: Reader): FunctionBodies {
   let pos = reader.pos;
   for (let i = 0; i < count; i++) {
     if (pos >= sectionEnd) throw new DecodeError("unexpected end of section or function", sectionEnd);
-    const size = u32At(bytes, pos);
-    const first = skipLeb(bytes, pos);
+    let size = bytes[pos];
+    let first = pos + 1;
+    if (size >= 0x80) {
+      const next = bytes[first];
+      // most sizes have two bytes: no calls for those, as this runs before it is compiled
+      if (next < 0x80) {
+        size += (next - 1) << 7;
+        first++;
+      } else {
+        size = u32At(bytes, pos);
+        first = skipLeb(bytes, pos);
+      }
+    }
     if (first + size > sectionEnd) throw new DecodeError("length out of bounds", pos);
     if (size > limits.bodySize) {
       throw new DecodeError(`function body of ${size} bytes, more than the limit of ${limits.bodySize}`, pos);
