@@ -1,6 +1,6 @@
 /** What a hook has to know of the body that it is put into: where it returns before its end, and where it names a local. */
-import { instructionEnd, instructionForms, op } from "../wasm/instructions.js";
-import { skipLeb, u32At } from "../wasm/leb128.js";
+import { op } from "../wasm/instructions.js";
+import type { Program } from "./walker-program.js";
 
 /** A `return` or a tail call. */
 export interface Exit {
@@ -13,47 +13,26 @@ export interface Exit {
   caught: boolean;
 }
 
-/** What the walk does with an opcode. */
-const step = { over: 0, opens: 1, tries: 2, catches: 3, closes: 4, exits: 5, local: 6 } as const;
-const steps = new Uint8Array(256);
-for (const opcode of [op.block, op.loop, op.if]) steps[opcode] = step.opens;
-for (const opcode of [op.try, op.tryTable]) steps[opcode] = step.tries;
-for (const opcode of [op.catch, op.catchAll]) steps[opcode] = step.catches;
-for (const opcode of [op.end, op.delegate]) steps[opcode] = step.closes;
-for (const opcode of [op.return, op.returnCall, op.returnCallIndirect, op.returnCallRef])
-  steps[opcode] = step.exits;
-for (const opcode of [op.localGet, op.localSet, op.localTee]) steps[opcode] = step.local;
+/** Exits, and the offsets of instructions that name a local, both in order. */
+export interface Exits {
+  exits: Exit[];
+  named: number[];
+}
 
 /**
- * The exits of the instructions at `bytes[start..end)`, and the offsets of those that name a local, both in order. In one
- * walk, with few calls: engines have not compiled it when it runs.
+ * @param body among those that a program holds
+ * @param scratch address in its memory behind which nothing lies; 0 for what is free
  */
-export function findExits(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  local = -1,
-): { exits: Exit[]; named: number[] } {
+export function findExits(program: Program, body: number, local = 0xffffffff, scratch = 0): Exits {
+  const count = program.wasm.exits(body, local, scratch);
+  const rows = program.numbers(program.wasm.exitsAt.value, 4 * count);
   const exits: Exit[] = [];
   const named: number[] = [];
-  // whether each is a `try` whose handlers haven't begun
-  const blocks: boolean[] = [];
-  for (let pos = start; pos < end; ) {
-    const opcode = bytes[pos];
-    const what = steps[opcode];
-    if (what === step.local) {
-      const index = bytes[pos + 1];
-      if ((index < 0x80 ? index : u32At(bytes, pos + 1)) === local) named.push(pos);
-      pos = index < 0x80 ? pos + 2 : skipLeb(bytes, pos + 1);
-      continue;
-    }
-    if (what === step.opens) blocks.push(false);
-    else if (what === step.tries) blocks.push(true);
-    else if (what === step.catches) blocks[blocks.length - 1] = false;
-    else if (what === step.closes) blocks.pop();
-    else if (what === step.exits)
-      exits.push({ position: pos, opcode, depth: blocks.length, caught: blocks.includes(true) });
-    pos = instructionForms.oneByte[opcode] === instructionForms.none ? pos + 1 : instructionEnd(bytes, pos);
+  for (let row = 0; row < rows.length; row += 4) {
+    const position = rows[row];
+    const opcode = rows[row + 1];
+    if (opcode === op.localGet || opcode === op.localSet || opcode === op.localTee) named.push(position);
+    else exits.push({ position, opcode, depth: rows[row + 2], caught: rows[row + 3] === 1 });
   }
   return { exits, named };
 }

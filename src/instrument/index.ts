@@ -6,14 +6,12 @@ import { InstrumentError } from "../errors.js";
 import type { InitialData } from "../wasm/initial-data.js";
 import { op } from "../wasm/instructions.js";
 import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
-import { countLocals } from "../wasm/sections/code.js";
 import { encodeTypes } from "../wasm/sections/types.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
 import { insertChecks } from "./checks/insert.js";
 import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
 import { isSideModule } from "./dynamic-linking.js";
-import { findExits } from "./exits.js";
 import { type FoundAllocator, findAllocator } from "./find-allocator.js";
 import type { GlueScripts } from "./glue-names.js";
 import { fitsRole } from "./hooks.js";
@@ -24,7 +22,7 @@ import { findCallers } from "./reachability.js";
 import { BodyRewriter } from "./rewrite-bodies.js";
 import { type AllocatorFunction, type AllocatorOverride, kindOfRole } from "./roles.js";
 import { detectToolchain } from "./toolchain.js";
-import { CodeWalker, type Sites } from "./walker.js";
+import { CodeWalker, exitsOf, type Sites } from "./walker.js";
 import { codeChanges, hooksOf, type WrittenCode, writeCode } from "./write-code.js";
 import {
   functionsSection,
@@ -195,13 +193,10 @@ function isCheckable({ role }: AllocatorFunction): boolean {
  * would be caught there. No compiler is known to write such functions.
  */
 function tailCallsFromTry(module: Module, sites: Sites, functions: readonly AllocatorFunction[]): string[] {
-  const { bytes, bodies, importedFunctionCount } = module;
   const leaves = ({ index }: AllocatorFunction) => {
-    const body = index - importedFunctionCount;
+    const body = index - module.importedFunctionCount;
     if (sites.catches[body] !== 1) return false;
-    const end = bodies.end[body];
-    const { exits } = findExits(bytes, countLocals(bytes, bodies.start[body], end).end, end, undefined);
-    return exits.some(({ opcode, caught }) => caught && opcode !== op.return);
+    return exitsOf(module, body).exits.some(({ opcode, caught }) => caught && opcode !== op.return);
   };
   return functions.filter(leaves).map(({ name }) => `${name} makes a tail call inside of a try: not hooked`);
 }

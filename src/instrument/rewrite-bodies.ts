@@ -9,10 +9,10 @@ import { countLocals, type LocalCounts } from "../wasm/sections/code.js";
 import type { ValueType } from "../wasm/types.js";
 import { contextKind, contextWay, insideAllocator } from "./context-sites.js";
 import { CodeWriter, noResult } from "./emit.js";
-import { type Exit, findExits } from "./exits.js";
+import type { Exit, Exits } from "./exits.js";
 import type { Hook } from "./hooks.js";
 import { firstLocalLast, MovingCopy, movedLocal } from "./moved-local.js";
-import { type CodeChanges, type CodeWalker, noHelper, type Sites, watchBody } from "./walker.js";
+import { type CodeChanges, type CodeWalker, exitsOf, noHelper, type Sites, watchBody } from "./walker.js";
 import type { SiteListener } from "./walker-program.js";
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
@@ -42,7 +42,7 @@ export class BodyRewriter {
       walker.rewrite(next, body);
       const writer = new CodeWriter(4096);
       writer.paddedU32(0);
-      this.#writeHooked(writer, body, hooks.get(body)!);
+      this.#writeHooked(writer, body, hooks.get(body)!, (local) => walker.exits(body, local));
       writer.patchU32(0, writer.length - 5);
       starts.set(body, walker.length + 5);
       walker.append(writer.finish());
@@ -55,12 +55,20 @@ export class BodyRewriter {
   /** Tells where the distance between a body of the instrumented module and the original changes. */
   watch(body: number, listener: SiteListener): void {
     const hook = this.changes.hooks.get(body);
-    if (hook) this.#writeHooked(new CodeWriter(4096), body, hook, listener);
-    else watchBody(this.#module, this.#sites, this.changes, body, listener);
+    if (hook) {
+      const exits = (local: number | undefined) => exitsOf(this.#module, body, local);
+      this.#writeHooked(new CodeWriter(4096), body, hook, exits, listener);
+    } else watchBody(this.#module, this.#sites, this.changes, body, listener);
   }
 
   /** The body as a block between what the hook does first and last; exits lead to the end of the block. */
-  #writeHooked(writer: CodeWriter, body: number, hook: Hook, listener?: SiteListener): void {
+  #writeHooked(
+    writer: CodeWriter,
+    body: number,
+    hook: Hook,
+    find: (local: number | undefined) => Exits,
+    listener?: SiteListener,
+  ): void {
     const { bytes, bodies, importedFunctionCount } = this.#module;
     const { position, first } = this.#sites;
     const end = bodies.end[body];
@@ -77,7 +85,7 @@ export class BodyRewriter {
 
     let copied = locals.end;
     let site = first[body];
-    const { exits, named } = findExits(bytes, locals.end, end, moved?.from);
+    const { exits, named } = find(moved?.from);
     const copy = new MovingCopy(writer, bytes, named, moved?.to ?? 0, listener);
     const writeSitesUpTo = (limit: number) => {
       for (; site < first[body + 1] && position[site] < limit; site++) {

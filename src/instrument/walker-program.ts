@@ -36,6 +36,8 @@ interface WalkerExports
   walk(): number;
   stopped: AddressOf;
   facts(body: number): number;
+  exits(body: number, local: number, scratch: number): number;
+  exitsAt: AddressOf;
   factsAt: AddressOf;
   instructions: AddressOf;
   flags: AddressOf;

@@ -6,6 +6,7 @@
 import { DecodeError } from "../errors.js";
 import type { Module } from "../wasm/module.js";
 import { sectionId } from "../wasm/types.js";
+import { type Exits, findExits } from "./exits.js";
 import { at, type Column, changedColumns, Program, type SiteListener } from "./walker-program.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */
@@ -149,6 +150,11 @@ export class CodeWalker {
     return this.program.wasm.length() >>> 0;
   }
 
+  /** Exits of a body, while new code is written. */
+  exits(body: number, local?: number): Exits {
+    return findExits(this.program, body, local, this.program.wasm.append(0));
+  }
+
   /** Appends the rewritten bodies `from` to `until - 1`, each with its size. */
   rewrite(from: number, until: number): void {
     this.program.wasm.rewrite(from, until);
@@ -213,6 +219,15 @@ export function readFacts(
   const facts = { instructions: wasm.instructions.value, flags: wasm.flags.value };
   if (!walked) program.rest();
   return facts;
+}
+
+/** Exits of a body. */
+export function exitsOf(module: Module, body: number, local?: number): Exits {
+  const program = Program.idle();
+  program.putBody(module, body);
+  const found = findExits(program, 0, local);
+  program.rest();
+  return found;
 }
 
 /** Rewrites one body and tells where the distance between new code and old changes. */

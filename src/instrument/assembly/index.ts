@@ -34,6 +34,7 @@ export {
   taking,
 } from "./contexts";
 export { writeCopies } from "./copies";
+export { exits, exitsAt } from "./exits";
 export { facts, factsAt, flags, instructions } from "./facts";
 export {
   catches,
