@@ -20,8 +20,8 @@ export interface CallGraph {
   readonly callCount: Uint32Array;
   /** Defined functions that contain `memory.grow`. */
   readonly growing: ReadonlySet<number>;
-  /** Whether a defined function has one of these constants, told as `marksOf` does; perhaps where its numbers are large. */
-  mayHave(index: number, marks: number): boolean;
+  /** By body: which constants it may have, told as `marksOf` does. */
+  readonly marked: Uint8Array;
   /** Functions that `index` calls directly, each once, in the order of their first call. */
   callees(index: number): number[];
   /** Types of the functions that `index` calls through a table or a reference, each once. */
@@ -99,8 +99,6 @@ export function buildCallGraph(
     return false;
   }
 
-  const mayHave = (index: number, marks: number) => (sites.marked[index - imported] & marks) !== 0;
-
   const graph: CallGraph = {
     get callCount() {
       return (counted ??= calls().countDirectly());
@@ -108,7 +106,7 @@ export function buildCallGraph(
     get growing() {
       return (growers ??= findGrowing());
     },
-    mayHave,
+    marked: sites.marked,
     callees,
     indirectTypes,
     callers,

@@ -5,9 +5,8 @@
 import { InstrumentError } from "../errors.js";
 import type { InitialData } from "../wasm/initial-data.js";
 import { op } from "../wasm/instructions.js";
-import { decodeModule, encodeModule, type Module, makeSection, replaceSections } from "../wasm/module.js";
-import { encodeTypes } from "../wasm/sections/types.js";
-import { type RawSection, sectionId, valueType } from "../wasm/types.js";
+import { decodeModule, encodeModule, type Module, replaceSections } from "../wasm/module.js";
+import { type RawSection, valueType } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
 import { insertChecks } from "./checks/insert.js";
 import { type CheckedModule, type CheckOptions, checksOf, planChecks } from "./checks/plan.js";
@@ -30,6 +29,7 @@ import {
   recorderModule,
   renumberedSections,
   TypeTable,
+  typeSection,
 } from "./write-sections.js";
 
 export type { InitialData } from "../wasm/initial-data.js";
@@ -141,7 +141,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const imports = importSection(module, plan, types);
   const functionSection = functionsSection(module, plan, types);
   const sections = replaceSections(module.sections, [
-    ...(types.changed ? [makeSection(sectionId.type, encodeTypes(types.all))] : []),
+    ...(types.changed ? [typeSection(module, types)] : []),
     imports,
     functionSection,
     ...renumberedSections(module, plan),
@@ -227,7 +227,8 @@ function positionMap(
     if (section === code.section) break;
     codeOffset += section.bytes.length;
   }
-  const starts = code.starts.map((start) => start + codeOffset);
+  const { starts } = code;
+  for (let body = 0; body < starts.length; body++) starts[body] += codeOffset;
   const positions = new PositionMap(module, rewriter, starts);
   const imported = module.importedFunctionCount;
   const firstDefined = imported + plan.imports.length;

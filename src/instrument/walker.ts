@@ -200,23 +200,25 @@ export function findSites(module: Module): Sites {
 export const factKind = { constant: 0, offset: 1, callee: 2, read: 3, written: 4 } as const;
 export const factFlag = { multiplies: 1, readsMemory: 2, callsIndirectly: 4 } as const;
 
-/** Collects what a body has in it. Calls back with the kind and the number of each fact; some come more than once. */
-export function readFacts(
-  module: Module,
-  body: number,
-  fact: (kind: number, value: number) => void,
-): { instructions: number; flags: number } {
+/** What a body has in it. */
+export interface Facts {
+  /** For each fact its value and its kind; some come more than once. */
+  rows: Float64Array;
+  instructions: number;
+  flags: number;
+}
+
+export function readFacts(module: Module, body: number): Facts {
   const walked = Program.holding(module);
   const program = walked ?? Program.idle();
   const { wasm } = program;
   if (!walked) program.putBody(module, body);
   const count = wasm.facts(walked ? body : 0);
-  const { buffer } = wasm.memory;
-  const at = wasm.factsAt.value >>> 0;
-  const values = new Float64Array(buffer, at, 2 * count);
-  const kinds = new Uint32Array(buffer, at, 4 * count);
-  for (let i = 0; i < count; i++) fact(kinds[4 * i + 2], values[2 * i]);
-  const facts = { instructions: wasm.instructions.value, flags: wasm.flags.value };
+  const facts = {
+    rows: new Float64Array(wasm.memory.buffer, wasm.factsAt.value >>> 0, 2 * count).slice(),
+    instructions: wasm.instructions.value,
+    flags: wasm.flags.value,
+  };
   if (!walked) program.rest();
   return facts;
 }

@@ -5,9 +5,9 @@ import { type Module, makeSection } from "../wasm/module.js";
 import { renumberNames } from "../wasm/names.js";
 import { countLocals } from "../wasm/sections/code.js";
 import { encodeElements } from "../wasm/sections/elements.js";
-import { encodeExports } from "../wasm/sections/exports.js";
 import { encodeGlobals } from "../wasm/sections/globals.js";
 import { encodeTables } from "../wasm/sections/tables.js";
+import { appendTypes } from "../wasm/sections/types.js";
 import {
   externalKind,
   type FunctionType,
@@ -47,6 +47,18 @@ export class TypeTable {
     }
     return index;
   }
+}
+
+/** The types as they are, and those that are added behind them. */
+export function typeSection(module: Module, types: TypeTable): RawSection {
+  const section = module.section(sectionId.type);
+  const added = types.all.slice(module.types.length);
+  const writer = new Writer((section?.bytes.length ?? 0) + 1024);
+  // entries are fewer than types where they are groups of types
+  writer.u32((section ? module.reader(section).u32() : 0) + added.length);
+  appendRest(writer, module, sectionId.type);
+  appendTypes(writer, added);
+  return makeSection(sectionId.type, writer.finish());
 }
 
 export function importSection(module: Module, plan: Plan, types: TypeTable): RawSection {
@@ -134,12 +146,7 @@ export function renumberedSections(module: Module, plan: Plan): RawSection[] {
     }
     add(sectionId.global, encodeGlobals(globals));
   }
-  if (module.exports.length > 0) {
-    const exports = module.exports.map((item) =>
-      item.kind === externalKind.function ? { ...item, index: referenced(item.index) } : item,
-    );
-    add(sectionId.export, encodeExports(exports));
-  }
+  if (module.exports.length > 0) add(sectionId.export, exportSection(module, plan));
   if (module.start !== undefined) {
     const writer = new Writer(8);
     writer.u32(referenced(module.start));
@@ -148,7 +155,7 @@ export function renumberedSections(module: Module, plan: Plan): RawSection[] {
   if (module.elements.length > 0) {
     const elements = module.elements.map((segment) => ({
       ...segment,
-      functions: segment.functions?.map(referenced),
+      functions: segment.functions && numbersOf(segment.functions, plan.referenced),
       expressions: segment.expressions?.map(mapExpression),
       offset: segment.offset && mapExpression(segment.offset),
     }));
@@ -161,6 +168,31 @@ export function renumberedSections(module: Module, plan: Plan): RawSection[] {
     sections.push(makeSection(sectionId.custom, payload, "name"));
   }
   return sections;
+}
+
+/** What indices become. No call for each: there may be thousands, and engines have not compiled this when it runs. */
+function numbersOf(indices: readonly number[], become: Uint32Array): number[] {
+  const numbers = new Array<number>(indices.length);
+  for (let i = 0; i < indices.length; i++) numbers[i] = become[indices[i]];
+  return numbers;
+}
+
+/** The exports with their names as they are: nothing is decoded, as there may be thousands. */
+function exportSection(module: Module, plan: Plan): Uint8Array {
+  const section = module.section(sectionId.export)!;
+  const { bytes } = module;
+  const reader = module.reader(section);
+  const writer = new Writer(section.bytes.length + 2 * module.exports.length + 16);
+  writer.u32(reader.u32());
+  while (!reader.atEnd()) {
+    const start = reader.pos;
+    reader.skip(reader.u32());
+    const kind = reader.byte();
+    writer.copy(bytes, start, reader.pos);
+    const index = reader.u32();
+    writer.u32(kind === externalKind.function ? plan.referenced[index] : index);
+  }
+  return writer.finish();
 }
 
 /** The local whose index the parameter for the context has now. */

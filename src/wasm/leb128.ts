@@ -97,6 +97,30 @@ export class Reader {
     }
   }
 
+  /** So many of them. There may be thousands, and engines have not compiled this when it runs: no calls for short ones. */
+  u32s(count: number): number[] {
+    const { bytes, end } = this;
+    const numbers = new Array<number>(count);
+    let pos = this.pos;
+    for (let i = 0; i < count; i++) {
+      const byte = bytes[pos];
+      const next = bytes[pos + 1];
+      if (pos < end && byte < 0x80) {
+        numbers[i] = byte;
+        pos++;
+      } else if (pos + 1 < end && next < 0x80) {
+        numbers[i] = (byte & 0x7f) | (next << 7);
+        pos += 2;
+      } else {
+        this.pos = pos;
+        numbers[i] = this.u32();
+        pos = this.pos;
+      }
+    }
+    this.pos = pos;
+    return numbers;
+  }
+
   s32(): number {
     const first = this.pos;
     const value = this.s33();

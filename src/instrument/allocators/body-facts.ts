@@ -41,7 +41,10 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
   const globals = new Set<number>();
   const written = new Set<number>();
   const own = module.importedGlobalCount;
-  const { instructions, flags } = readFacts(module, index - module.importedFunctionCount, (kind, value) => {
+  const { rows, instructions, flags } = readFacts(module, index - module.importedFunctionCount);
+  for (let row = 0; row < rows.length; row += 2) {
+    const value = rows[row];
+    const kind = rows[row + 1];
     if (kind === factKind.callee) {
       callees.add(value);
     } else if (kind === factKind.constant || kind === factKind.offset) {
@@ -51,7 +54,7 @@ export function bodyFacts(module: Module, index: number): BodyFacts {
       if (value >= own) globals.add(value);
       if (kind === factKind.written) written.add(value);
     }
-  });
+  }
   for (const address of addresses) if (besidePower(address)) addresses.delete(address);
   return {
     instructions,

@@ -152,11 +152,13 @@ class Search {
     );
     const least = size[0] * bytesPerInstruction[0];
     const most = size[1] * bytesPerInstruction[1];
+    const { marked } = this.#graph;
     for (let body = 0; body < bodies.count; body++) {
+      // in nearly all cases this is all
+      if ((marked[body] & marks) === 0) continue;
       const bytes = bodies.end[body] - bodies.start[body];
       if (!fits[functions[body]] || bytes < least || bytes > most) continue;
       const index = importedFunctionCount + body;
-      if (!this.#graph.mayHave(index, marks)) continue;
       if (this.#graph.callees(index).length <= mostCallees) yield index;
     }
   }

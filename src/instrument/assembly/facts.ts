@@ -26,15 +26,15 @@ const ATOMIC_PREFIX: u8 = 0xfe;
 /** Mirror of `lowestAddress` in ../allocators/body-facts.ts: smaller offsets are those of fields. */
 const LOWEST_ADDRESS: u32 = 1024;
 
-/** A fact: its value as f64, then its kind. */
+/** A fact: its value and its kind, both as f64. */
 const FACT_SIZE: usize = 16;
 
 // Kinds, as `factKind` in ../walker.ts.
-const CONSTANT: u32 = 0;
-const OFFSET: u32 = 1;
-const CALLEE: u32 = 2;
-const READ: u32 = 3;
-const WRITTEN: u32 = 4;
+const CONSTANT: f64 = 0;
+const OFFSET: f64 = 1;
+const CALLEE: f64 = 2;
+const READ: f64 = 3;
+const WRITTEN: f64 = 4;
 
 // Flags, as `factFlag` there.
 const MULTIPLIES: u32 = 1;
@@ -50,9 +50,9 @@ export let factsAt: usize = 0;
 let to: usize = 0;
 
 @inline
-function put(kind: u32, value: f64): void {
+function put(kind: f64, value: f64): void {
   store<f64>(to, value);
-  store<u32>(to, kind, 8);
+  store<f64>(to, kind, 8);
   to += FACT_SIZE;
 }
 

@@ -53,9 +53,7 @@ function decodeSegment(reader: Reader, expressionsLeft: number): ElementSegment 
     segment.expressions = items;
   } else {
     const count = reader.count(1, limits.elements, "elements");
-    const items: number[] = [];
-    for (let i = 0; i < count; i++) items.push(reader.u32());
-    segment.functions = items;
+    segment.functions = reader.u32s(count);
   }
   return segment;
 }
@@ -84,7 +82,16 @@ export function encodeElements(segments: readonly ElementSegment[]): Uint8Array 
       for (const item of items) writer.bytes(item);
     } else {
       writer.u32(functions.length);
-      for (const index of functions) writer.u32(index);
+      // no call for each: there may be thousands, and engines have not compiled this when it runs
+      writer.reserve(5 * functions.length);
+      const { buffer } = writer;
+      let at = writer.length;
+      for (let i = 0; i < functions.length; i++) {
+        let index = functions[i];
+        for (; index >= 0x80; index >>>= 7) buffer[at++] = index | 0x80;
+        buffer[at++] = index;
+      }
+      writer.length = at;
     }
   }
   return writer.finish();

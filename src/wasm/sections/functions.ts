@@ -4,16 +4,7 @@ import { limits } from "../limits.js";
 
 export function decodeFunctions(reader: Reader): number[] {
   const count = reader.count(1, limits.functions, "functions");
-  const types = new Array<number>(count);
-  const { bytes, end } = reader;
-  for (let i = 0; i < count; i++) {
-    // no call for numbers of one byte, as this runs before it is compiled
-    const byte = reader.pos < end ? bytes[reader.pos] : 0x80;
-    if (byte < 0x80) {
-      types[i] = byte;
-      reader.pos++;
-    } else types[i] = reader.u32();
-  }
+  const types = reader.u32s(count);
   reader.expectEnd("function section");
   return types;
 }

@@ -91,6 +91,12 @@ export function encodeTypes(types: readonly TypeDefinition[]): Uint8Array {
   let entries = 0;
   for (let i = 0; i < types.length; i += types[i].groupSize ?? 1) entries++;
   writer.u32(entries);
+  appendTypes(writer, types);
+  return writer.finish();
+}
+
+/** The entries of these types, without their number. */
+export function appendTypes(writer: Writer, types: readonly TypeDefinition[]): void {
   for (const type of types) {
     if (type.groupSize !== undefined) {
       writer.byte(form.recursionGroup);
@@ -98,7 +104,6 @@ export function encodeTypes(types: readonly TypeDefinition[]): Uint8Array {
     }
     encodeSubtype(writer, type);
   }
-  return writer.finish();
 }
 
 function encodeSubtype(writer: Writer, type: TypeDefinition): void {
