@@ -11,7 +11,8 @@ import { heapToJavaScript } from "./heap-javascript.mjs";
 
 const modules = [
   { name: "recorder", folder: "src/recorder" },
-  { name: "walker", folder: "src/instrument" },
+  // Runs once in most processes: what is not inlined is not compiled several times.
+  { name: "walker", folder: "src/instrument", optimize: "-Os" },
   // Up to where the checker's memory may grow: see layout.ts.
   { name: "checker", folder: "src/check", initialMemory: 0x2f50 },
 ];
@@ -28,15 +29,15 @@ const heapSources = [
 ];
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-for (const { name, folder, initialMemory = 1 } of modules) {
+for (const { name, folder, initialMemory = 1, optimize = "-O3" } of modules) {
   const source = `${folder}/assembly/index.ts`;
-  await write(name, folder, source, await compile(source, `--initialMemory=${initialMemory}`));
+  await write(name, folder, source, await compile(source, optimize, `--initialMemory=${initialMemory}`));
 }
 const heapFolder = await mkdtemp(join(tmpdir(), "linmem-heap-"));
 try {
   await gatherHeap(heapFolder);
   const options = ["--importMemory", "--noExportMemory", `--baseDir=${heapFolder}`];
-  const { bytes, limits } = widenLimits(foldOffsets(await compile("index.ts", ...options)));
+  const { bytes, limits } = widenLimits(foldOffsets(await compile("index.ts", "-O3", ...options)));
   await write("heap", "src/memory", "src/memory/assembly", bytes, { Limits: limits });
 } finally {
   await rm(heapFolder, { recursive: true });
@@ -61,7 +62,6 @@ async function compile(source, ...options) {
     [
       source,
       "--outFile=module.wasm",
-      "-O3",
       "--converge",
       "--noAssert",
       "--runtime=stub",
