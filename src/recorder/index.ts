@@ -120,6 +120,7 @@ interface RecorderExports {
   tableEnd(): number;
   frontAddress(): number;
   frontEnd(): number;
+  keyShift(): number;
 }
 
 const record = {
@@ -306,7 +307,7 @@ export function createRecorder(host: RecorderHost): Recorder {
       const found = sortedBlocks(
         wasm.memory.buffer,
         [wasm.tableAddress() >>> 0, wasm.tableEnd() >>> 0],
-        [wasm.frontAddress(), wasm.frontEnd()],
+        { range: [wasm.frontAddress(), wasm.frontEnd()], keyShift: wasm.keyShift() },
         most,
       );
       overlaps = found?.overlaps ?? overlaps;

@@ -4,10 +4,12 @@
  * their caller becomes known.
  */
 import { contextSeen } from "./host";
+import { ownerOfPacked, packedOwner } from "./slots";
 import { moveTable } from "./table";
 import {
   CACHE,
   CACHE_MASK,
+  FRESH,
   MAX_PAIRS,
   MAX_RECORDS,
   reach,
@@ -27,6 +29,7 @@ import {
   RECORD_TEMPORARY,
   SPREAD,
   SPREAD_CALLERS,
+  STATE_MASK,
   UNSEEN_CONTEXT,
 } from "./layout";
 
@@ -160,10 +163,15 @@ export function cachePlace(hash: u64): usize {
   return (<usize>hash & (CACHE_MASK << 1)) << 3;
 }
 
+@inline
+export function placeIn(cached: usize): u32 {
+  return ownerOfPacked(load<u64>(cached, CACHE + 8)) & ~STATE_MASK;
+}
+
 /** Place of the record of a calling context, made and announced to the host when it is new. */
 export function contextRecord(hash: u64): u32 {
   const cached = cachePlace(hash);
-  if (load<u64>(cached, CACHE) == hash) return load<u32>(cached, CACHE + 8);
+  if (load<u64>(cached, CACHE) == hash) return placeIn(cached);
   let place = find(hash);
   if (!place) {
     if (count < MAX_RECORDS) place = append(hash, 0, 0);
@@ -176,7 +184,7 @@ export function contextRecord(hash: u64): u32 {
     return place;
   }
   store<u64>(cached, hash, CACHE);
-  store<u32>(cached, place, CACHE + 8);
+  store<u64>(cached, packedOwner(place | FRESH), CACHE + 8);
   return place;
 }
 

@@ -5,67 +5,107 @@
  * way and goes into the table. When that happens often the front doubles, up to what covers a MiB; from then on the
  * unit does, as long as few blocks share one. Most programs' blocks seldom get to the table.
  *
+ * The address is turned round until the number of its unit lies in the low bits: that is the *key* of a block, of which the
+ * low bits are the place of its slot, and those above, where that of a unit begins too, the tag in it.
+ *
  * The first slot is taken for good, so that null is never found and never free. Blocks that belong there go into the
- * table.
+ * table, and so do those that are too long for what a slot has room for.
  */
 import { toTable } from "./blocks";
 import { moveContexts } from "./contexts";
 import {
+  FEWEST_FRONT_SLOTS,
   FRONT,
   FRONT_SLOT_SIZE,
+  FRONT_TAG_SHIFT,
   MOST_FRONT_SLOTS,
   NO_BLOCK,
   reach,
-  SLOT_ADDRESS,
-  SLOT_BYTES,
-  SLOT_OWNER,
   STATE_MASK,
 } from "./layout";
+import { ownerOf, ownerOfPacked, packedBytes } from "./slots";
 import { makeRoomToGrow, markMoved, promoteAll } from "./young";
 
-const SLOTS: usize = 512;
+/** Low bits of a key that are never part of the tag. */
+const PLACE_BITS: u32 = 12;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 
-/** The bits of an address that are the place of its slot. */
-let mask: usize = (SLOTS - 1) * FRONT_SLOT_SIZE;
-/** The unit is 16 bytes times two to this. */
-let shift: u32 = 0;
-const MOST_SHIFT: u32 = 8;
+/** The bits of a key that are the place of its slot. */
+let mask: u32 = <u32>FEWEST_FRONT_SLOTS - 1;
+/** The unit is two to this, in bytes. */
+let shift: u32 = 4;
+const FEWEST_SHIFT: u32 = 4;
+const MOST_SHIFT: u32 = 12;
 /** The unit was too large once. */
 let wasTooLarge: bool = false;
 /** Blocks that had to give way since the front has been as it is, and how many of them to one of the same unit. */
 let evictions: u32 = 0;
 let neighbours: u32 = 0;
 
-/** Where the slot of an address is, from `FRONT` on. What is there may be a block at another address. */
 @inline
-export function frontPlace(address: u32): usize {
-  return <usize>(address >> shift) & mask;
+export function keyOf(address: u32): u32 {
+  return rotr<u32>(address, shift);
 }
 
-/** Slot of an address. */
+/** Where the slot of a key is, from `FRONT` on. What is there may be a block at another address. */
 @inline
-export function frontSlot(address: u32): usize {
-  return FRONT + frontPlace(address);
+export function placeOfKey(key: u32): usize {
+  return <usize>(key & mask) * FRONT_SLOT_SIZE;
+}
+
+/** What a slot holds of a key: its tag, and a bit that is set in all that hold a block. */
+@inline
+export function tagOf(key: u32): u32 {
+  return (key >> (PLACE_BITS - 1)) | 1;
+}
+
+@inline
+export function packedTag(key: u32): u64 {
+  return <u64>tagOf(key) << FRONT_TAG_SHIFT;
+}
+
+@inline
+export function tagOfPacked(packed: u64): u32 {
+  return <u32>(packed >> FRONT_TAG_SHIFT);
+}
+
+/** Slot of the block at an address if it is in the front, or 0. */
+export function findInFront(address: u32): usize {
+  const key = keyOf(address);
+  const slot = FRONT + placeOfKey(key);
+  return tagOfPacked(load<u64>(slot)) == tagOf(key) ? slot : 0;
+}
+
+/** Address of the block in a slot that is taken. */
+export function addressIn(slot: usize): u32 {
+  const tag = tagOfPacked(load<u64>(slot)) >> 1;
+  const place = <u32>((slot - FRONT) / FRONT_SLOT_SIZE) & PLACE_MASK;
+  return rotl<u32>((tag << PLACE_BITS) | place, shift);
 }
 
 /** Behind the last slot. */
 @inline
 export function frontEnd(): usize {
-  return FRONT + mask + FRONT_SLOT_SIZE;
+  return FRONT + (<usize>mask + 1) * FRONT_SLOT_SIZE;
+}
+
+/** By how many bits addresses are turned to the right. */
+export function keyShift(): u32 {
+  return shift;
 }
 
 /** Lays out an empty front; returns its end. */
 export function initFront(): usize {
   reach(frontEnd());
-  store<u32>(FRONT, NO_BLOCK, SLOT_ADDRESS);
+  store<u64>(FRONT, NO_BLOCK);
   return frontEnd();
 }
 
 /** A block at `taken` had to give way to one at `address`. Returns whether that happened so often that `adapt` is due. */
 @inline
 export function isCrowded(taken: u32, address: u32): bool {
-  if ((taken ^ address) >> shift < <u32>FRONT_SLOT_SIZE) neighbours++;
-  return ++evictions > <u32>(mask / FRONT_SLOT_SIZE) >> 2;
+  if (!((taken ^ address) >> shift)) neighbours++;
+  return ++evictions > (mask + 1) >> 2;
 }
 
 /** Changes the size of the front, or of its unit, if that promises to help. Everything above the front may move. */
@@ -73,10 +113,10 @@ export function adapt(): void {
   const tooLarge = neighbours > evictions >> 1;
   evictions = 0;
   neighbours = 0;
-  if (mask < (MOST_FRONT_SLOTS - 1) * FRONT_SLOT_SIZE) {
+  if (mask < <u32>MOST_FRONT_SLOTS - 1) {
     growFront();
   } else if (tooLarge) {
-    if (!shift) return;
+    if (shift == FEWEST_SHIFT) return;
     wasTooLarge = true;
     empty();
     shift--;
@@ -92,8 +132,8 @@ function fewShareLargerUnits(): bool {
   let sharing: u32 = 0;
   const end = frontEnd();
   for (let at = FRONT; at < end; at += 2 * FRONT_SLOT_SIZE) {
-    const first = <u32>(load<u32>(at, SLOT_ADDRESS) != 0);
-    const second = <u32>(load<u32>(at, FRONT_SLOT_SIZE + SLOT_ADDRESS) != 0);
+    const first = <u32>(load<u64>(at) != 0);
+    const second = <u32>(load<u64>(at, FRONT_SLOT_SIZE) != 0);
     blocks += first + second;
     sharing += first & second;
   }
@@ -105,30 +145,28 @@ function empty(): void {
   promoteAll();
   const end = frontEnd();
   for (let at = FRONT + FRONT_SLOT_SIZE; at < end; at += FRONT_SLOT_SIZE) {
-    const address = load<u32>(at, SLOT_ADDRESS);
-    if (!address) continue;
-    toTable(address, load<u32>(at, SLOT_BYTES), load<u32>(at, SLOT_OWNER));
-    store<u32>(at, 0, SLOT_ADDRESS);
+    const packed = load<u64>(at);
+    if (!packed) continue;
+    toTable(addressIn(at), packedBytes(packed), ownerOfPacked(packed));
+    store<u64>(at, 0);
   }
 }
 
 /** Doubles the front, whose unit is 16 bytes then. */
 function growFront(): void {
   makeRoomToGrow();
-  const bytes = mask + FRONT_SLOT_SIZE;
-  if (!moveContexts(bytes)) return;
   const upper = frontEnd();
+  const bytes = upper - FRONT;
+  if (!moveContexts(bytes)) return;
   memory.fill(upper, 0, bytes);
-  mask = 2 * bytes - FRONT_SLOT_SIZE;
+  const added = mask + 1;
+  mask |= added;
   for (let at = FRONT + FRONT_SLOT_SIZE; at < upper; at += FRONT_SLOT_SIZE) {
-    const address = load<u32>(at, SLOT_ADDRESS);
-    if (!(<usize>address & bytes)) continue;
+    const packed = load<u64>(at);
+    if (!packed || !(keyOf(addressIn(at)) & added)) continue;
     const to = at + bytes;
-    const owner = load<u32>(at, SLOT_OWNER);
-    store<u32>(to, address, SLOT_ADDRESS);
-    store<u32>(to, load<u32>(at, SLOT_BYTES), SLOT_BYTES);
-    store<u32>(to, owner, SLOT_OWNER);
-    store<u32>(at, 0, SLOT_ADDRESS);
-    if (owner & STATE_MASK) markMoved(to - FRONT);
+    store<u64>(to, packed);
+    store<u64>(at, 0);
+    if (ownerOf(to) & STATE_MASK) markMoved(to - FRONT);
   }
 }

@@ -19,27 +19,37 @@ import {
   initContexts,
   live,
   peakShare as peakShareOf,
+  placeIn,
   recordAt,
   recordCount as countOfRecords,
   releaseFrom,
   temporary,
 } from "./contexts";
-import { adapt, frontEnd as endOfFront, frontPlace, frontSlot, initFront, isCrowded } from "./front";
+import {
+  adapt,
+  addressIn,
+  findInFront,
+  frontEnd as endOfFront,
+  initFront,
+  isCrowded,
+  keyOf,
+  keyShift as shiftOfKeys,
+  packedTag,
+  placeOfKey,
+  tagOf,
+  tagOfPacked,
+} from "./front";
 import { isNested } from "./host";
 import {
   CACHE,
   FRESH,
   FRONT,
-  FRONT_SLOT_SIZE,
   HISTOGRAM,
   MEMO,
   MEMO_BITS,
   RECORD_CALLER,
   RECORD_SURVIVAL,
   RECORD_TEMPORARY,
-  SLOT_ADDRESS,
-  SLOT_BYTES,
-  SLOT_OWNER,
   SPREAD,
   SPREAD64,
   STATE_MASK,
@@ -57,6 +67,7 @@ import {
   reachPeak,
   shrank,
 } from "./live";
+import { bytesOf, isLong, ownerOf, ownerOfPacked, packedBytes, packedOwner } from "./slots";
 import {
   findBlock,
   initTable,
@@ -106,19 +117,18 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
-  const place = frontPlace(address);
-  if (load<u32>(place, FRONT + SLOT_ADDRESS)) return SLOWLY;
+  const key = keyOf(address);
+  const place = placeOfKey(key);
+  if (load<u64>(place, FRONT) | <u64>isLong(bytes)) return SLOWLY;
   if (!markCard(place)) return SLOWLY;
-  put(place, address, bytes, load<u32>(cached, CACHE + 8));
+  put(key, address, bytes, load<u64>(cached, CACHE + 8));
   return pending;
 }
 
-/** Puts a block into a slot of the front. */
+/** Puts a block into the slot of the front that its key leads to; its owner as that has it. */
 @inline
-function put(place: usize, address: u32, bytes: u32, owner: u32): void {
-  store<u32>(place, address, FRONT + SLOT_ADDRESS);
-  store<u32>(place, bytes, FRONT + SLOT_BYTES);
-  store<u32>(place, owner | FRESH, FRONT + SLOT_OWNER);
+function put(key: u32, address: u32, bytes: u32, owner: u64): void {
+  store<u64>(placeOfKey(key), packedTag(key) | owner | bytes, FRONT);
   count(address, bytes);
 }
 
@@ -139,26 +149,27 @@ export function allocSlowly(address: u32, bytes: u32, context: u64): i32 {
   }
   makeRoom();
   const owner = contextRecord(context + carriedPart);
-  const slot = frontSlot(address);
-  const taken = load<u32>(slot, SLOT_ADDRESS);
-  if (slot == FRONT) {
+  const slot = FRONT + placeOfKey(keyOf(address));
+  if (slot == FRONT || isLong(bytes)) {
+    // newer than one that may be in the front: that would be found first
+    if (findInFront(address)) giveWay(slot, address);
     toTable(address, bytes, owner | FRESH);
     count(address, bytes);
     return pending;
   }
-  if (taken) giveWay(slot, address);
-  const place = frontPlace(address);
-  markCardSlowly(place);
-  put(place, address, bytes, owner);
+  if (load<u64>(slot)) giveWay(slot, address);
+  const key = keyOf(address);
+  markCardSlowly(placeOfKey(key));
+  put(key, address, bytes, packedOwner(owner | FRESH));
   return pending;
 }
 
 /** The block in a slot of the front gives way to one at `address`. The front may grow. */
 function giveWay(slot: usize, address: u32): void {
-  const taken = load<u32>(slot, SLOT_ADDRESS);
-  const bytes = load<u32>(slot, SLOT_BYTES);
-  const owner = load<u32>(slot, SLOT_OWNER);
-  store<u32>(slot, 0, SLOT_ADDRESS);
+  const taken = addressIn(slot);
+  const bytes = bytesOf(slot);
+  const owner = ownerOf(slot);
+  store<u64>(slot, 0);
   if (taken == address) {
     missed(bytes, owner);
     return;
@@ -169,11 +180,13 @@ function giveWay(slot: usize, address: u32): void {
 
 /** A block was freed. */
 export function free(address: u32): i32 {
-  const place = frontPlace(address);
-  if (load<u32>(place, FRONT + SLOT_ADDRESS) != address) return SLOWLY;
+  const key = keyOf(address);
+  const place = placeOfKey(key);
+  const packed = load<u64>(place, FRONT);
+  if (tagOfPacked(packed) != tagOf(key)) return SLOWLY;
   if (isHighest()) return SLOWLY;
-  store<u32>(place, 0, FRONT + SLOT_ADDRESS);
-  release(address, load<u32>(place, FRONT + SLOT_BYTES), load<u32>(place, FRONT + SLOT_OWNER));
+  store<u64>(place, 0, FRONT);
+  release(address, packedBytes(packed), ownerOfPacked(packed));
   return pending;
 }
 
@@ -181,19 +194,27 @@ export function free(address: u32): i32 {
 export function freeSlowly(address: u32): i32 {
   if (!address) return pending;
   reachPeak();
-  let slot = frontSlot(address);
-  const inFront = load<u32>(slot, SLOT_ADDRESS) == address;
-  if (!inFront) slot = findBlock(address);
+  const slot = find(address);
   if (!slot) {
     unknownFrees++;
     return pending;
   }
-  const bytes = load<u32>(slot, SLOT_BYTES);
-  const owner = load<u32>(slot, SLOT_OWNER);
-  if (inFront) store<u32>(slot, 0, SLOT_ADDRESS);
-  else removeBlock(slot);
+  const bytes = bytesOf(slot);
+  const owner = ownerOf(slot);
+  remove(slot);
   release(address, bytes, owner);
   return pending;
+}
+
+/** Slot of the block at an address, of the front's or the table's, or 0. */
+function find(address: u32): usize {
+  const slot = findInFront(address);
+  return slot ? slot : findBlock(address);
+}
+
+function remove(slot: usize): void {
+  if (slot < endOfFront()) store<u64>(slot, 0);
+  else removeBlock(slot);
 }
 
 @inline
@@ -228,10 +249,14 @@ function survivorDied(record: usize): void {
  * slot of the front is taken for good.
  */
 export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
-  const old = frontPlace(from);
-  if (load<u32>(old, FRONT + SLOT_ADDRESS) != from) return SLOWLY;
-  const place = frontPlace(to);
-  if (place != old && load<u32>(place, FRONT + SLOT_ADDRESS)) return SLOWLY;
+  const oldKey = keyOf(from);
+  const old = placeOfKey(oldKey);
+  const packed = load<u64>(old, FRONT);
+  if (tagOfPacked(packed) != tagOf(oldKey)) return SLOWLY;
+  const key = keyOf(to);
+  const place = placeOfKey(key);
+  if (place != old && load<u64>(place, FRONT)) return SLOWLY;
+  if (isLong(bytes)) return SLOWLY;
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
@@ -239,9 +264,9 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   if (!markCard(place)) return SLOWLY;
   // the old block was in use until now: it is not a temporary one
   lastAddress = 0;
-  store<u32>(old, 0, FRONT + SLOT_ADDRESS);
-  release(from, load<u32>(old, FRONT + SLOT_BYTES), load<u32>(old, FRONT + SLOT_OWNER));
-  put(place, to, bytes, load<u32>(cached, CACHE + 8));
+  store<u64>(old, 0, FRONT);
+  release(from, packedBytes(packed), ownerOfPacked(packed));
+  put(key, to, bytes, load<u64>(cached, CACHE + 8));
   return pending;
 }
 
@@ -261,7 +286,7 @@ export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32
 export function counted(bytes: u32, context: u64): i32 {
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
-  const place = load<u64>(cached, CACHE) == hash ? load<u32>(cached, CACHE + 8) : contextRecord(hash);
+  const place = load<u64>(cached, CACHE) == hash ? placeIn(cached) : contextRecord(hash);
   addDead(recordAt(countedUnder(place)), bytes);
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
@@ -276,17 +301,14 @@ export function collected(): void {
 
 /** A block was moved by an allocator that keeps its handles right: it is at another address, and nothing else changes. */
 export function moved(from: u32, to: u32): void {
-  let slot = frontSlot(from);
-  const inFront = load<u32>(slot, SLOT_ADDRESS) == from;
-  if (!inFront) slot = findBlock(from);
+  const slot = find(from);
   if (!slot) return;
-  const bytes = load<u32>(slot, SLOT_BYTES);
-  const owner = load<u32>(slot, SLOT_OWNER);
-  if (inFront) store<u32>(slot, 0, SLOT_ADDRESS);
-  else removeBlock(slot);
-  const place = frontSlot(to);
+  const bytes = bytesOf(slot);
+  const owner = ownerOf(slot);
+  remove(slot);
   // newer than one in the table: it would be found first
-  if (load<u32>(place, SLOT_ADDRESS) == to) giveWay(place, to);
+  const taken = findInFront(to);
+  if (taken) giveWay(taken, to);
   toTable(to, bytes, owner);
   if (lastAddress == from) lastAddress = to;
 }
@@ -356,10 +378,9 @@ export function hasNews(): i32 {
 
 /** Number of the JavaScript caller of a live block; 0 when it is not known. */
 export function callerOf(address: u32): u32 {
-  let slot = frontSlot(address);
-  if (load<u32>(slot, SLOT_ADDRESS) != address) slot = findBlock(address);
+  const slot = find(address);
   if (!slot) return 0;
-  const caller = load<u32>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_CALLER) & 0xff_ffff;
+  const caller = load<u32>(recordAt(ownerOf(slot) & ~STATE_MASK), RECORD_CALLER) & 0xff_ffff;
   return caller == UNSEEN_CONTEXT ? 0 : caller;
 }
 
@@ -395,13 +416,18 @@ export function tableEnd(): usize {
   return endOfTable();
 }
 
-/** The slots of the front that hold blocks lie from here to `frontEnd`. */
+/** The slots of the front lie from here to `frontEnd`. */
 export function frontAddress(): usize {
-  return FRONT + FRONT_SLOT_SIZE;
+  return FRONT;
 }
 
 export function frontEnd(): usize {
   return endOfFront();
+}
+
+/** By how many bits addresses are turned to the right for the front. */
+export function keyShift(): u32 {
+  return shiftOfKeys();
 }
 
 /** Brings all totals up to date and writes the sums where the host reads them; returns their address. */

@@ -5,7 +5,7 @@
  * ```
  *  0        1 KiB    4 KiB   12 KiB        14 KiB  22 KiB          38 KiB        46 KiB
  *  | unused | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
- *                      4096×2  512 × 4       8192    1024 × 16       512 × 16      16 × n   4 × n   60 × n    12 × n
+ *                      4096×2  512 × 4       8192    1024 × 16       512 × 16      8 × n    4 × n   60 × n    12 × n
  * ```
  */
 
@@ -24,15 +24,15 @@ export const MOST_DIRTY: u32 = 4096;
 export const GIVEN_WAY: usize = DIRTY + 2 * MOST_DIRTY;
 export const MOST_GIVEN_WAY: u32 = 512;
 
-/** The size of its slots makes the place of a slot a part of the address. */
-export const FRONT_SLOT_SIZE: usize = 16;
+export const FRONT_SLOT_SIZE: usize = 8;
+export const FEWEST_FRONT_SLOTS: usize = 1 << 12;
 export const MOST_FRONT_SLOTS: usize = 1 << 16;
 
 /** A byte for each card: so many slots of the front. */
 export const CARDS: usize = GIVEN_WAY + 4 * MOST_GIVEN_WAY;
-export const CARD_SHIFT: usize = 7;
+export const CARD_SHIFT: usize = 6;
 
-/** Contexts seen lately: hash (8 bytes), place of its record (4), unused (4). */
+/** Contexts seen lately: hash (8 bytes), and what a slot of the front gets of a fresh block of that context (8). */
 export const CACHE: usize = CARDS + (MOST_FRONT_SLOTS * FRONT_SLOT_SIZE >> CARD_SHIFT);
 export const CACHE_MASK: usize = 1023;
 
@@ -43,12 +43,26 @@ export const MEMO_BITS: u32 = 9;
 /** Slots of the front, a power of two of them (front.ts). */
 export const FRONT: usize = MEMO + (16 << MEMO_BITS);
 
-/** What the first slot of the front holds for good: no block lies there. */
-export const NO_BLOCK: u32 = 0xffffffff;
+/**
+ * A slot of the front: one live block in 64 bits, as eight of them fit into a line of the processor's cache; 0: free. What of the
+ * address the place of the slot doesn't say is the tag. A block that is too long for it lies in the table.
+ *
+ * ```
+ *  low                                     high
+ *  | bytes:18 | record:25, state | 1 | tag:20 |
+ * ```
+ */
+export const FRONT_BYTES_BITS: u32 = 18;
+export const FRONT_OWNER_SHIFT: u32 = FRONT_BYTES_BITS;
+export const FRONT_OWNER_BITS: u32 = 25;
+export const FRONT_TAG_SHIFT: u32 = FRONT_OWNER_SHIFT + FRONT_OWNER_BITS;
+
+/** What the first slot of the front holds for good: it isn't free, and no block lies there. */
+export const NO_BLOCK: u64 = 1;
 
 /**
- * A slot: one live block; address 0: free. The front's are 4 bytes longer. Places of records are multiples of 4, which
- * leaves two bits for the state.
+ * A slot of the table: one live block; address 0: free. Places of records are multiples of 4, which leaves two bits for the
+ * state.
  *
  * ```
  *  0         4       8                      12

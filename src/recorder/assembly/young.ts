@@ -24,11 +24,9 @@ import {
   MOST_GIVEN_WAY,
   OLD,
   RECORD_SURVIVAL,
-  SLOT_ADDRESS,
-  SLOT_BYTES,
-  SLOT_OWNER,
   STATE_MASK,
 } from "./layout";
+import { bytesOf, ownerOf, setOwner } from "./slots";
 import { findBlock } from "./table";
 
 const HAS_CALLER: i32 = 1 << 30;
@@ -129,12 +127,10 @@ function cleanCards(): void {
   else dirty = kept;
 }
 
-/** In one branch, which is seldom taken: a slot whose block died young looks young but for its address. */
+/** Of a slot of the front, or one of the table that is taken. */
 @inline
 function isYoung(slot: usize): bool {
-  const marked = (load<u32>(slot, SLOT_OWNER) & STATE_MASK) != 0;
-  const taken = load<u32>(slot, SLOT_ADDRESS) != 0;
-  return (<u32>marked & <u32>taken) != 0;
+  return (ownerOf(slot) & STATE_MASK) != 0;
 }
 
 @inline
@@ -169,13 +165,13 @@ export function settle(atPeak: bool): void {
 }
 
 function settleBlock(slot: usize, atPeak: bool): void {
-  const owner = load<u32>(slot, SLOT_OWNER);
+  const owner = ownerOf(slot);
   const place = owner & ~STATE_MASK;
   if ((owner & STATE_MASK) == FRESH) {
-    addTo(recordAt(place), load<u32>(slot, SLOT_BYTES));
-    store<u32>(slot, place | AFTER_PEAK, SLOT_OWNER);
+    addTo(recordAt(place), bytesOf(slot));
+    setOwner(slot, place | AFTER_PEAK);
   }
-  if (atPeak) store<u32>(slot, place | IN_PEAK, SLOT_OWNER);
+  if (atPeak) setOwner(slot, place | IN_PEAK);
 }
 
 /** Gives young blocks their caller before the entry ends. */
@@ -216,7 +212,7 @@ let lastPair: u32 = 0;
 /** Place of the record that a block goes on under. */
 @inline
 function pairOf(slot: usize, caller: u32): u32 {
-  return pairOfPlace(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK, caller);
+  return pairOfPlace(ownerOf(slot) & ~STATE_MASK, caller);
 }
 
 @inline
@@ -231,11 +227,11 @@ function pairOfPlace(place: u32, caller: u32): u32 {
 }
 
 function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
-  const bytes = load<u32>(slot, SLOT_BYTES);
-  const owner = load<u32>(slot, SLOT_OWNER);
+  const bytes = bytesOf(slot);
+  const owner = ownerOf(slot);
   const place = owner & ~STATE_MASK;
   const state = owner & STATE_MASK;
-  store<u32>(slot, pair | OLD, SLOT_OWNER);
+  setOwner(slot, pair | OLD);
   const record = recordAt(place);
   const survival: u32 = load<u8>(record, RECORD_SURVIVAL);
   store<u8>(record, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
@@ -273,7 +269,7 @@ function worthCapturing(): bool {
     const slot = youngInTable(i);
     if (!slot) continue;
     survival = max(survival, survivalOf(slot));
-    bytes += load<u32>(slot, SLOT_BYTES);
+    bytes += bytesOf(slot);
     // not one less is left: an address may have given way twice
   }
   // most cards have no young block any more: those need no second look
@@ -286,7 +282,7 @@ function worthCapturing(): bool {
       for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
         if (!isYoung(slot)) continue;
         survival = max(survival, survivalOf(slot));
-        bytes += load<u32>(slot, SLOT_BYTES);
+        bytes += bytesOf(slot);
         left--;
       }
     }
@@ -330,7 +326,7 @@ function askForCounted(): void {
 
 @inline
 function survivalOf(slot: usize): u32 {
-  return load<u8>(recordAt(load<u32>(slot, SLOT_OWNER) & ~STATE_MASK), RECORD_SURVIVAL);
+  return load<u8>(recordAt(ownerOf(slot) & ~STATE_MASK), RECORD_SURVIVAL);
 }
 
 /** The entry ends, its caller still on the stack; or it had ended long ago, unseen. */

@@ -1,0 +1,56 @@
+/** Slots of blocks, read and written alike whether they are the front's or the table's. */
+import {
+  FRONT_BYTES_BITS,
+  FRONT_OWNER_BITS,
+  FRONT_OWNER_SHIFT,
+  SLOT_BYTES,
+  SLOT_OWNER,
+} from "./layout";
+import { tableAddress } from "./table";
+
+const BYTES_MASK: u32 = (1 << FRONT_BYTES_BITS) - 1;
+const OWNER_MASK: u32 = (1 << FRONT_OWNER_BITS) - 1;
+
+/** Whether a block is too long for a slot of the front. */
+@inline
+export function isLong(bytes: u32): bool {
+  return bytes > BYTES_MASK;
+}
+
+/** What a slot of the front holds of an owner. */
+@inline
+export function packedOwner(owner: u32): u64 {
+  return <u64>owner << FRONT_OWNER_SHIFT;
+}
+
+@inline
+export function packedBytes(packed: u64): u32 {
+  return <u32>packed & BYTES_MASK;
+}
+
+@inline
+export function ownerOfPacked(packed: u64): u32 {
+  return <u32>(packed >> FRONT_OWNER_SHIFT) & OWNER_MASK;
+}
+
+@inline
+function isOfTable(slot: usize): bool {
+  return slot >= tableAddress();
+}
+
+export function bytesOf(slot: usize): u32 {
+  return isOfTable(slot) ? load<u32>(slot, SLOT_BYTES) : packedBytes(load<u64>(slot));
+}
+
+export function ownerOf(slot: usize): u32 {
+  return isOfTable(slot) ? load<u32>(slot, SLOT_OWNER) : ownerOfPacked(load<u64>(slot));
+}
+
+export function setOwner(slot: usize, owner: u32): void {
+  if (isOfTable(slot)) {
+    store<u32>(slot, owner, SLOT_OWNER);
+  } else {
+    const rest = load<u64>(slot) & ~packedOwner(OWNER_MASK);
+    store<u64>(slot, rest | packedOwner(owner));
+  }
+}
