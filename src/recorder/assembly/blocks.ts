@@ -1,5 +1,5 @@
 /** What happens to blocks wherever they lie: they go into the table, or are found to have gone unseen. */
-import { addDead, recordAt, releaseFrom } from "./contexts";
+import { recordAt, releaseFrom } from "./contexts";
 import { FRESH, SLOT_BYTES, SLOT_OWNER, STATE_MASK } from "./layout";
 import { reachPeak, shrank } from "./live";
 import { addBlock, setBlock } from "./table";
@@ -22,8 +22,6 @@ export function missed(bytes: u32, owner: u32): void {
   reachPeak();
   missedFrees++;
   shrank(bytes);
-  const record = recordAt(owner & ~STATE_MASK);
-  if ((owner & STATE_MASK) == FRESH) addDead(record, bytes);
-  else releaseFrom(record, bytes);
+  if ((owner & STATE_MASK) != FRESH) releaseFrom(recordAt(owner & ~STATE_MASK), bytes);
   if (owner & STATE_MASK) died();
 }

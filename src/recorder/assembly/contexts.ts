@@ -8,7 +8,11 @@ import { ownerOfPacked, packedOwner } from "./slots";
 import { moveTable } from "./table";
 import {
   CACHE,
+  CACHE_ALLOCATED_BYTES,
+  CACHE_ALLOCATIONS,
+  CACHE_ENTRY_SIZE,
   CACHE_MASK,
+  CACHE_OWNER,
   FRESH,
   MAX_PAIRS,
   MAX_RECORDS,
@@ -120,10 +124,10 @@ export function peakShare(index: u32): f64 {
     : <f64>load<u64>(record, RECORD_LIVE_BYTES);
 }
 
+/** A block lives, whose allocation was counted before. */
 @inline
-export function addTo(record: usize, bytes: u32): void {
+export function addLive(record: usize, bytes: u32): void {
   touch(record);
-  addDead(record, bytes);
   store<u64>(record, load<u64>(record, RECORD_LIVE_BYTES) + bytes, RECORD_LIVE_BYTES);
   store<u32>(record, load<u32>(record, RECORD_LIVE_BLOCKS) + 1, RECORD_LIVE_BLOCKS);
 }
@@ -135,20 +139,22 @@ export function releaseFrom(record: usize, bytes: u32): void {
   store<u32>(record, load<u32>(record, RECORD_LIVE_BLOCKS) - 1, RECORD_LIVE_BLOCKS);
 }
 
-/** Counts an allocation whose block is dead already. */
+/** Counts allocations. */
 @inline
-export function addDead(record: usize, bytes: u32): void {
+export function addAllocations(record: usize, count: u64, bytes: u64): void {
   store<u8>(record, 1, RECORD_DIRTY);
-  store<u64>(record, load<u64>(record, RECORD_ALLOCATIONS) + 1, RECORD_ALLOCATIONS);
+  store<u64>(record, load<u64>(record, RECORD_ALLOCATIONS) + count, RECORD_ALLOCATIONS);
   store<u64>(record, load<u64>(record, RECORD_ALLOCATED_BYTES) + bytes, RECORD_ALLOCATED_BYTES);
 }
 
-/** Moves a live block from the base record to the pair that made it. */
-export function move(from: usize, to: usize, bytes: u32): void {
-  releaseFrom(from, bytes);
-  store<u64>(from, load<u64>(from, RECORD_ALLOCATIONS) - 1, RECORD_ALLOCATIONS);
-  store<u64>(from, load<u64>(from, RECORD_ALLOCATED_BYTES) - bytes, RECORD_ALLOCATED_BYTES);
-  addTo(to, bytes);
+/**
+ * Moves an allocation from the base record to the pair that made it. The base may not have been told of it yet, and have
+ * less than none until `flushCache`.
+ */
+@inline
+export function moveAllocation(from: usize, to: usize, bytes: u32): void {
+  addAllocations(from, -1, -<u64>bytes);
+  addAllocations(to, 1, bytes);
 }
 
 /** Moves the share in the high-water mark that goes with a block, between records that were touched just now. */
@@ -160,12 +166,40 @@ export function movePeak(from: usize, to: usize, bytes: u32): void {
 /** Where a context is remembered once it was seen, from `CACHE` on. The lowest bit of a context is clear here. */
 @inline
 export function cachePlace(hash: u64): usize {
-  return (<usize>hash & (CACHE_MASK << 1)) << 3;
+  return (<usize>hash & (CACHE_MASK << 1)) * (CACHE_ENTRY_SIZE / 2);
+}
+
+/** What a slot of the front gets of a fresh block of the context that is remembered there. */
+@inline
+export function cachedOwner(cached: usize): u64 {
+  return load<u64>(cached, CACHE + CACHE_OWNER);
+}
+
+/** Counts an allocation of the context that is remembered there: its record is told later. */
+@inline
+export function countCached(cached: usize, bytes: u32): void {
+  store<u64>(cached, load<u64>(cached, CACHE + CACHE_ALLOCATIONS) + 1, CACHE + CACHE_ALLOCATIONS);
+  store<u64>(cached, load<u64>(cached, CACHE + CACHE_ALLOCATED_BYTES) + bytes, CACHE + CACHE_ALLOCATED_BYTES);
+}
+
+/** Tells the record of the context that is remembered there what was counted. */
+function flush(cached: usize): void {
+  const count = load<u64>(cached, CACHE + CACHE_ALLOCATIONS);
+  if (!count) return;
+  addAllocations(recordAt(placeIn(cached)), count, load<u64>(cached, CACHE + CACHE_ALLOCATED_BYTES));
+  store<u64>(cached, 0, CACHE + CACHE_ALLOCATIONS);
+  store<u64>(cached, 0, CACHE + CACHE_ALLOCATED_BYTES);
+}
+
+/** Tells all records what was counted. */
+export function flushCache(): void {
+  const end = CACHE_ENTRY_SIZE * (CACHE_MASK + 1);
+  for (let cached: usize = 0; cached < end; cached += CACHE_ENTRY_SIZE) flush(cached);
 }
 
 @inline
 export function placeIn(cached: usize): u32 {
-  return ownerOfPacked(load<u64>(cached, CACHE + 8)) & ~STATE_MASK;
+  return ownerOfPacked(cachedOwner(cached)) & ~STATE_MASK;
 }
 
 /** Place of the record of a calling context, made and announced to the host when it is new. */
@@ -183,8 +217,9 @@ export function contextRecord(hash: u64): u32 {
   } else if (isUnseen(place) && !isSeenNow(place, hash)) {
     return place;
   }
+  flush(cached);
   store<u64>(cached, hash, CACHE);
-  store<u64>(cached, packedOwner(place | FRESH), CACHE + 8);
+  store<u64>(cached, packedOwner(place | FRESH), CACHE + CACHE_OWNER);
   return place;
 }
 

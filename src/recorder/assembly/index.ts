@@ -8,14 +8,17 @@
  */
 import { missed, missedFrees, toTable } from "./blocks";
 import {
-  addDead,
+  addAllocations,
   addUp,
   allocatedBytes,
   allocations,
   baseOf,
+  cachedOwner,
   cachePlace,
+  countCached,
   contextRecord,
   dropped,
+  flushCache,
   initContexts,
   live,
   peakShare as peakShareOf,
@@ -48,6 +51,7 @@ import {
   MEMO,
   MEMO_BITS,
   RECORD_CALLER,
+  RECORD_DIRTY,
   RECORD_SURVIVAL,
   RECORD_TEMPORARY,
   SPREAD,
@@ -80,11 +84,14 @@ import {
   born,
   captured,
   countedUnder,
+  addDirty,
+  cardOf,
   died,
   endEntry,
+  isClean,
+  isLookDue,
   makeRoom,
   markCard,
-  markCardSlowly,
   outlived,
   pending,
   setEagerness,
@@ -119,26 +126,31 @@ export function alloc(address: u32, bytes: u32, context: u64): i32 {
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
   const key = keyOf(address);
   const place = placeOfKey(key);
-  if (load<u64>(place, FRONT) | <u64>isLong(bytes)) return SLOWLY;
-  if (!markCard(place)) return SLOWLY;
-  put(key, address, bytes, load<u64>(cached, CACHE + 8));
-  return pending;
+  if (load<u64>(place, FRONT)) return SLOWLY;
+  if (isLong(bytes)) return SLOWLY;
+  const card = cardOf(place);
+  if (isClean(card)) {
+    if (isLookDue()) return SLOWLY;
+    addDirty(card);
+  }
+  countCached(cached, bytes);
+  put(place, packedTag(key) | cachedOwner(cached), bytes);
+  return count(address, bytes);
 }
 
-/** Puts a block into the slot of the front that its key leads to; its owner as that has it. */
+/** Puts a block into a slot of the front. */
 @inline
-function put(key: u32, address: u32, bytes: u32, owner: u64): void {
-  store<u64>(placeOfKey(key), packedTag(key) | owner | bytes, FRONT);
-  count(address, bytes);
+function put(place: usize, tagAndOwner: u64, bytes: u32): void {
+  store<u64>(place, tagAndOwner | bytes, FRONT);
 }
 
 @inline
-function count(address: u32, bytes: u32): void {
+function count(address: u32, bytes: u32): i32 {
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   grew(bytes);
   lastAddress = address;
-  born();
+  return born();
 }
 
 /** `address` 0 is a failed allocation. */
@@ -149,19 +161,20 @@ export function allocSlowly(address: u32, bytes: u32, context: u64): i32 {
   }
   makeRoom();
   const owner = contextRecord(context + carriedPart);
+  addAllocations(recordAt(owner), 1, bytes);
   const slot = FRONT + placeOfKey(keyOf(address));
   if (slot == FRONT || isLong(bytes)) {
     // newer than one that may be in the front: that would be found first
     if (findInFront(address)) giveWay(slot, address);
     toTable(address, bytes, owner | FRESH);
-    count(address, bytes);
-    return pending;
+    return count(address, bytes);
   }
   if (load<u64>(slot)) giveWay(slot, address);
   const key = keyOf(address);
-  markCardSlowly(placeOfKey(key));
-  put(key, address, bytes, packedOwner(owner | FRESH));
-  return pending;
+  const place = placeOfKey(key);
+  markCard(place);
+  put(place, packedTag(key) | packedOwner(owner | FRESH), bytes);
+  return count(address, bytes);
 }
 
 /** The block in a slot of the front gives way to one at `address`. The front may grow. */
@@ -186,8 +199,7 @@ export function free(address: u32): i32 {
   if (tagOfPacked(packed) != tagOf(key)) return SLOWLY;
   if (isHighest()) return SLOWLY;
   store<u64>(place, 0, FRONT);
-  release(address, packedBytes(packed), ownerOfPacked(packed));
-  return pending;
+  return release(address, packedBytes(packed), ownerOfPacked(packed));
 }
 
 /** Null is no block. */
@@ -202,8 +214,7 @@ export function freeSlowly(address: u32): i32 {
   const bytes = bytesOf(slot);
   const owner = ownerOf(slot);
   remove(slot);
-  release(address, bytes, owner);
-  return pending;
+  return release(address, bytes, owner);
 }
 
 /** Slot of the block at an address, of the front's or the table's, or 0. */
@@ -218,22 +229,20 @@ function remove(slot: usize): void {
 }
 
 @inline
-function release(address: u32, bytes: u32, owner: u32): void {
+function release(address: u32, bytes: u32, owner: u32): i32 {
   shrank(bytes);
-  const record = recordAt(owner & ~STATE_MASK);
-  if ((owner & STATE_MASK) == FRESH) {
-    addDead(record, bytes);
-    died();
-  } else {
-    releaseFrom(record, bytes);
-    if (owner & STATE_MASK) died();
-    else survivorDied(record);
-  }
   if (address == lastAddress) {
     // the block allocated last was freed before the next allocation
-    lastAddress = 0;
+    const record = recordAt(owner & ~STATE_MASK);
+    store<u8>(record, 1, RECORD_DIRTY);
     store<u32>(record, load<u32>(record, RECORD_TEMPORARY) + 1, RECORD_TEMPORARY);
   }
+  if ((owner & STATE_MASK) == FRESH) return died();
+  const record = recordAt(owner & ~STATE_MASK);
+  releaseFrom(record, bytes);
+  if (owner & STATE_MASK) return died();
+  survivorDied(record);
+  return pending;
 }
 
 /** A block that had outlived its entry was freed. */
@@ -261,13 +270,18 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
   if (isHighest()) return SLOWLY;
-  if (!markCard(place)) return SLOWLY;
+  const card = cardOf(place);
+  if (isClean(card)) {
+    if (isLookDue()) return SLOWLY;
+    addDirty(card);
+  }
   // the old block was in use until now: it is not a temporary one
   lastAddress = 0;
   store<u64>(old, 0, FRONT);
   release(from, packedBytes(packed), ownerOfPacked(packed));
-  put(key, to, bytes, load<u64>(cached, CACHE + 8));
-  return pending;
+  countCached(cached, bytes);
+  put(place, packedTag(key) | cachedOwner(cached), bytes);
+  return count(to, bytes);
 }
 
 /** `to` 0 is a failure that leaves the block as it was, unless the new size is 0: then the block was freed. */
@@ -287,7 +301,7 @@ export function counted(bytes: u32, context: u64): i32 {
   const hash = context + carriedPart;
   const cached = cachePlace(hash);
   const place = load<u64>(cached, CACHE) == hash ? placeIn(cached) : contextRecord(hash);
-  addDead(recordAt(countedUnder(place)), bytes);
+  addAllocations(recordAt(countedUnder(place)), 1, bytes);
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   collectable++;
@@ -434,11 +448,12 @@ export function keyShift(): u32 {
 export function sync(): usize {
   const highest = highestPeak();
   settle(false);
+  flushCache();
   addUp();
   store<f64>(TOTALS, <f64>allocations, 0);
   store<f64>(TOTALS, <f64>(allocations - live - missedFrees), 8);
   store<f64>(TOTALS, <f64>allocatedBytes, 16);
-  store<f64>(TOTALS, <f64>liveBytes, 24);
+  store<f64>(TOTALS, <f64>liveBytes(), 24);
   store<f64>(TOTALS, <f64>highest, 32);
   store<f64>(TOTALS, <f64>temporary, 40);
   store<f64>(TOTALS, <f64>unknownFrees, 48);

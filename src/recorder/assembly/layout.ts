@@ -3,9 +3,9 @@
  * grows: a copy at memory speed, now and then, instead of an indirection on every access.
  *
  * ```
- *  0        1 KiB    4 KiB   12 KiB        14 KiB  22 KiB          38 KiB        46 KiB
+ *  0        1 KiB    4 KiB   12 KiB        14 KiB  22 KiB          54 KiB        62 KiB
  *  | unused | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
- *                      4096×2  512 × 4       8192    1024 × 16       512 × 16      8 × n    4 × n   60 × n    12 × n
+ *                      4096×2  512 × 4       8192    1024 × 32       512 × 16      8 × n    4 × n   60 × n    12 × n
  * ```
  */
 
@@ -32,12 +32,19 @@ export const MOST_FRONT_SLOTS: usize = 1 << 16;
 export const CARDS: usize = GIVEN_WAY + 4 * MOST_GIVEN_WAY;
 export const CARD_SHIFT: usize = 6;
 
-/** Contexts seen lately: hash (8 bytes), and what a slot of the front gets of a fresh block of that context (8). */
+/**
+ * Contexts seen lately: hash (8 bytes), what a slot of the front gets of a fresh block of that context (8), and allocations
+ * (8) and their bytes (8) that its record has not been told of.
+ */
+export const CACHE_ENTRY_SIZE: usize = 32;
+export const CACHE_OWNER: usize = 8;
+export const CACHE_ALLOCATIONS: usize = 16;
+export const CACHE_ALLOCATED_BYTES: usize = 24;
 export const CACHE: usize = CARDS + (MOST_FRONT_SLOTS * FRONT_SLOT_SIZE >> CARD_SHIFT);
 export const CACHE_MASK: usize = 1023;
 
 /** Contexts of nested entries: hash (8 bytes), times seen (4), unused (4). */
-export const MEMO: usize = CACHE + 16 * (CACHE_MASK + 1);
+export const MEMO: usize = CACHE + CACHE_ENTRY_SIZE * (CACHE_MASK + 1);
 export const MEMO_BITS: u32 = 9;
 
 /** Slots of the front, a power of two of them (front.ts). */
@@ -76,9 +83,9 @@ export const SLOT_OWNER: usize = 8;
 export const STATE_MASK: u32 = 3;
 /** The block has outlived the entry that allocated it. */
 export const OLD: u32 = 0;
-/** It was allocated by the running entry, and its record doesn't know of it yet. */
+/** It was allocated by the running entry, and its record knows of the allocation, but not yet that it lives. */
 export const FRESH: u32 = 1;
-/** The same, and its record knows of it since before the last high-water mark remembered. */
+/** The same, and its record knows that it lives since before the last high-water mark remembered. */
 export const IN_PEAK: u32 = 2;
 /** The same, since after that. */
 export const AFTER_PEAK: u32 = 3;

@@ -2,44 +2,57 @@
 import { markPeak } from "./contexts";
 import { settle } from "./young";
 
-export let liveBytes: u64 = 0;
 /** High-water mark since `beginPeriod`, or of all time; of before the running growth, which ends with a release. */
 let peak: u64 = 0;
 /** High-water mark of all time, as of the beginning of the period. */
 let earlierPeak: u64 = 0;
 /** Live bytes above which the contexts' shares are remembered anew: a 64th above the last time. */
 let nextPeak: u64 = 0;
+/** By how many bytes less is live than `peak`. It takes one number to keep and to look at, where live bytes took two. */
+let headroom: i64 = 0;
+
+@inline
+export function liveBytes(): u64 {
+  return peak - headroom;
+}
 
 @inline
 export function grew(bytes: u32): void {
-  liveBytes += bytes;
+  headroom -= bytes;
 }
 
 @inline
 export function shrank(bytes: u32): void {
-  liveBytes -= bytes;
+  headroom += bytes;
 }
 
 /** Whether more is live than ever: `reachPeak` comes before anything is released. */
 @inline
 export function isHighest(): bool {
-  return liveBytes > peak;
+  return headroom < 0;
 }
 
 export function reachPeak(): void {
-  if (liveBytes <= peak) return;
-  peak = liveBytes;
-  if (liveBytes <= nextPeak) return;
+  if (!isHighest()) return;
+  setPeak(liveBytes());
+  if (peak <= nextPeak) return;
   settle(true);
   markPeak();
-  nextPeak = liveBytes + (liveBytes >> 6);
+  nextPeak = peak + (peak >> 6);
+}
+
+/** What is live is the high-water mark. */
+@inline
+function setPeak(live: u64): void {
+  peak = live;
+  headroom = 0;
 }
 
 /** Begins a period with a high-water mark of its own, beside that of all time. Costs the hooks nothing. */
 export function beginPeriod(): void {
   reachPeak();
   earlierPeak = max(earlierPeak, peak);
-  peak = liveBytes;
+  setPeak(liveBytes());
 }
 
 /** High-water mark of live bytes since `beginPeriod`. */
@@ -53,7 +66,7 @@ let seen: u64 = 0;
 
 /** Whether more has been live since the previous call than ever before. */
 export function hasRisen(): bool {
-  const highest = max(max(earlierPeak, peak), liveBytes);
+  const highest = max(max(earlierPeak, peak), liveBytes());
   if (highest <= seen) return false;
   seen = highest;
   return true;

@@ -1,6 +1,6 @@
 /**
  * Young blocks: those that the running entry from JavaScript allocated. Most of them die before it returns, and all that
- * their context is told is that they were there. What is still here when the entry returns has outlived it, and is
+ * their context is told is that they were allocated. What is still here when the entry returns has outlived it, and is
  * what the JavaScript caller has to be known for.
  *
  * They lie in the front like others, marked in their slots. To find them the front is cut into cards of a few slots, as
@@ -8,7 +8,7 @@
  * address is used again, it is one card. A young block that has to give way to another goes into the table, and its
  * address is written down.
  */
-import { addTo, move, movePeak, pairRecord, recordAt } from "./contexts";
+import { addLive, moveAllocation, movePeak, pairRecord, recordAt, releaseFrom } from "./contexts";
 import { captureCaller } from "./host";
 import {
   AFTER_PEAK,
@@ -58,45 +58,61 @@ let typicalBytes: f64 = 64;
 export let outlived: u64 = 0;
 export let captured: u64 = 0;
 
+/** A young block more; returns what hooks return. */
 @inline
-export function born(): void {
-  pending++;
+export function born(): i32 {
+  const now = pending + 1;
+  pending = now;
+  return now;
+}
+
+/** The same for one less. */
+@inline
+export function died(): i32 {
+  const now = pending - 1;
+  pending = now;
+  return now;
+}
+
+/** Card of a slot at this place in the front. */
+@inline
+export function cardOf(place: usize): usize {
+  return place >> CARD_SHIFT;
 }
 
 @inline
-export function died(): void {
-  pending--;
+export function isClean(card: usize): bool {
+  return !load<u8>(card, CARDS);
 }
 
-/** Makes the card of a slot, at this place in the front, dirty; returns false when there has to be a look first. */
+/** Whether there has to be a look before the next card becomes dirty. */
 @inline
-export function markCard(place: usize): bool {
-  const card = place >> CARD_SHIFT;
-  if (!load<u8>(card, CARDS)) {
-    if (!(dirty & (LOOK - 1))) return false;
-    addDirty(card);
-  }
-  return true;
+export function isLookDue(): bool {
+  return !(dirty & (LOOK - 1));
 }
 
+/** Makes a clean card dirty. */
 @inline
-function addDirty(card: usize): void {
+export function addDirty(card: usize): void {
   store<u8>(card, 1, CARDS);
   store<u16>(dirty++ << 1, <u16>card, DIRTY);
 }
 
 /** The same for a young block that moved. There is room since `makeRoomToGrow`. */
 export function markMoved(place: usize): void {
-  const card = place >> CARD_SHIFT;
-  if (!load<u8>(card, CARDS)) addDirty(card);
+  const card = cardOf(place);
+  if (isClean(card)) addDirty(card);
 }
 
-/** Makes the card dirty after the look that was due: young blocks get their caller when there are many. */
-export function markCardSlowly(place: usize): void {
-  if (markCard(place)) return;
-  if ((pending & COUNT) > MANY) promoteAll();
-  else if (dirty == MOST_DIRTY) cleanCards();
-  addDirty(place >> CARD_SHIFT);
+/** Makes a card dirty, after the look that may be due: young blocks get their caller when there are many. */
+export function markCard(place: usize): void {
+  const card = cardOf(place);
+  if (!isClean(card)) return;
+  if (isLookDue()) {
+    if ((pending & COUNT) > MANY) promoteAll();
+    else if (dirty == MOST_DIRTY) cleanCards();
+  }
+  addDirty(card);
 }
 
 /** A young block went into the table. */
@@ -168,7 +184,7 @@ function settleBlock(slot: usize, atPeak: bool): void {
   const owner = ownerOf(slot);
   const place = owner & ~STATE_MASK;
   if ((owner & STATE_MASK) == FRESH) {
-    addTo(recordAt(place), bytesOf(slot));
+    addLive(recordAt(place), bytesOf(slot));
     setOwner(slot, place | AFTER_PEAK);
   }
   if (atPeak) setOwner(slot, place | IN_PEAK);
@@ -237,12 +253,15 @@ function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
   store<u8>(record, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
   outlived++;
   if (hasCaller) captured++;
-  if (state == FRESH) {
-    addTo(recordAt(pair), bytes);
-  } else if (pair != place) {
-    move(record, recordAt(pair), bytes);
-    if (state == IN_PEAK) movePeak(record, recordAt(pair), bytes);
+  if (state != FRESH) {
+    if (pair == place) return;
+    releaseFrom(record, bytes);
   }
+  const to = recordAt(pair);
+  addLive(to, bytes);
+  if (pair == place) return;
+  moveAllocation(record, to, bytes);
+  if (state == IN_PEAK) movePeak(record, to, bytes);
 }
 
 /** Caller of the running entry, captured if it was not and is worth it. */
