@@ -4,6 +4,7 @@
  * their caller becomes known.
  */
 import { contextSeen } from "./host";
+import { hot } from "./hot";
 import { ownerOfPacked, packedOwner } from "./slots";
 import { moveTable } from "./table";
 import {
@@ -41,21 +42,16 @@ const PLACE_MASK: u32 = 0xffffff;
 
 let headBits: u32 = 8;
 let heads: usize = 0;
-let records: usize = 0;
 let capacity: u32 = 128;
 let count: u32 = 0;
 
 /** Allocations that came when no further record could be had. */
 export let dropped: u64 = 0;
 
-/** Counts new high-water marks. A record whose epoch is older was not touched since the last one. */
-let epoch: u32 = 1;
-
-
 /** Address of the record at a place: the place doesn't change, the address does when something below grows. */
 @inline
 export function recordAt(place: u32): usize {
-  return records + <usize>place;
+  return hot.records + <usize>place;
 }
 
 @inline
@@ -76,7 +72,7 @@ export function recordCount(): u32 {
 /** Lays out heads and records from `at` on; returns their end. */
 export function initContexts(at: usize): usize {
   heads = at;
-  records = at + (4 << headBits);
+  hot.records = at + (4 << headBits);
   const end = recordAt(placeOf(capacity));
   reach(end);
   // an empty place of the cache, all zeros, would be that of context 0
@@ -91,7 +87,7 @@ export function moveContexts(bytes: usize): bool {
   if (!moveTable(bytes)) return false;
   memory.copy(heads + bytes, heads, recordAt(placeOf(capacity)) - heads);
   heads += bytes;
-  records += bytes;
+  hot.records += bytes;
   return true;
 }
 
@@ -100,12 +96,12 @@ function head(hash: u64): usize {
   return heads + (((<u32>(hash ^ (hash >> 32)) * SPREAD) >> (32 - headBits)) << 2);
 }
 
-/** Remembers the state of a record at the last high-water mark before it changes. */
+/** Remembers the state of a record at the last high-water mark before it changes. One whose epoch is older was not touched since. */
 @inline
 function touch(record: usize): void {
-  if (load<u32>(record, RECORD_EPOCH) != epoch) {
+  if (load<u32>(record, RECORD_EPOCH) != hot.epoch) {
     store<f32>(record, <f32>load<u64>(record, RECORD_LIVE_BYTES), RECORD_PEAK);
-    store<u32>(record, epoch, RECORD_EPOCH);
+    store<u32>(record, hot.epoch, RECORD_EPOCH);
   }
   store<u8>(record, 1, RECORD_DIRTY);
 }
@@ -113,13 +109,13 @@ function touch(record: usize): void {
 /** The state as it is now is the highest yet. */
 @inline
 export function markPeak(): void {
-  epoch++;
+  hot.epoch++;
 }
 
 /** Bytes of a record that were live at the high-water mark. */
 export function peakShare(index: u32): f64 {
   const record = recordAt(placeOf(index));
-  return load<u32>(record, RECORD_EPOCH) == epoch
+  return load<u32>(record, RECORD_EPOCH) == hot.epoch
     ? <f64>load<f32>(record, RECORD_PEAK)
     : <f64>load<u64>(record, RECORD_LIVE_BYTES);
 }
@@ -275,7 +271,7 @@ function append(hash: u64, caller: u32, base: u32): u32 {
   const record = recordAt(place);
   memory.fill(record, 0, RECORD_SIZE);
   store<u64>(record, hash, RECORD_HASH);
-  store<u32>(record, epoch, RECORD_EPOCH);
+  store<u32>(record, hot.epoch, RECORD_EPOCH);
   store<u32>(record, caller & PLACE_MASK, RECORD_CALLER);
   store<u8>(record, 1, RECORD_DIRTY);
   store<u32>(record, caller ? base : place, RECORD_BASE);
@@ -304,8 +300,8 @@ function enlarge(): bool {
   if (!moveTable(bytes)) return false;
   capacity += more;
   if (moreHeads) {
-    memory.copy(records + (4 << headBits), records, placeOf(count));
-    records += 4 << headBits;
+    memory.copy(hot.records + (4 << headBits), hot.records, placeOf(count));
+    hot.records += 4 << headBits;
     headBits++;
     memory.fill(heads, 0, 4 << headBits);
     for (let index: u32 = 1; index < count; index++) link(placeOf(index));
@@ -325,7 +321,7 @@ export function addUp(): void {
   live = 0;
   temporary = 0;
   const end = recordAt(placeOf(count));
-  for (let record = records; record < end; record += RECORD_SIZE) {
+  for (let record = hot.records; record < end; record += RECORD_SIZE) {
     allocations += load<u64>(record, RECORD_ALLOCATIONS);
     allocatedBytes += load<u64>(record, RECORD_ALLOCATED_BYTES);
     live += load<u32>(record, RECORD_LIVE_BLOCKS);

@@ -14,7 +14,6 @@
 import { toTable } from "./blocks";
 import { moveContexts } from "./contexts";
 import {
-  FEWEST_FRONT_SLOTS,
   FRONT,
   FRONT_SLOT_SIZE,
   FRONT_TAG_SHIFT,
@@ -23,6 +22,7 @@ import {
   reach,
   STATE_MASK,
 } from "./layout";
+import { hot } from "./hot";
 import { ownerOf, ownerOfPacked, packedBytes } from "./slots";
 import { makeRoomToGrow, markMoved, promoteAll } from "./young";
 
@@ -30,10 +30,6 @@ import { makeRoomToGrow, markMoved, promoteAll } from "./young";
 const PLACE_BITS: u32 = 12;
 const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 
-/** The bits of a key that are the place of its slot. */
-let mask: u32 = <u32>FEWEST_FRONT_SLOTS - 1;
-/** The unit is two to this, in bytes. */
-let shift: u32 = 4;
 const FEWEST_SHIFT: u32 = 4;
 const MOST_SHIFT: u32 = 12;
 /** The unit was too large once. */
@@ -44,13 +40,13 @@ let neighbours: u32 = 0;
 
 @inline
 export function keyOf(address: u32): u32 {
-  return rotr<u32>(address, shift);
+  return rotr<u32>(address, hot.shift);
 }
 
 /** Where the slot of a key is, from `FRONT` on. What is there may be a block at another address. */
 @inline
 export function placeOfKey(key: u32): usize {
-  return <usize>(key & mask) * FRONT_SLOT_SIZE;
+  return <usize>(key & hot.mask) * FRONT_SLOT_SIZE;
 }
 
 /** What a slot holds of a key: its tag, and a bit that is set in all that hold a block. */
@@ -80,18 +76,18 @@ export function findInFront(address: u32): usize {
 export function addressIn(slot: usize): u32 {
   const tag = tagOfPacked(load<u64>(slot)) >> 1;
   const place = <u32>((slot - FRONT) / FRONT_SLOT_SIZE) & PLACE_MASK;
-  return rotl<u32>((tag << PLACE_BITS) | place, shift);
+  return rotl<u32>((tag << PLACE_BITS) | place, hot.shift);
 }
 
 /** Behind the last slot. */
 @inline
 export function frontEnd(): usize {
-  return FRONT + (<usize>mask + 1) * FRONT_SLOT_SIZE;
+  return FRONT + (<usize>hot.mask + 1) * FRONT_SLOT_SIZE;
 }
 
 /** By how many bits addresses are turned to the right. */
 export function keyShift(): u32 {
-  return shift;
+  return hot.shift;
 }
 
 /** Lays out an empty front; returns its end. */
@@ -104,8 +100,8 @@ export function initFront(): usize {
 /** A block at `taken` had to give way to one at `address`. Returns whether that happened so often that `adapt` is due. */
 @inline
 export function isCrowded(taken: u32, address: u32): bool {
-  if (!((taken ^ address) >> shift)) neighbours++;
-  return ++evictions > (mask + 1) >> 2;
+  if (!((taken ^ address) >> hot.shift)) neighbours++;
+  return ++evictions > (hot.mask + 1) >> 2;
 }
 
 /** Changes the size of the front, or of its unit, if that promises to help. Everything above the front may move. */
@@ -113,16 +109,16 @@ export function adapt(): void {
   const tooLarge = neighbours > evictions >> 1;
   evictions = 0;
   neighbours = 0;
-  if (mask < <u32>MOST_FRONT_SLOTS - 1) {
+  if (hot.mask < <u32>MOST_FRONT_SLOTS - 1) {
     growFront();
   } else if (tooLarge) {
-    if (shift == FEWEST_SHIFT) return;
+    if (hot.shift == FEWEST_SHIFT) return;
     wasTooLarge = true;
     empty();
-    shift--;
-  } else if (shift < MOST_SHIFT && !wasTooLarge && fewShareLargerUnits()) {
+    hot.shift--;
+  } else if (hot.shift < MOST_SHIFT && !wasTooLarge && fewShareLargerUnits()) {
     empty();
-    shift++;
+    hot.shift++;
   }
 }
 
@@ -159,8 +155,8 @@ function growFront(): void {
   const bytes = upper - FRONT;
   if (!moveContexts(bytes)) return;
   memory.fill(upper, 0, bytes);
-  const added = mask + 1;
-  mask |= added;
+  const added = hot.mask + 1;
+  hot.mask |= added;
   for (let at = FRONT + FRONT_SLOT_SIZE; at < upper; at += FRONT_SLOT_SIZE) {
     const packed = load<u64>(at);
     if (!packed || !(keyOf(addressIn(at)) & added)) continue;

@@ -43,6 +43,7 @@ import {
   tagOfPacked,
 } from "./front";
 import { isNested } from "./host";
+import { hot } from "./hot";
 import {
   CACHE,
   FRESH,
@@ -93,7 +94,6 @@ import {
   makeRoom,
   markCard,
   outlived,
-  pending,
   setEagerness,
   settle,
 } from "./young";
@@ -106,11 +106,8 @@ let failed: u64 = 0;
 /** Blocks of a collected heap, and how often its collector ran. */
 let collectable: u64 = 0;
 let collections: u64 = 0;
-let lastAddress: u32 = 0;
 /** Context of the calling module, where modules are linked dynamically. */
 let carried: u64 = 0;
-/** What that adds to a context. */
-let carriedPart: u64 = 0;
 
 initTable(initContexts(initFront()));
 
@@ -121,7 +118,7 @@ initTable(initContexts(initFront()));
  * @param context hash of the calling context
  */
 export function alloc(address: u32, bytes: u32, context: u64): i32 {
-  const hash = context + carriedPart;
+  const hash = context + hot.carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
   const key = keyOf(address);
@@ -149,7 +146,7 @@ function count(address: u32, bytes: u32): i32 {
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   grew(bytes);
-  lastAddress = address;
+  hot.lastAddress = address;
   return born();
 }
 
@@ -157,10 +154,10 @@ function count(address: u32, bytes: u32): i32 {
 export function allocSlowly(address: u32, bytes: u32, context: u64): i32 {
   if (!address) {
     failed++;
-    return pending;
+    return hot.pending;
   }
   makeRoom();
-  const owner = contextRecord(context + carriedPart);
+  const owner = contextRecord(context + hot.carriedPart);
   addAllocations(recordAt(owner), 1, bytes);
   const slot = FRONT + placeOfKey(keyOf(address));
   if (slot == FRONT || isLong(bytes)) {
@@ -204,12 +201,12 @@ export function free(address: u32): i32 {
 
 /** Null is no block. */
 export function freeSlowly(address: u32): i32 {
-  if (!address) return pending;
+  if (!address) return hot.pending;
   reachPeak();
   const slot = find(address);
   if (!slot) {
     unknownFrees++;
-    return pending;
+    return hot.pending;
   }
   const bytes = bytesOf(slot);
   const owner = ownerOf(slot);
@@ -231,7 +228,7 @@ function remove(slot: usize): void {
 @inline
 function release(address: u32, bytes: u32, owner: u32): i32 {
   shrank(bytes);
-  if (address == lastAddress) {
+  if (address == hot.lastAddress) {
     // the block allocated last was freed before the next allocation
     const record = recordAt(owner & ~STATE_MASK);
     store<u8>(record, 1, RECORD_DIRTY);
@@ -242,7 +239,7 @@ function release(address: u32, bytes: u32, owner: u32): i32 {
   releaseFrom(record, bytes);
   if (owner & STATE_MASK) return died();
   survivorDied(record);
-  return pending;
+  return hot.pending;
 }
 
 /** A block that had outlived its entry was freed. */
@@ -266,7 +263,7 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   const place = placeOfKey(key);
   if (place != old && load<u64>(place, FRONT)) return SLOWLY;
   if (isLong(bytes)) return SLOWLY;
-  const hash = context + carriedPart;
+  const hash = context + hot.carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
   if (isHighest()) return SLOWLY;
@@ -276,7 +273,7 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
     addDirty(card);
   }
   // the old block was in use until now: it is not a temporary one
-  lastAddress = 0;
+  hot.lastAddress = 0;
   store<u64>(old, 0, FRONT);
   release(from, packedBytes(packed), ownerOfPacked(packed));
   countCached(cached, bytes);
@@ -287,25 +284,25 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
 /** `to` 0 is a failure that leaves the block as it was, unless the new size is 0: then the block was freed. */
 export function reallocSlowly(from: u32, to: u32, bytes: u32, context: u64): i32 {
   if (to) {
-    lastAddress = 0;
+    hot.lastAddress = 0;
     freeSlowly(from);
     return allocSlowly(to, bytes, context);
   }
   if (bytes == 0 && from) return freeSlowly(from);
   failed++;
-  return pending;
+  return hot.pending;
 }
 
 /** A block of a heap whose collector releases blocks: counted, as nobody hears when it dies. */
 export function counted(bytes: u32, context: u64): i32 {
-  const hash = context + carriedPart;
+  const hash = context + hot.carriedPart;
   const cached = cachePlace(hash);
   const place = load<u64>(cached, CACHE) == hash ? placeIn(cached) : contextRecord(hash);
   addAllocations(recordAt(countedUnder(place)), 1, bytes);
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   collectable++;
-  return pending;
+  return hot.pending;
 }
 
 /** The guest's collector ran. */
@@ -324,21 +321,21 @@ export function moved(from: u32, to: u32): void {
   const taken = findInFront(to);
   if (taken) giveWay(taken, to);
   toTable(to, bytes, owner);
-  if (lastAddress == from) lastAddress = to;
+  if (hot.lastAddress == from) hot.lastAddress = to;
 }
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
 export function leave(): void {
   endEntry(true);
   carried = 0;
-  carriedPart = 0;
+  hot.carriedPart = 0;
 }
 
 /** Blocks were allocated outside every known entry, or by one that a trap or an exception ended. */
 export function abandon(): void {
   endEntry(false);
   carried = 0;
-  carriedPart = 0;
+  hot.carriedPart = 0;
 }
 
 /**
@@ -370,7 +367,7 @@ export function nested(context: u64): i32 {
 export function carry(context: u64): u64 {
   const previous = carried;
   carried = context;
-  carriedPart = context * SPREAD64;
+  hot.carriedPart = context * SPREAD64;
   return previous;
 }
 

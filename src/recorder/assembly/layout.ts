@@ -4,10 +4,13 @@
  *
  * ```
  *  0        1 KiB    4 KiB   12 KiB        14 KiB  22 KiB          54 KiB        62 KiB
- *  | unused | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
+ *  | hot    | totals | dirty | given way   | cards | context cache | nested memo | front  | heads | records | table …
  *                      4096×2  512 × 4       8192    1024 × 32       512 × 16      8 × n    4 × n   60 × n    12 × n
  * ```
  */
+
+/** What every event reads or changes (hot.ts): a line of its own. */
+export const HOT: usize = 0x40;
 
 /**
  * Totals as `sync` writes them for the host: numbers as f64 (exact up to 2^53), then allocations by the leading zeros of

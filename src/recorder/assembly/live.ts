@@ -1,5 +1,6 @@
 /** Live bytes, and their high-water mark with each context's share in it. */
 import { markPeak } from "./contexts";
+import { hot } from "./hot";
 import { settle } from "./young";
 
 /** High-water mark since `beginPeriod`, or of all time; of before the running growth, which ends with a release. */
@@ -8,28 +9,27 @@ let peak: u64 = 0;
 let earlierPeak: u64 = 0;
 /** Live bytes above which the contexts' shares are remembered anew: a 64th above the last time. */
 let nextPeak: u64 = 0;
-/** By how many bytes less is live than `peak`. It takes one number to keep and to look at, where live bytes took two. */
-let headroom: i64 = 0;
 
+/** Kept as the distance from the high-water mark: whether that was passed takes a look at one number. */
 @inline
 export function liveBytes(): u64 {
-  return peak - headroom;
+  return peak - hot.headroom;
 }
 
 @inline
 export function grew(bytes: u32): void {
-  headroom -= bytes;
+  hot.headroom -= bytes;
 }
 
 @inline
 export function shrank(bytes: u32): void {
-  headroom += bytes;
+  hot.headroom += bytes;
 }
 
 /** Whether more is live than ever: `reachPeak` comes before anything is released. */
 @inline
 export function isHighest(): bool {
-  return headroom < 0;
+  return hot.headroom < 0;
 }
 
 export function reachPeak(): void {
@@ -45,7 +45,7 @@ export function reachPeak(): void {
 @inline
 function setPeak(live: u64): void {
   peak = live;
-  headroom = 0;
+  hot.headroom = 0;
 }
 
 /** Begins a period with a high-water mark of its own, beside that of all time. Costs the hooks nothing. */

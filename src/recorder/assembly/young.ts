@@ -10,6 +10,7 @@
  */
 import { addLive, moveAllocation, movePeak, pairRecord, recordAt, releaseFrom } from "./contexts";
 import { captureCaller } from "./host";
+import { hot } from "./hot";
 import {
   AFTER_PEAK,
   CARD_SHIFT,
@@ -29,6 +30,7 @@ import {
 import { bytesOf, ownerOf, setOwner } from "./slots";
 import { findBlock } from "./table";
 
+/** Bits of `hot.pending` above the number of live young blocks: the entry's caller is known. */
 const HAS_CALLER: i32 = 1 << 30;
 /** The entry's caller was asked for when it made its first block of a collected heap. */
 const ASKED: i32 = 1 << 29;
@@ -41,12 +43,8 @@ const MANY: i32 = 8192;
 /** Cards that become dirty between two looks at that. */
 const LOOK: u32 = 64;
 
-/** Dirty cards, and one: so a look is due whenever this is a multiple of `LOOK`. */
-let dirty: u32 = 1;
 let givenWay: u32 = 0;
 
-/** What hooks return: live young blocks, `HAS_CALLER` once the entry's caller is known, and `ASKED`. */
-export let pending: i32 = 0;
 /** Caller of the running entry, once `HAS_CALLER` is set; 0 not captured. */
 let entryCaller: u32 = 0;
 /** While the host has time to spare every entry that leaves blocks is captured. */
@@ -61,16 +59,16 @@ export let captured: u64 = 0;
 /** A young block more; returns what hooks return. */
 @inline
 export function born(): i32 {
-  const now = pending + 1;
-  pending = now;
+  const now = hot.pending + 1;
+  hot.pending = now;
   return now;
 }
 
 /** The same for one less. */
 @inline
 export function died(): i32 {
-  const now = pending - 1;
-  pending = now;
+  const now = hot.pending - 1;
+  hot.pending = now;
   return now;
 }
 
@@ -88,14 +86,14 @@ export function isClean(card: usize): bool {
 /** Whether there has to be a look before the next card becomes dirty. */
 @inline
 export function isLookDue(): bool {
-  return !(dirty & (LOOK - 1));
+  return !(hot.dirty & (LOOK - 1));
 }
 
 /** Makes a clean card dirty. */
 @inline
 export function addDirty(card: usize): void {
   store<u8>(card, 1, CARDS);
-  store<u16>(dirty++ << 1, <u16>card, DIRTY);
+  store<u16>(hot.dirty++ << 1, <u16>card, DIRTY);
 }
 
 /** The same for a young block that moved. There is room since `makeRoomToGrow`. */
@@ -109,8 +107,8 @@ export function markCard(place: usize): void {
   const card = cardOf(place);
   if (!isClean(card)) return;
   if (isLookDue()) {
-    if ((pending & COUNT) > MANY) promoteAll();
-    else if (dirty == MOST_DIRTY) cleanCards();
+    if ((hot.pending & COUNT) > MANY) promoteAll();
+    else if (hot.dirty == MOST_DIRTY) cleanCards();
   }
   addDirty(card);
 }
@@ -127,20 +125,20 @@ export function makeRoom(): void {
 
 /** Before the front doubles, and with it perhaps the number of dirty cards. */
 export function makeRoomToGrow(): void {
-  if (dirty > MOST_DIRTY >> 1) cleanCards();
+  if (hot.dirty > MOST_DIRTY >> 1) cleanCards();
 }
 
 /** Keeps the cards dirty that hold young blocks. */
 function cleanCards(): void {
   let kept: u32 = 1;
-  for (let i: u32 = 1; i < dirty; i++) {
+  for (let i: u32 = 1; i < hot.dirty; i++) {
     const card = load<u16>(i << 1, DIRTY);
     if (hasYoung(card)) store<u16>(kept++ << 1, card, DIRTY);
     else store<u8>(card, 0, CARDS);
   }
   // were all kept, each look from now on would find the same
   if (kept > MOST_DIRTY >> 1) promoteAll();
-  else dirty = kept;
+  else hot.dirty = kept;
 }
 
 /** Of a slot of the front, or one of the table that is taken. */
@@ -168,7 +166,7 @@ function youngInTable(index: u32): usize {
 
 /** Brings the records up to date with the young blocks, whose state is that of a new high-water mark or is not. */
 export function settle(atPeak: bool): void {
-  for (let i: u32 = 1; i < dirty; i++) {
+  for (let i: u32 = 1; i < hot.dirty; i++) {
     const at = cardAt(i);
     for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
       if (isYoung(slot)) settleBlock(slot, atPeak);
@@ -197,7 +195,7 @@ export function promoteAll(): void {
 
 /** Young blocks become old: they go on under the entry's caller, where it is known. */
 function promote(caller: u32): void {
-  let left = pending & COUNT;
+  let left = hot.pending & COUNT;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
@@ -207,7 +205,7 @@ function promote(caller: u32): void {
     left--;
   }
   givenWay = 0;
-  for (let i: u32 = 1; i < dirty; i++) {
+  for (let i: u32 = 1; i < hot.dirty; i++) {
     store<u8>(load<u16>(i << 1, DIRTY), 0, CARDS);
     if (!left) continue;
     const at = cardAt(i);
@@ -217,8 +215,8 @@ function promote(caller: u32): void {
       left--;
     }
   }
-  dirty = 1;
-  pending &= ~COUNT;
+  hot.dirty = 1;
+  hot.pending &= ~COUNT;
 }
 
 let lastPlace: u32 = ~0;
@@ -266,10 +264,10 @@ function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
 
 /** Caller of the running entry, captured if it was not and is worth it. */
 function callerOfEntry(): u32 {
-  if (!(pending & COUNT)) return 0;
-  if (!(pending & HAS_CALLER)) {
+  if (!(hot.pending & COUNT)) return 0;
+  if (!(hot.pending & HAS_CALLER)) {
     entryCaller = eager || worthCapturing() ? <u32>max(captureCaller(), 0) : 0;
-    pending |= HAS_CALLER;
+    hot.pending |= HAS_CALLER;
   }
   return entryCaller;
 }
@@ -283,7 +281,7 @@ function callerOfEntry(): u32 {
 function worthCapturing(): bool {
   let survival: u32 = 0;
   let bytes: u64 = 0;
-  let left = pending & COUNT;
+  let left = hot.pending & COUNT;
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
@@ -293,7 +291,7 @@ function worthCapturing(): bool {
   }
   // most cards have no young block any more: those need no second look
   let kept: u32 = 1;
-  for (let i: u32 = 1; i < dirty; i++) {
+  for (let i: u32 = 1; i < hot.dirty; i++) {
     const card = load<u16>(i << 1, DIRTY);
     const at = cardAt(i);
     const before = left;
@@ -308,7 +306,7 @@ function worthCapturing(): bool {
     if (left < before) store<u16>(kept++ << 1, card, DIRTY);
     else store<u8>(card, 0, CARDS);
   }
-  dirty = kept;
+  hot.dirty = kept;
   const weight = min(<f64>bytes / typicalBytes, 1);
   typicalBytes += (<f64>bytes - typicalBytes) / 64;
   const surviving = survival > 128 ? 2 - 255 / <f64>survival : 1.0 / 128;
@@ -329,18 +327,18 @@ function nextRandom(): u32 {
  */
 @inline
 export function countedUnder(place: u32): u32 {
-  if (!(pending & (HAS_CALLER | ASKED))) askForCounted();
-  return pending & HAS_CALLER ? pairOfPlace(place, entryCaller) : place;
+  if (!(hot.pending & (HAS_CALLER | ASKED))) askForCounted();
+  return hot.pending & HAS_CALLER ? pairOfPlace(place, entryCaller) : place;
 }
 
 function askForCounted(): void {
-  pending |= ASKED;
+  hot.pending |= ASKED;
   if (!eager && nextRandom() >> (32 - COUNTED_SHIFT)) return;
   const caller = max(captureCaller(), 0);
   // without one, what is live at the end of the entry may ask again
   if (!caller) return;
   entryCaller = <u32>caller;
-  pending |= HAS_CALLER;
+  hot.pending |= HAS_CALLER;
 }
 
 @inline
@@ -351,7 +349,7 @@ function survivalOf(slot: usize): u32 {
 /** The entry ends, its caller still on the stack; or it had ended long ago, unseen. */
 export function endEntry(callerIsThere: bool): void {
   promote(callerIsThere ? callerOfEntry() : 0);
-  pending = 0;
+  hot.pending = 0;
 }
 
 export function setEagerness(value: bool): void {
