@@ -91,9 +91,7 @@ export function sortedBlocks(
     const next = i + 1 < n ? keys[2 * i + 3]! : Number.POSITIVE_INFINITY;
     if (next === address) continue;
     const inFront = at < frontEnd;
-    const bytes = inFront
-      ? words[at]! & lowBits(frontSlot.bytesBits)
-      : words[at + tableSlot.bytes]!;
+    const bytes = inFront ? words[at]! & lowBits(frontSlot.bytesBits) : words[at + tableSlot.bytes]!;
     const owner = inFront
       ? ((words[at]! >>> frontSlot.bytesBits) | (words[at + 1]! << (32 - frontSlot.bytesBits))) &
         lowBits(frontSlot.ownerBits)

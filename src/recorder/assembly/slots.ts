@@ -46,11 +46,8 @@ export function ownerOf(slot: usize): u32 {
   return isOfTable(slot) ? load<u32>(slot, SLOT_OWNER) : ownerOfPacked(load<u64>(slot));
 }
 
-export function setOwner(slot: usize, owner: u32): void {
-  if (isOfTable(slot)) {
-    store<u32>(slot, owner, SLOT_OWNER);
-  } else {
-    const rest = load<u64>(slot) & ~packedOwner(OWNER_MASK);
-    store<u64>(slot, rest | packedOwner(owner));
-  }
+/** A slot of the front with another owner. */
+@inline
+export function withOwner(packed: u64, owner: u32): u64 {
+  return (packed & ~packedOwner(OWNER_MASK)) | packedOwner(owner);
 }

@@ -25,9 +25,11 @@ import {
   MOST_GIVEN_WAY,
   OLD,
   RECORD_SURVIVAL,
+  SLOT_BYTES,
+  SLOT_OWNER,
   STATE_MASK,
 } from "./layout";
-import { bytesOf, ownerOf, setOwner } from "./slots";
+import { ownerOfPacked, packedBytes, packedOwner, withOwner } from "./slots";
 import { findBlock } from "./table";
 
 /** Bits of `hot.pending` above the number of live young blocks: the entry's caller is known. */
@@ -141,10 +143,9 @@ function cleanCards(): void {
   else hot.dirty = kept;
 }
 
-/** Of a slot of the front, or one of the table that is taken. */
 @inline
-function isYoung(slot: usize): bool {
-  return (ownerOf(slot) & STATE_MASK) != 0;
+function isYoung(packed: u64): bool {
+  return (packed & packedOwner(STATE_MASK)) != 0;
 }
 
 @inline
@@ -154,14 +155,14 @@ function cardAt(index: u32): usize {
 
 function hasYoung(card: u32): bool {
   const at = FRONT + (<usize>card << CARD_SHIFT);
-  for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) if (isYoung(slot)) return true;
+  for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) if (isYoung(load<u64>(slot))) return true;
   return false;
 }
 
 /** Slot of a block that gave way, or 0 if it is no longer there or no longer young. */
 function youngInTable(index: u32): usize {
   const slot = findBlock(load<u32>(index << 2, GIVEN_WAY));
-  return slot && isYoung(slot) ? slot : 0;
+  return slot && load<u32>(slot, SLOT_OWNER) & STATE_MASK ? slot : 0;
 }
 
 /** Brings the records up to date with the young blocks, whose state is that of a new high-water mark or is not. */
@@ -169,23 +170,26 @@ export function settle(atPeak: bool): void {
   for (let i: u32 = 1; i < hot.dirty; i++) {
     const at = cardAt(i);
     for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
-      if (isYoung(slot)) settleBlock(slot, atPeak);
+      const packed = load<u64>(slot);
+      if (!isYoung(packed)) continue;
+      store<u64>(slot, withOwner(packed, settled(ownerOfPacked(packed), packedBytes(packed), atPeak)));
     }
   }
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
-    if (slot) settleBlock(slot, atPeak);
+    if (!slot) continue;
+    store<u32>(slot, settled(load<u32>(slot, SLOT_OWNER), load<u32>(slot, SLOT_BYTES), atPeak), SLOT_OWNER);
   }
 }
 
-function settleBlock(slot: usize, atPeak: bool): void {
-  const owner = ownerOf(slot);
+/** Owner of a young block of which its record knows. */
+function settled(owner: u32, bytes: u32, atPeak: bool): u32 {
   const place = owner & ~STATE_MASK;
   if ((owner & STATE_MASK) == FRESH) {
-    addLive(recordAt(place), bytesOf(slot));
-    setOwner(slot, place | AFTER_PEAK);
+    addLive(recordAt(place), bytes);
+    owner = place | AFTER_PEAK;
   }
-  if (atPeak) setOwner(slot, place | IN_PEAK);
+  return atPeak ? place | IN_PEAK : owner;
 }
 
 /** Gives young blocks their caller before the entry ends. */
@@ -199,9 +203,9 @@ function promote(caller: u32): void {
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
-    const pair = pairOf(slot, caller);
+    const owner = promoted(load<u32>(slot, SLOT_OWNER), load<u32>(slot, SLOT_BYTES), caller);
     // a new pair may have moved the table
-    promoteBlock(youngInTable(i), pair, caller != 0);
+    store<u32>(youngInTable(i), owner, SLOT_OWNER);
     left--;
   }
   givenWay = 0;
@@ -210,8 +214,9 @@ function promote(caller: u32): void {
     if (!left) continue;
     const at = cardAt(i);
     for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
-      if (!isYoung(slot)) continue;
-      promoteBlock(slot, pairOf(slot, caller), caller != 0);
+      const packed = load<u64>(slot);
+      if (!isYoung(packed)) continue;
+      store<u64>(slot, withOwner(packed, promoted(ownerOfPacked(packed), packedBytes(packed), caller)));
       left--;
     }
   }
@@ -225,11 +230,6 @@ let lastPair: u32 = 0;
 
 /** Place of the record that a block goes on under. */
 @inline
-function pairOf(slot: usize, caller: u32): u32 {
-  return pairOfPlace(ownerOf(slot) & ~STATE_MASK, caller);
-}
-
-@inline
 function pairOfPlace(place: u32, caller: u32): u32 {
   if (!caller) return place;
   if (place != lastPlace || caller != lastCaller) {
@@ -240,26 +240,26 @@ function pairOfPlace(place: u32, caller: u32): u32 {
   return lastPair;
 }
 
-function promoteBlock(slot: usize, pair: u32, hasCaller: bool): void {
-  const bytes = bytesOf(slot);
-  const owner = ownerOf(slot);
+/** Owner of a young block that became old. */
+function promoted(owner: u32, bytes: u32, caller: u32): u32 {
   const place = owner & ~STATE_MASK;
   const state = owner & STATE_MASK;
-  setOwner(slot, pair | OLD);
+  const pair = pairOfPlace(place, caller);
   const record = recordAt(place);
   const survival: u32 = load<u8>(record, RECORD_SURVIVAL);
   store<u8>(record, <u8>(survival + ((255 - survival + 15) >> 4)), RECORD_SURVIVAL);
   outlived++;
-  if (hasCaller) captured++;
-  if (state != FRESH) {
-    if (pair == place) return;
-    releaseFrom(record, bytes);
+  if (caller) captured++;
+  if (pair == place) {
+    if (state == FRESH) addLive(record, bytes);
+    return pair | OLD;
   }
   const to = recordAt(pair);
+  if (state != FRESH) releaseFrom(record, bytes);
   addLive(to, bytes);
-  if (pair == place) return;
   moveAllocation(record, to, bytes);
   if (state == IN_PEAK) movePeak(record, to, bytes);
+  return pair | OLD;
 }
 
 /** Caller of the running entry, captured if it was not and is worth it. */
@@ -285,8 +285,8 @@ function worthCapturing(): bool {
   for (let i: u32 = 0; i < givenWay; i++) {
     const slot = youngInTable(i);
     if (!slot) continue;
-    survival = max(survival, survivalOf(slot));
-    bytes += bytesOf(slot);
+    survival = max(survival, survivalOf(load<u32>(slot, SLOT_OWNER)));
+    bytes += load<u32>(slot, SLOT_BYTES);
     // not one less is left: an address may have given way twice
   }
   // most cards have no young block any more: those need no second look
@@ -297,9 +297,10 @@ function worthCapturing(): bool {
     const before = left;
     if (left) {
       for (let slot = at; slot < at + CARD_BYTES; slot += FRONT_SLOT_SIZE) {
-        if (!isYoung(slot)) continue;
-        survival = max(survival, survivalOf(slot));
-        bytes += bytesOf(slot);
+        const packed = load<u64>(slot);
+        if (!isYoung(packed)) continue;
+        survival = max(survival, survivalOf(ownerOfPacked(packed)));
+        bytes += packedBytes(packed);
         left--;
       }
     }
@@ -342,8 +343,8 @@ function askForCounted(): void {
 }
 
 @inline
-function survivalOf(slot: usize): u32 {
-  return load<u8>(recordAt(ownerOf(slot) & ~STATE_MASK), RECORD_SURVIVAL);
+function survivalOf(owner: u32): u32 {
+  return load<u8>(recordAt(owner & ~STATE_MASK), RECORD_SURVIVAL);
 }
 
 /** The entry ends, its caller still on the stack; or it had ended long ago, unseen. */
