@@ -5,7 +5,7 @@
 import { InstrumentError } from "../errors.js";
 import type { InitialData } from "../wasm/initial-data.js";
 import { op } from "../wasm/instructions.js";
-import { decodeModule, encodeModule, type Module, replaceSections } from "../wasm/module.js";
+import { decodeModule, type Module, replaceSections } from "../wasm/module.js";
 import { type RawSection, valueType } from "../wasm/types.js";
 import { checkIndices } from "./check-indices.js";
 import { insertChecks } from "./checks/insert.js";
@@ -22,7 +22,7 @@ import { BodyRewriter } from "./rewrite-bodies.js";
 import { type AllocatorFunction, type AllocatorOverride, kindOfRole } from "./roles.js";
 import { detectToolchain } from "./toolchain.js";
 import { CodeWalker, exitsOf, type Sites } from "./walker.js";
-import { codeChanges, hooksOf, type WrittenCode, writeCode } from "./write-code.js";
+import { assembleModule, codeChanges, hooksOf, type WrittenCode, writeCode } from "./write-code.js";
 import {
   functionsSection,
   importSection,
@@ -148,7 +148,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     code.section,
   ]).filter(({ name }) => name !== "metadata.code.branch_hint");
 
-  const instrumented = encodeModule(sections);
+  const instrumented = assembleModule(sections, code, walker);
   walker.end();
   const toOriginal = positionMap(module, plan, rewriter, sections, code);
   const checked = checks && insertChecks(instrumented, checksOf(checks, module, plan));

@@ -68,7 +68,7 @@ interface WalkerExports
   decide(): void;
   decided: AddressOf;
   taking: AddressOf;
-  begin(): number;
+  begin(room: number): number;
   length(): number;
   append(count: number): number;
   drop(count: number): void;
@@ -127,8 +127,8 @@ let compiled: WebAssembly.Module | undefined;
 /** One that is not in use. */
 let spare: Program | undefined;
 
-/** The last one that was given all of a module's code, while that is there. */
-let holding: Program | undefined;
+/** The last one that was given all of a module's code, while that is there. Weak, as no one says so after an error. */
+let holding: WeakRef<Program> | undefined;
 
 /** An instance of the walker, and the module that it works on. */
 export class Program {
@@ -171,19 +171,25 @@ export class Program {
 
   /** All code of its module is in its memory now. */
   hold(): void {
-    holding = this;
+    holding = new WeakRef(this);
   }
 
   static holding(module: Module): Program | undefined {
-    return holding?.module === module ? holding : undefined;
+    const program = holding?.deref();
+    return program?.module === module ? program : undefined;
+  }
+
+  /** Whether its memory is used again for the next module. */
+  get isKept(): boolean {
+    return this.wasm.memory.buffer.byteLength <= keptMemory;
   }
 
   /** Nothing of what lies in its memory is used any more. */
   rest(): void {
-    if (holding === this) holding = undefined;
+    if (holding?.deref() === this) holding = undefined;
     this.module = undefined;
     this.listener = undefined;
-    if (this.wasm.memory.buffer.byteLength <= keptMemory) spare = this;
+    if (this.isKept) spare = this;
   }
 
   put(address: number, column: Column): void {

@@ -62,6 +62,7 @@ export const noHelper = 0xffffffff;
 export class CodeWalker {
   readonly #module: Module;
   readonly program: Program;
+  #room = 0;
 
   /** Copies the module's code. */
   constructor(module: Module) {
@@ -105,14 +106,18 @@ export class CodeWalker {
     return this.program.wasm.firstUnknown(functions, types) >>> 0;
   }
 
-  /** Begins new code; `walk` was called. What is appended from now on lies one behind the other. */
-  begin(changes: CodeChanges): void {
+  /**
+   * Begins new code; `walk` was called. What is appended from now on lies one behind the other.
+   * @param room bytes to leave in front of it
+   */
+  begin(changes: CodeChanges, room: number): void {
     const program = this.program;
     const { wasm } = program;
     for (const name of changedColumns) wasm[name].value = program.add(changes[name]);
     wasm.written.value = wasm.take(4 * this.#module.bodies.count);
     putInstructions(program, changes);
-    wasm.begin();
+    this.#room = room;
+    wasm.begin(room);
   }
 
   append(code: Uint8Array): void {
@@ -161,7 +166,7 @@ export class CodeWalker {
   }
 
   /**
-   * The new code, where it lies, to be copied before `end`; and where in it each rewritten body begins, behind
+   * The new code, where it lies, to be copied before `end` or put into a module by `surround`; and where in it each rewritten body begins, behind
    * its size.
    */
   finish(): { code: Uint8Array<ArrayBuffer>; starts: Uint32Array } {
@@ -172,7 +177,20 @@ export class CodeWalker {
     return { code: new Uint8Array(code.buffer, code.byteOffset - length, length), starts };
   }
 
-  /** Nothing of this is used any more. */
+  /**
+   * The new code between other bytes, where it lies: a view of the walker's memory. Undefined where that is kept for the
+   * next module, or there is too little room in front.
+   */
+  surround(before: Uint8Array, behind: readonly Uint8Array[]): Uint8Array<ArrayBuffer> | undefined {
+    const { wasm, isKept } = this.program;
+    if (isKept || before.length > this.#room) return undefined;
+    const start = (wasm.append(0) >>> 0) - this.length - before.length;
+    this.program.put(start, before);
+    for (const bytes of behind) this.append(bytes);
+    return new Uint8Array(wasm.memory.buffer as ArrayBuffer, start, before.length + this.length);
+  }
+
+  /** Nothing of this is used any more, but what `surround` gave. */
   end(): void {
     this.program.rest();
   }
@@ -263,7 +281,7 @@ export function watchBody(
   putInstructions(program, changes);
   program.listener = listener;
   wasm.watched.value = 1;
-  wasm.begin();
+  wasm.begin(0);
   wasm.rewriteBody(0);
   wasm.watched.value = 0;
   program.rest();

@@ -1,7 +1,7 @@
 /** The code section of an instrumented module: the rewritten bodies, and those of the functions that are added. */
 import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
-import type { Module } from "../wasm/module.js";
+import { encodeModule, type Module } from "../wasm/module.js";
 import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { exposerBody } from "./checks/exposers.js";
 import { makeCheckHook } from "./checks/hooks.js";
@@ -36,7 +36,7 @@ export function writeCode(
   header.paddedU32(0);
   const payloadStart = header.length;
   header.u32(bodies.count + added);
-  walker.begin(rewriter.changes);
+  walker.begin(rewriter.changes, roomInFront(module, plan));
   walker.append(header.finish());
   const hooked = rewriter.writeAll(walker);
   appendEntries(walker, module, plan);
@@ -48,6 +48,23 @@ export function writeCode(
   size.paddedU32(code.length - payloadStart);
   code.set(size.finish(), payloadStart - 5);
   return { section: { id: sectionId.code, offset: 0, bytes: code, payloadStart }, starts };
+}
+
+/** What the sections in front of the code may take: indices in them grow by a byte or two. */
+function roomInFront(module: Module, plan: Plan): number {
+  const offset = module.section(sectionId.code)?.offset ?? 0;
+  return 2 * offset + 4 * plan.entries.length + 4096;
+}
+
+/** A module of sections among which that of the new code is, without a copy of that where there needs none. */
+export function assembleModule(
+  sections: readonly RawSection[],
+  code: WrittenCode,
+  walker: CodeWalker,
+): Uint8Array<ArrayBuffer> {
+  const place = sections.indexOf(code.section);
+  const behind = sections.slice(place + 1).map(({ bytes }) => bytes);
+  return walker.surround(encodeModule(sections.slice(0, place)), behind) ?? encodeModule(sections);
 }
 
 function appendEntries(walker: CodeWalker, module: Module, plan: Plan): void {

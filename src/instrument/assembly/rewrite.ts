@@ -55,9 +55,9 @@ export let watched: bool = false;
 let output: usize = 0;
 let to: usize = 0;
 
-/** Output begins here, behind all columns; returns its address. */
-export function begin(): usize {
-  output = to = free;
+/** Output begins here, behind all columns and some room; returns its address. */
+export function begin(room: usize): usize {
+  output = to = free + room;
   return output;
 }
 
