@@ -131,12 +131,22 @@ export function takeSet(): usize {
   return takeZeros(nodeCount);
 }
 
+@inline
+function directCallsOf(index: u32): u32 {
+  const degree = u32At(firstEdges, index + 1) - u32At(firstEdges, index);
+  return degree - load<u8>(addressTaken + index);
+}
+
+@inline
+export function isCalledDirectly(index: u32): bool {
+  return directCallsOf(index) != 0;
+}
+
 /** How often each function is called directly; returns the column's address. */
 export function directCalls(): usize {
   const counts = take(<usize>functionCount << 2);
   for (let index: u32 = 0; index < functionCount; index++) {
-    const degree = u32At(firstEdges, index + 1) - u32At(firstEdges, index);
-    store<u32>(counts + (<usize>index << 2), degree - load<u8>(addressTaken + index));
+    store<u32>(counts + (<usize>index << 2), directCallsOf(index));
   }
   return counts;
 }

@@ -1,5 +1,5 @@
 /** Which calls are made in a context of their own, and how it gets to what is called: see ../context-sites.ts. */
-import { callees, functionCount, imported, NO_NODE, takeSet, u32At } from "./callers";
+import { callees, functionCount, imported, isCalledDirectly, NO_NODE, takeSet, u32At } from "./callers";
 import { CHAINED, KEPT, PASSED, ROOT, SET, SET_AFTER } from "./forms";
 import { bodyCount, catches, crowded, first, parametersOf, takeZeros } from "./memory";
 
@@ -42,8 +42,10 @@ export function decide(): void {
   decided = takeZeros(u32At(first, bodyCount));
   if (passing) {
     for (let body: u32 = 0; body < bodyCount; body++) {
-      if (!load<u8>(mayAllocate + imported + body) || load<u8>(crowded + body)) continue;
-      if (parametersOf(body) <= MOST_PARAMETERS) store<u8>(taking + imported + body, 1);
+      const index = imported + body;
+      if (!load<u8>(mayAllocate + index) || load<u8>(crowded + body)) continue;
+      // what only tables and JavaScript lead to would need an entry that puts the global's into the parameter
+      if (isCalledDirectly(index) && parametersOf(body) <= MOST_PARAMETERS) store<u8>(taking + index, 1);
     }
   }
   for (let body: u32 = 0; body < bodyCount; body++) {
