@@ -35,9 +35,11 @@ export const contextShare = 0.02;
 /**
  * After so many captures in one memory that told nothing new (no pair of context and caller, no more live than ever) each
  * further one is charged as so many, once so many milliseconds of the credit are spent; half of it is kept for what is
- * new. A leak makes more live than ever again and again.
+ * new. Each time that there is news so many more come before that: a leak makes more live than ever again and again, and a
+ * program in its stride has a rare caller now and then.
  */
 export const capturesWithoutNews = 64;
+export const capturesAfterNews = 8;
 export const repeatedCapturePrice = 8;
 export const carefreeCredit = captureCredit / 8;
 

@@ -1,7 +1,7 @@
 import type { InitialData, MemoryLayout } from "../instrument/index.js";
 import type { SnapshotRecord } from "../profile/records.js";
 import type { RecordedContext, Recorder } from "../recorder/index.js";
-import { capturesWithoutNews } from "./limits.js";
+import { capturesAfterNews, capturesWithoutNews } from "./limits.js";
 import type { MemoryErrors } from "./memory-errors.js";
 import type { MemoryFacts } from "./module-facts.js";
 import type { KnownModule } from "./module-registry.js";
@@ -112,7 +112,9 @@ export class TrackedMemory {
 
   /** Whether captures of callers have told nothing new for long. Asked each time that the recorder wants one. */
   isQuiet(): boolean {
-    if (this.recorder?.hasNews()) this.#withoutNews = 0;
+    if (this.recorder?.hasNews()) {
+      this.#withoutNews = Math.max(0, Math.min(this.#withoutNews, capturesWithoutNews) - capturesAfterNews);
+    }
     return this.#withoutNews >= capturesWithoutNews;
   }
 

@@ -4,6 +4,7 @@ import { CaptureBudget } from "../../src/attach/budget.js";
 import {
   captureCredit,
   captureShare,
+  capturesAfterNews,
   capturesWithoutNews,
   carefreeCredit,
   contextCredit,
@@ -210,7 +211,17 @@ test("a memory is quiet when captures told nothing new for long, until there is 
   news = true;
   assert.equal(memory.isQuiet(), false);
   news = false;
-  capture(capturesWithoutNews);
+  capture(capturesAfterNews - 1);
+  assert.equal(memory.isQuiet(), false);
+  capture(1);
+  assert.equal(memory.isQuiet(), true);
+  // much of it adds up
+  news = true;
+  for (let i = 0; i < capturesWithoutNews; i++) memory.isQuiet();
+  news = false;
+  capture(capturesWithoutNews - 1);
+  assert.equal(memory.isQuiet(), false);
+  capture(1);
   assert.equal(memory.isQuiet(), true);
 });
 
