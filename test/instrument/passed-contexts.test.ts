@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { instructionEnd, op } from "../../src/wasm/instructions.js";
 import { Reader, Writer } from "../../src/wasm/leb128.js";
-import { decodeModule, encodeModule, makeSection, replaceSections } from "../../src/wasm/module.js";
+import {
+  decodeModule,
+  encodeModule,
+  type Module,
+  makeSection,
+  replaceSections,
+} from "../../src/wasm/module.js";
 import { decodeNames } from "../../src/wasm/names.js";
 import { sectionId } from "../../src/wasm/types.js";
 import {
@@ -132,6 +138,7 @@ describe("locals of functions that get a parameter", () => {
     const bytes = assemble(`(module ${bumpAllocator}
       (func $work (export "work") (param $size i32) (result i32) (local $first i32) (local $second i64)
         (local.set $first (call $malloc (local.get $size))) (local.get $first))
+      (func (export "again") (param i32) (result i32) (call $work (local.get 0)))
       (func $apart (param $p i32) (local $first i32)))`);
     const { instrumentation } = profile(bytes);
     const module = decodeModule(instrumentation.bytes);
@@ -164,7 +171,8 @@ function withLocals(
   padded = false,
 ): Uint8Array<ArrayBuffer> {
   const wat = `(module ${bumpAllocator}
-    (func (export "run") (result i32) (local i32 i32)
+    (func (export "run") (result i32) (call $held))
+    (func $held (result i32) (local i32 i32)
       (local.set 0 (i32.const 42)) (local.set 1 (i32.const 5))
       (drop (call $malloc (i32.const 16)))
       (i32.add (local.get 0) (local.get 1))))`;
@@ -197,6 +205,29 @@ function withLocals(
     encodeModule(replaceSections(module.sections, [makeSection(sectionId.code, code.finish())])),
   );
 }
+
+test("a function that only a table leads to gets no parameter, and so needs no entry there", () => {
+  const bytes = assemble(`(module ${bumpAllocator}
+    (type $make (func (param i32) (result i32)))
+    (table 1 funcref)
+    (elem (i32.const 0) $make)
+    (func $make (type $make) (call $malloc (local.get 0)))
+    (func (export "one") (param i32) (result i32) (call_indirect (type $make) (local.get 0) (i32.const 0)))
+    (func (export "other") (param i32) (result i32) (call_indirect (type $make) (local.get 0) (i32.const 0))))`);
+  const profiled = profile(bytes);
+  const module = decodeModule(profiled.instrumentation.bytes);
+  const inTable = ({ elements, importedFunctionCount }: Module) =>
+    (elements[0]?.functions?.[0] ?? 0) - importedFunctionCount;
+  assert.equal(inTable(module), inTable(decodeModule(bytes)), "the function itself");
+  profiled.call.one(8);
+  const first = contexts(profiled);
+  profiled.call.other(8);
+  const second = contexts(profiled);
+  assert.deepEqual([first.length, second.length], [1, 1]);
+  assert.notDeepEqual(first, second);
+  profiled.call.one(8);
+  assert.deepEqual(contexts(profiled), first);
+});
 
 describe("ways to a function that gets a parameter", () => {
   const ways = assemble(`(module ${bumpAllocator}
