@@ -72,7 +72,7 @@ import {
   reachPeak,
   shrank,
 } from "./live";
-import { bytesOf, isLong, ownerOf, ownerOfPacked, packedBytes, packedOwner } from "./slots";
+import { bytesOf, isFresh, isLong, ownerOf, ownerOfPacked, packedBytes, packedOwner } from "./slots";
 import {
   findBlock,
   initTable,
@@ -141,13 +141,19 @@ function put(place: usize, tagAndOwner: u64, bytes: u32): void {
   store<u64>(place, tagAndOwner | bytes, FRONT);
 }
 
+/** Counts what was allocated; returns what hooks return of a block more. */
 @inline
 function count(address: u32, bytes: u32): i32 {
+  countSize(address, bytes);
+  return born();
+}
+
+@inline
+function countSize(address: u32, bytes: u32): void {
   const bucket = clz(bytes) << 3;
   store<u64>(bucket, load<u64>(bucket, HISTOGRAM) + 1, HISTOGRAM);
   grew(bytes);
   hot.lastAddress = address;
-  return born();
 }
 
 /** `address` 0 is a failed allocation. */
@@ -259,14 +265,22 @@ export function realloc(from: u32, to: u32, bytes: u32, context: u64): i32 {
   const old = placeOfKey(oldKey);
   const packed = load<u64>(old, FRONT);
   if (tagOfPacked(packed) != tagOf(oldKey)) return SLOWLY;
-  const key = keyOf(to);
-  const place = placeOfKey(key);
-  if (place != old && load<u64>(place, FRONT)) return SLOWLY;
   if (isLong(bytes)) return SLOWLY;
   const hash = context + hot.carriedPart;
   const cached = cachePlace(hash);
   if (load<u64>(cached, CACHE) != hash) return SLOWLY;
   if (isHighest()) return SLOWLY;
+  if (from == to && isFresh(packed)) {
+    // in place, which keeps its card dirty and the number of young blocks what it was
+    shrank(packedBytes(packed));
+    countCached(cached, bytes);
+    put(old, packedTag(oldKey) | cachedOwner(cached), bytes);
+    countSize(to, bytes);
+    return hot.pending;
+  }
+  const key = keyOf(to);
+  const place = placeOfKey(key);
+  if (place != old && load<u64>(place, FRONT)) return SLOWLY;
   const card = cardOf(place);
   if (isClean(card)) {
     if (isLookDue()) return SLOWLY;

@@ -1,10 +1,12 @@
 /** Slots of blocks, read and written alike whether they are the front's or the table's. */
 import {
+  FRESH,
   FRONT_BYTES_BITS,
   FRONT_OWNER_BITS,
   FRONT_OWNER_SHIFT,
   SLOT_BYTES,
   SLOT_OWNER,
+  STATE_MASK,
 } from "./layout";
 import { tableAddress } from "./table";
 
@@ -31,6 +33,11 @@ export function packedBytes(packed: u64): u32 {
 @inline
 export function ownerOfPacked(packed: u64): u32 {
   return <u32>(packed >> FRONT_OWNER_SHIFT) & OWNER_MASK;
+}
+
+@inline
+export function isFresh(packed: u64): bool {
+  return (packed & packedOwner(STATE_MASK)) == packedOwner(FRESH);
 }
 
 @inline
