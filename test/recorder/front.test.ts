@@ -68,3 +68,22 @@ test("blocks that all belong to one slot, or to the one that is never used", () 
     checkAll(rig);
   }
 });
+
+test("a block that belongs into the slot that is never used once the unit has changed, which it made do so", () => {
+  const rig = new Rig();
+  rig.enter(1);
+  // each takes the slot of the one before, until the front is as large as it gets and then its unit doubles
+  for (let i = 1; i <= 40_000; i++) {
+    const address = 2 ** 21 * (i % 2000) + 16;
+    if (rig.live.has(address)) rig.free(address);
+    rig.alloc(address, 8, context);
+    if (rig.live.size > 1000) rig.free(rig.live.keys().next().value!);
+  }
+  rig.leave();
+  for (const address of [...rig.live.keys()]) rig.free(address);
+  // the slot is where null would be found, or put
+  rig.alloc(0, 8, context);
+  rig.realloc(0, 64, 8, context);
+  rig.leave();
+  checkAll(rig);
+});

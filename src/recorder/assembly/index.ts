@@ -165,24 +165,27 @@ export function allocSlowly(address: u32, bytes: u32, context: u64): i32 {
   makeRoom();
   const owner = contextRecord(context + hot.carriedPart);
   addAllocations(recordAt(owner), 1, bytes);
+  const long = isLong(bytes);
   const slot = FRONT + placeOfKey(keyOf(address));
-  if (slot == FRONT || isLong(bytes)) {
-    // newer than one that may be in the front: that would be found first
-    if (findInFront(address)) giveWay(slot, address);
-    toTable(address, bytes, owner | FRESH);
-    return count(address, bytes);
-  }
-  if (load<u64>(slot)) giveWay(slot, address);
+  // what goes into the table must not lie behind an older block of that address in the front: that would be found first
+  const isTaken = long ? findInFront(address) != 0 : slot != FRONT && load<u64>(slot) != 0;
+  if (isTaken) giveWay(slot, address);
+  // in another front, perhaps: with another unit it may be the first slot that the block belongs into
   const key = keyOf(address);
   const place = placeOfKey(key);
-  markCard(place);
-  put(place, packedTag(key) | packedOwner(owner | FRESH), bytes);
+  if (long || !place) {
+    toTable(address, bytes, owner | FRESH);
+  } else {
+    markCard(place);
+    put(place, packedTag(key) | packedOwner(owner | FRESH), bytes);
+  }
   return count(address, bytes);
 }
 
-/** The block in a slot of the front gives way to one at `address`. The front may grow. */
+/** The block in a slot of the front gives way to one at `address`. The front, or its unit, may change. */
 function giveWay(slot: usize, address: u32): void {
   const taken = addressIn(slot);
+  if (taken == address) reachPeak();
   const bytes = bytesOf(slot);
   const owner = ownerOf(slot);
   store<u64>(slot, 0);
@@ -326,6 +329,7 @@ export function collected(): void {
 
 /** A block was moved by an allocator that keeps its handles right: it is at another address, and nothing else changes. */
 export function moved(from: u32, to: u32): void {
+  makeRoom();
   const slot = find(from);
   if (!slot) return;
   const bytes = bytesOf(slot);
