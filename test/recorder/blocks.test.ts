@@ -74,6 +74,19 @@ describe("live blocks", () => {
     });
   });
 
+  test("that one entry made and moves, however many", () => {
+    const rig = new Rig();
+    rig.enter(1);
+    for (let i = 1; i <= 6000; i++) {
+      rig.alloc(4096 * i, 8, 2n);
+      rig.move(4096 * i, 4096 * i + 16);
+    }
+    rig.alloc(8, 8, 2n);
+    rig.leave();
+    rig.checkLive();
+    assert.equal(handedOut(rig).length, 6001);
+  });
+
   test("reach up to the end of 4 GiB", () => {
     const rig = new Rig();
     rig.alloc(0xffff_fff0, 16, 2n);

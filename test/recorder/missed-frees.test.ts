@@ -24,6 +24,28 @@ test("twice in a row", () => {
   assert.equal(recorder.totals().unknownFrees, 1);
 });
 
+test("twice, of a block for which the front has no room, while more is live than ever", () => {
+  // too long, or of the slot that is never used
+  for (const [address, bytes] of [
+    [4096, 1 << 20],
+    [1 << 20, 64],
+  ] as const) {
+    const { recorder, alloc, free, leave } = makeRecorder();
+    const reader = new Reader();
+    alloc(address, bytes, 2n);
+    alloc(address, bytes, 4n);
+    alloc(64, 8, 6n);
+    leave();
+    const totals = recorder.totals();
+    assert.deepEqual([totals.allocations, totals.frees, totals.missedFrees], [3, 0, 1]);
+    reader.take(recorder);
+    checkSums(reader.sum(), totals);
+    free(address);
+    free(64);
+    assert.deepEqual([recorder.totals().liveBlocks, recorder.totals().liveBytes], [0, 0]);
+  }
+});
+
 test("in one entry, with others in between", () => {
   const { recorder, alloc, free, leave } = makeRecorder();
   for (let round = 0; round < 3; round++) {

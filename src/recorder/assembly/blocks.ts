@@ -13,13 +13,17 @@ export function toTable(address: u32, bytes: u32, owner: u32): void {
   if (owner & STATE_MASK) gaveWay(address);
   const known = addBlock(address, bytes, owner);
   if (!known) return;
+  // before its slot is read: what is young gets another owner there
+  reachPeak();
   missed(load<u32>(known, SLOT_BYTES), load<u32>(known, SLOT_OWNER));
   setBlock(known, bytes, owner);
 }
 
-/** A block was allocated where another one should still be: the free of that one was not seen. */
+/**
+ * A block was allocated where another one should still be: the free of that one was not seen. `reachPeak` was called while it
+ * was there.
+ */
 export function missed(bytes: u32, owner: u32): void {
-  reachPeak();
   missedFrees++;
   shrank(bytes);
   if ((owner & STATE_MASK) != FRESH) releaseFrom(recordAt(owner & ~STATE_MASK), bytes);
