@@ -207,7 +207,8 @@ export class ModuleRegistry {
     }
     const after = moduleFacts(instrumentation.bytes, recorderModuleName);
     if (!after) return { module: this.#add({ ...base, facts, reason: "instrumenting it gave no module" }) };
-    const { toolchain, allocator, check, damage } = instrumentation;
+    // what stays must not hold on to the new bytes, which may be a view of much more
+    const { toolchain, allocator, check, damage, toOriginal } = instrumentation;
     const marker: Marker = {
       ...base,
       toolchain,
@@ -241,7 +242,7 @@ export class ModuleRegistry {
         // not to hold on to the bytes of the module
         data: instrumentation.data.copy(maximumInitialData),
         instrumented: true,
-        toOriginal: (functionIndex, offset) => instrumentation.toOriginal(functionIndex, offset),
+        toOriginal,
       }),
     };
   }

@@ -54,7 +54,10 @@ export interface InstrumentOptions {
 
 /** An instrumented module. */
 export interface Instrumentation {
-  /** The same bytes as were given when there was nothing to add. */
+  /**
+   * The same bytes as were given when there was nothing to add. Otherwise they may be a view of the memory of a
+   * WebAssembly instance, several times as large, that can't be transferred: to be copied by whoever keeps them.
+   */
   bytes: Uint8Array;
   /** What made the module, in words; `unknown` where nothing tells. */
   toolchain: string;
@@ -151,7 +154,9 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   const instrumented = assembleModule(sections, code, walker);
   walker.end();
   const toOriginal = positionMap(module, plan, rewriter, sections, code);
-  const checked = checks && insertChecks(instrumented, checksOf(checks, module, plan));
+  // the way back goes over the bytes without checks, as long as the program runs
+  const checked = checks && insertChecks(instrumented.slice(), checksOf(checks, module, plan));
+  const toHooked = checked?.toOriginal;
   return {
     bytes: checked?.bytes ?? instrumented,
     toolchain,
@@ -162,8 +167,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
     data,
     firstExposer: plan.firstExposer,
     ...(checks && checked && { check: checks.module, checks: checked.sites }),
-    toOriginal: checked
-      ? (functionIndex, offset) => toOriginal(functionIndex, checked.toOriginal(functionIndex, offset))
+    toOriginal: toHooked
+      ? (functionIndex, offset) => toOriginal(functionIndex, toHooked(functionIndex, offset))
       : toOriginal,
   };
 }

@@ -146,8 +146,10 @@ export function makePlan(
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const exposers: Exposer[] = [];
   if (checks.includes("checkExpose")) {
+    // the plan's own functions hold on to what any function in here uses: not to the walker's memory
+    const { addressTaken } = callers;
     const stand = (where: Uint32Array, target: number, outermostOnly: boolean) => {
-      const inTable = callers.addressTaken[target] === 1;
+      const inTable = addressTaken[target] === 1;
       exposers.push({ target, index: next, inner: where[target], inTable, outermostOnly });
       where[target] = next++;
     };

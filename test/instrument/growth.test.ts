@@ -2,14 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { instrument } from "../../src/instrument/index.js";
-import { op } from "../../src/wasm/instructions.js";
-import { Writer } from "../../src/wasm/leb128.js";
-import { encodeModule, makeSection } from "../../src/wasm/module.js";
-import { sectionId } from "../../src/wasm/types.js";
-import { assemble, assembleNewer, counts, profile, supports } from "./support.js";
+import { assemble, assembleNewer, counts, largeModule, profile, supports } from "./support.js";
 
 const none = {};
-const nop = 0x01;
 
 test("granted and denied growth", () => {
   const profiled = profile(
@@ -123,22 +118,7 @@ test("a shared memory is left alone", () => {
 });
 
 test("a module so large that its new code stays where it was written", () => {
-  const body = new Uint8Array(65_536).fill(nop);
-  body.set([0, op.i32Const, 1, op.memoryGrow, 0, op.drop]);
-  body[body.length - 1] = op.end;
-  const code = new Writer(body.length);
-  code.u32(64);
-  for (let i = 0; i < 64; i++) {
-    code.u32(body.length);
-    code.bytes(body);
-  }
-  const bytes = encodeModule([
-    makeSection(sectionId.type, Uint8Array.of(1, 0x60, 0, 0)),
-    makeSection(sectionId.function, Uint8Array.of(64, ...new Uint8Array(64))),
-    makeSection(sectionId.memory, Uint8Array.of(1, 0, 1)),
-    makeSection(sectionId.code, code.finish()),
-    makeSection(sectionId.data, Uint8Array.of(1, 0, op.i32Const, 0, op.end, 3, 7, 8, 9)),
-  ]);
+  const bytes = largeModule();
   const { bytes: first } = instrument(bytes);
   const before = first.slice();
   const { bytes: second } = instrument(bytes);

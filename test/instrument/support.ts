@@ -4,6 +4,10 @@ import wabtModule from "wabt";
 import { type AllocatorOverride, type Instrumentation, instrument } from "../../src/instrument/index.js";
 import type { AllocatorRole } from "../../src/instrument/roles.js";
 import { type RecorderHost, recorderModuleName } from "../../src/recorder/index.js";
+import { op } from "../../src/wasm/instructions.js";
+import { Writer } from "../../src/wasm/leb128.js";
+import { encodeModule, makeSection } from "../../src/wasm/module.js";
+import { sectionId } from "../../src/wasm/types.js";
 import { createRecording, type Recording } from "../support/recording.js";
 
 const wabt = await wabtModule();
@@ -101,3 +105,24 @@ export const bumpAllocator = `
       (i32.add (global.get $top) (i32.and (i32.add (local.get $size) (i32.const 31)) (i32.const -16)))))
   (func $malloc (export "malloc") (param $size i32) (result i32) (call $bump (local.get $size)))
   (func $free (export "free") (param i32))`;
+
+/** A module of 4 MiB, which grows its memory: the walker's own memory is not kept for the next one. */
+export function largeModule(): Uint8Array<ArrayBuffer> {
+  const nop = 0x01;
+  const body = new Uint8Array(65_536).fill(nop);
+  body.set([0, op.i32Const, 1, op.memoryGrow, 0, op.drop]);
+  body[body.length - 1] = op.end;
+  const code = new Writer(body.length);
+  code.u32(64);
+  for (let i = 0; i < 64; i++) {
+    code.u32(body.length);
+    code.bytes(body);
+  }
+  return encodeModule([
+    makeSection(sectionId.type, Uint8Array.of(1, 0x60, 0, 0)),
+    makeSection(sectionId.function, Uint8Array.of(64, ...new Uint8Array(64))),
+    makeSection(sectionId.memory, Uint8Array.of(1, 0, 1)),
+    makeSection(sectionId.code, code.finish()),
+    makeSection(sectionId.data, Uint8Array.of(1, 0, op.i32Const, 0, op.end, 3, 7, 8, 9)),
+  ]);
+}
