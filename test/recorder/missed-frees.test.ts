@@ -83,12 +83,14 @@ test("sums hold when many frees are not seen", () => {
   forSeeds(10, (random) => {
     const { recorder, alloc, free, leave, realloc } = makeRecorder();
     const reader = new Reader();
+    // some are too long for the front
+    const bytes = () => random.below(random.chance(0.1) ? 2 ** 32 : 1000);
     for (let i = 0; i < 20_000; i++) {
       const address = 16 + 16 * random.below(300);
       const what = random.below(10);
-      if (what < 5) alloc(address, random.below(1000), BigInt(2 * random.below(5)));
+      if (what < 5) alloc(address, bytes(), BigInt(2 * random.below(5)));
       else if (what < 8) free(address);
-      else if (what < 9) realloc(address, 16 + 16 * random.below(300), random.below(1000), 2n);
+      else if (what < 9) realloc(address, 16 + 16 * random.below(300), bytes(), 2n);
       else if (random.chance(0.2)) leave();
       if (i % 500 === 0) {
         reader.take(recorder);
