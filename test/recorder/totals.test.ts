@@ -181,6 +181,18 @@ test("the smallest and the largest address", () => {
   }
 });
 
+test("a block that moved to where the one allocated last was freed is not a temporary one", () => {
+  const rig = new Rig();
+  rig.enter(1);
+  rig.alloc(16, 8, 2n);
+  rig.alloc(32, 8, 2n);
+  rig.free(32);
+  rig.check();
+  rig.move(16, 32);
+  rig.free(32);
+  rig.check();
+});
+
 test("null pointers are freed at any time", () => {
   forSeeds(50, (random) => {
     const rig = new Rig();

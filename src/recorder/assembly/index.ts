@@ -340,6 +340,7 @@ export function moved(from: u32, to: u32): void {
   if (taken) giveWay(taken, to);
   toTable(to, bytes, owner);
   if (hot.lastAddress == from) hot.lastAddress = to;
+  else if (hot.lastAddress == to) hot.lastAddress = 0;
 }
 
 /** The outermost entry from JavaScript returns, its caller still on the stack. */
