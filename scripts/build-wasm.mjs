@@ -75,7 +75,8 @@ async function compile(source, ...options) {
       },
     },
   );
-  process.stderr.write(stderr.toString());
+  // what the compiler says when its last round made nothing smaller is of no use to anybody who builds
+  process.stderr.write(stderr.toString().replace("Last converge was suboptimal.\n", ""));
   if (error || !bytes) {
     process.stderr.write(`build-wasm: cannot compile ${source}: ${error?.message ?? "no output"}\n`);
     process.exit(1);
