@@ -166,8 +166,8 @@ export class CodeWalker {
   }
 
   /**
-   * The new code, where it lies, to be copied before `end` or put into a module by `surround`; and where in it each rewritten body begins, behind
-   * its size.
+   * The new code, where it lies, to be copied before `end` or put into a module by `surround`; and where in it each
+   * rewritten body begins, behind its size.
    */
   finish(): { code: Uint8Array<ArrayBuffer>; starts: Uint32Array } {
     const { wasm } = this.program;

@@ -14,6 +14,7 @@
 import { toTable } from "./blocks";
 import { moveContexts } from "./contexts";
 import {
+  FEWEST_SHIFT,
   FRONT,
   FRONT_SLOT_SIZE,
   FRONT_TAG_SHIFT,
@@ -23,14 +24,13 @@ import {
   STATE_MASK,
 } from "./layout";
 import { hot } from "./hot";
-import { ownerOf, ownerOfPacked, packedBytes } from "./slots";
+import { ownerOfPacked, packedBytes } from "./slots";
 import { makeRoomToGrow, markMoved, promoteAll } from "./young";
 
 /** Low bits of a key that are never part of the tag. */
 const PLACE_BITS: u32 = 12;
 const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 
-const FEWEST_SHIFT: u32 = 4;
 const MOST_SHIFT: u32 = 12;
 /** The unit was too large once. */
 let wasTooLarge: bool = false;
@@ -163,6 +163,6 @@ function growFront(): void {
     const to = at + bytes;
     store<u64>(to, packed);
     store<u64>(at, 0);
-    if (ownerOf(to) & STATE_MASK) markMoved(to - FRONT);
+    if (ownerOfPacked(packed) & STATE_MASK) markMoved(to - FRONT);
   }
 }

@@ -3,7 +3,7 @@
  * one more object of the engine's, and those of a module lie in the order in which it happens to declare them: they took
  * five lines, in caches that belong to the program.
  */
-import { FEWEST_FRONT_SLOTS, HOT } from "./layout";
+import { FEWEST_FRONT_SLOTS, FEWEST_SHIFT, HOT } from "./layout";
 
 @unmanaged
 class Hot {
@@ -13,7 +13,7 @@ class Hot {
   headroom: i64;
   /** What hooks return: live young blocks, and what is known of their entry (young.ts). */
   pending: i32;
-  /** Of the block allocated last; 0 once that was resized. */
+  /** Of the block allocated last; 0 once that was resized, or another one moved there. */
   lastAddress: u32;
   /** Dirty cards, and one (young.ts). */
   dirty: u32;
@@ -31,5 +31,5 @@ export const hot = changetype<Hot>(HOT);
 
 hot.dirty = 1;
 hot.mask = <u32>FEWEST_FRONT_SLOTS - 1;
-hot.shift = 4;
+hot.shift = FEWEST_SHIFT;
 hot.epoch = 1;

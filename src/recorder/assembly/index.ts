@@ -113,7 +113,7 @@ initTable(initContexts(initFront()));
 
 /**
  * A block was allocated. Like `free` and `realloc` it does what is usual, which takes no call of any other function: for
- * such a function engines leave out the frame and the check of the stack, half of what it would cost. Otherwise it
+ * such a function engines leave out the check of the stack and keep everything in registers. Otherwise it
  * does nothing and returns `SLOWLY`: then the hook calls the function of that name.
  * @param context hash of the calling context
  */

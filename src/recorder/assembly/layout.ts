@@ -30,6 +30,8 @@ export const MOST_GIVEN_WAY: u32 = 512;
 export const FRONT_SLOT_SIZE: usize = 8;
 export const FEWEST_FRONT_SLOTS: usize = 1 << 12;
 export const MOST_FRONT_SLOTS: usize = 1 << 16;
+/** The front's unit is two to this or more, in bytes. */
+export const FEWEST_SHIFT: u32 = 4;
 
 /** A byte for each card: so many slots of the front. */
 export const CARDS: usize = GIVEN_WAY + 4 * MOST_GIVEN_WAY;
@@ -55,7 +57,8 @@ export const FRONT: usize = MEMO + (16 << MEMO_BITS);
 
 /**
  * A slot of the front: one live block in 64 bits, as eight of them fit into a line of the processor's cache; 0: free. What of the
- * address the place of the slot doesn't say is the tag. A block that is too long for it lies in the table.
+ * address the place of the slot doesn't say is the tag. A block that is too long for it lies in the table; places of as many
+ * records as there may be (`MAX_PAIRS`) fit.
  *
  * ```
  *  low                                     high

@@ -1,4 +1,4 @@
-/** Slots of blocks, read and written alike whether they are the front's or the table's. */
+/** What slots of the front hold in one number, and slots of either place read alike. */
 import {
   FRESH,
   FRONT_BYTES_BITS,
