@@ -3,7 +3,7 @@
  * turn and in short rounds, and what counts is the median of the ratios of one round each.
  */
 import { captureShare, repeatedCapturePrice } from "../src/attach/limits.js";
-import { calibrate, inTurn } from "./rounds.js";
+import { calibrate, inTurn, perform, type Schedule } from "./rounds.js";
 import { geometricMean, median, quantile, sum } from "./statistics.js";
 import { table } from "./tables.js";
 import { type Running, type VariantName, variants } from "./variants.js";
@@ -55,11 +55,21 @@ export async function measureSteady(
   const all = loaded.map(({ running }) => running);
   const raw = all[0];
   const count = calibrate(raw, roundMilliseconds);
-  settle(all, count);
-
   const profiled = loaded.find(({ name }) => name === "profiled")?.running;
-  const before = { time: profiled?.captureTime() ?? 0, allocations: profiled?.recorded().allocations ?? 0 };
-  const measured = inTurn(all, count, rounds);
+  const state = () => ({
+    captures: profiled?.captureTime() ?? 0,
+    allocations: profiled?.recorded().allocations ?? 0,
+  });
+  let before = state();
+  const measured = perform(
+    all,
+    count,
+    (function* () {
+      yield* settle(all);
+      before = state();
+      return yield* inTurn(all.length, rounds);
+    })(),
+  );
   const ofCopies = (name: VariantName, columns: number[][]) =>
     columns.filter((_, i) => loaded[i].name === name);
   /** By round. */
@@ -86,7 +96,7 @@ export async function measureSteady(
     );
     total.set(name, totalOf(name) / totalOf("raw"));
     if (name === "profiled" && profiled)
-      captures = (profiled.captureTime() - before.time) / sum(ofCopies(name, measured.times)[0]);
+      captures = (profiled.captureTime() - before.captures) / sum(ofCopies(name, measured.times)[0]);
   }
   const recorded = profiled?.recorded();
   const result: Measured = {
@@ -106,16 +116,16 @@ export async function measureSteady(
 }
 
 /** Until the engine has compiled what it will, and captures take no more than their share. */
-function settle(all: readonly Running[], count: number): void {
-  const spent = new Map(all.map((variant) => [variant, 0]));
+function* settle(all: readonly Running[]): Schedule<void> {
+  const spent = new Map(all.map((_, turn) => [turn, 0]));
   while (spent.size > 0) {
-    for (const [variant, before] of [...spent]) {
-      const captures = variant.captureTime();
+    for (const [turn, before] of [...spent]) {
+      const captures = all[turn].captureTime();
       let time = before;
-      while (time - before < 500) time += variant.round(count);
-      spent.set(variant, time);
-      const share = (variant.captureTime() - captures) / (time - before);
-      if (time >= longestWarmUp || (time >= warmUp && share <= settledShare)) spent.delete(variant);
+      while (time - before < 500) time += (yield turn).time;
+      spent.set(turn, time);
+      const share = (all[turn].captureTime() - captures) / (time - before);
+      if (time >= longestWarmUp || (time >= warmUp && share <= settledShare)) spent.delete(turn);
     }
   }
 }

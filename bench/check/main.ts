@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { circumstances, writeResults } from "../results.js";
-import { calibrate, inTurn } from "../rounds.js";
+import { calibrate, inTurn, perform } from "../rounds.js";
 import { geometricMean, median } from "../statistics.js";
 import { table } from "../tables.js";
 import { ensureBuilds, kernels } from "./builds.js";
@@ -51,7 +51,7 @@ function measure(loaded: ReadonlyMap<WayName, LoadedWay>, kernel: string): Map<W
     return spent / done > slowRound;
   });
   const ratiosOf = (chosen: readonly (typeof raw)[], rounds: number) => {
-    const { cpuTimes } = inTurn(chosen, count, rounds);
+    const { cpuTimes } = perform(chosen, count, inTurn(chosen.length, rounds));
     return cpuTimes.map((own) => median(own.map((time, round) => time / cpuTimes[0][round])));
   };
   const quickOnes = workers.filter((_, i) => !isSlow[i]);

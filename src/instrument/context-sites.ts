@@ -93,6 +93,9 @@ export function findContextSites(
   const mayUse = callers.read(callers.reaching([...allocator, ...carriedImports, ...callBacks], opaque));
   const leading = callers.read(mayAllocate);
 
+  const directCalls = passContexts ? callers.countDirectly() : undefined;
+  const byTable = (target: number): ReachedBy =>
+    directCalls?.[target] === 0 && contextParameters[target - imported] === 0 ? "look" : "table";
   const entered = new Map<number, ContextSites["entered"][number]>();
   const exported = module.exports.flatMap((item) =>
     item.kind === externalKind.function ? [item.index] : [],
@@ -101,14 +104,14 @@ export function findContextSites(
   for (const target of exported) {
     if (target < imported || !mayUse[target]) continue;
     // some libraries reach `malloc` through a pointer: then calls from wasm outnumber those from JavaScript
-    const reachedBy = allocator.has(target) && callers.addressTaken[target] === 1 ? "table" : "name";
-    entered.set(target, { target, reachedBy });
+    const isInTable = allocator.has(target) && callers.addressTaken[target] === 1;
+    entered.set(target, { target, reachedBy: isInTable ? byTable(target) : "name" });
   }
   const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
   const taken = callers.addressTaken;
   for (let target = taken.indexOf(1, imported); target >= 0; target = taken.indexOf(1, target + 1)) {
     if (leading[target] === 0 || entered.has(target)) continue;
-    if (tableIsVisible) entered.set(target, { target, reachedBy: "table" });
+    if (tableIsVisible) entered.set(target, { target, reachedBy: byTable(target) });
     else if (contextParameters[target - imported] === 1) entered.set(target, { target, reachedBy: "wasm" });
   }
   return { contextSites, contextParameters, entered: [...entered.values()] };

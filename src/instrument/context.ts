@@ -20,7 +20,7 @@
 import { op } from "../wasm/instructions.js";
 import { Writer } from "../wasm/leb128.js";
 import type { Module } from "../wasm/module.js";
-import type { FunctionType } from "../wasm/types.js";
+import { type FunctionType, valueType } from "../wasm/types.js";
 import { CodeWriter, noResult } from "./emit.js";
 import type { CodeChanges } from "./walker.js";
 
@@ -65,6 +65,8 @@ export type ReachedBy =
   | "name"
   /** By JavaScript, through a table, and by wasm through the same. */
   | "table"
+  /** The same, and nothing calls it directly: it looks itself whether an entry runs, and goes to its own only where none does. */
+  | "look"
   /** By wasm alone, through a table. */
   | "wasm";
 
@@ -85,6 +87,7 @@ export interface Entry {
 export interface EntryTargets {
   context: number;
   pending: number;
+  looked: number;
   leave: number;
   abandon: number;
   nested: number;
@@ -128,13 +131,12 @@ export class EntryTemplates {
     const call = { params: params.length, context: passed ? targets.context : undefined };
     const code = new TemplateWriter(this.widths);
     if (reachedBy === "wasm") innerEntry(code, call);
-    else if (reachedBy === "table") tableEntry(code, call, targets);
-    else entry(code, call, targets, this.#tailCalls);
+    else entry(code, call, targets, { reachedBy, tailCalls: this.#tailCalls });
     return code.appendTo(this.#templates);
   }
 }
 
-const kindNumbers: Record<ReachedBy, number> = { name: 0, table: 1, wasm: 2 };
+const kindNumbers: Record<ReachedBy, number> = { name: 0, table: 1, wasm: 2, look: 3 };
 
 function widthOf(largest: number): number {
   let width = 1;
@@ -218,66 +220,69 @@ class TemplateWriter extends CodeWriter {
  * In a module that has tail calls through tables or references an entry that is called by wasm leaves no frame
  * behind, or a loop of tail calls would use up the stack. It can't restore the context then; wasm that calls
  * sets it again, and only JavaScript between two such entries makes contexts that differ by what came before.
+ *
+ * Where JavaScript can reach a function only through a table, calls inside the module go there too and are many: they cost
+ * no more than a look at the context. The recorder is asked only when that says that the allocator is running: left so
+ * by an exception, it would keep everything from being counted.
  */
-function entry(code: TemplateWriter, call: TargetCall, targets: EntryTargets, tailCalls: boolean): void {
-  const { context, nested } = targets;
+function entry(
+  code: TemplateWriter,
+  call: TargetCall,
+  { context, pending, looked, nested, abandon, leave }: EntryTargets,
+  { reachedBy, tailCalls }: { reachedBy: Exclude<ReachedBy, "wasm">; tailCalls: boolean },
+): void {
+  /** The context that it was called in; 0 where it is an outermost one. */
   const saved = call.params;
-  const extend = () => code.localGet(saved).i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
-  declareContextLocal(code);
-  code.op(op.block, noResult);
-  code.globalGet(context).localTee(saved).op(op.i64Eqz, op.brIf, 0);
-  extend().call(nested).op(op.i32Eqz, op.brIf, 0);
-  extend().globalSet(context);
-  if (tailCalls) code.returnCallTarget(call);
-  else code.callTarget(call).localGet(saved).globalSet(context).op(op.return);
+  const extended = () => {
+    code.localGet(saved);
+    if (reachedBy === "name") code.i64Const(contextFactor).op(op.i64Mul).entryValue().op(op.i64Add);
+    return code;
+  };
+  code.u32(1);
+  code.u32(1);
+  code.byte(valueType.i64);
+  code.globalGet(context).localTee(saved);
+  if (reachedBy === "table") {
+    turned(code).op(op.i64GtS).if();
+    code.returnCallTarget(call, saved).end().localGet(saved);
+  }
+  code.globalGet(pending).op(op.i64ExtendI32U, op.i64Or, op.i64Eqz).if();
+  code.entryValue().globalSet(context).op(op.else, op.block, noResult);
+  code.localGet(saved).op(op.i64Eqz, op.brIf, 0);
+  extended().call(nested).op(op.i32Eqz, op.brIf, 0);
+  if (reachedBy === "look") code.i32Const(1).globalSet(looked);
+  if (reachedBy === "name") extended().globalSet(context);
+  if (reachedBy !== "name" || tailCalls) code.returnCallTarget(call);
+  else code.op(op.br, 1);
   code.end();
-  outermostCall(code, call, targets);
+  // an entry that ended early left them behind
+  code.globalGet(pending).if().call(abandon).i32Const(0).globalSet(pending).end();
+  code.entryValue().globalSet(context).i64Const(0).localSet(saved).end();
+  code.callTarget(call);
+  code.globalGet(pending).if().localGet(saved).op(op.i64Eqz).if();
+  code.call(leave).i32Const(0).globalSet(pending).end().end();
+  code.localGet(saved).globalSet(context).end();
+}
+
+/** Turns the context on the stack so that it is greater than 0 if it is neither 0 nor odd: that of no entry, or the allocator's. */
+function turned<T extends CodeWriter>(code: T): T {
+  return code.i64Const(1).op(op.i64Rotr).i64Const(0);
 }
 
 /**
- * An entry for a function that JavaScript can reach only through a table. Calls inside the module go there too
- * and are many, so that it costs them no more than a look at the context. The recorder is asked only when the
- * context says that the allocator is running: left so by an exception, it would keep everything from being counted.
+ * What a function does first that only tables and JavaScript lead to: where no entry runs it calls its own, which calls it
+ * again. Behind it come the function's parameters, a `return_call` of the entry, and the ends of two blocks. An entry
+ * that finds the allocator running sends it on with `looked`.
  */
-function tableEntry(code: TemplateWriter, call: TargetCall, targets: EntryTargets): void {
-  const { context, nested } = targets;
-  const current = call.params;
-  declareContextLocal(code);
-  code.op(op.block, noResult);
-  // neither 0 nor odd
-  code.globalGet(context).localTee(current).i64Const(1).op(op.i64Rotr).i64Const(0).op(op.i64GtS).if();
-  code.returnCallTarget(call, current).end();
-  code.localGet(current).op(op.i64Eqz, op.brIf, 0);
-  code.localGet(current).call(nested).op(op.i32Eqz, op.brIf, 0);
-  code.returnCallTarget(call, current).end();
-  outermostCall(code, call, targets);
-}
-
-/** The rest of an entry that no other one is around. */
-function outermostCall(
-  code: TemplateWriter,
-  call: TargetCall,
-  { context, pending, abandon, leave }: EntryTargets,
-): void {
-  callIfPending(code, pending, abandon);
-  code.entryValue().globalSet(context);
-  code.callTarget(call);
-  callIfPending(code, pending, leave);
-  code.i64Const(0).globalSet(context).end();
+export function lookInstructions(context: number, looked: number): Uint8Array {
+  const code = new CodeWriter(32);
+  turned(code.globalGet(context)).op(op.i64LeS).if();
+  code.globalGet(looked).if().i32Const(0).globalSet(looked).op(op.else);
+  return code.finish();
 }
 
 /** What a table has in place of a function that takes its context in a parameter, where JavaScript can't reach it. */
 function innerEntry(code: TemplateWriter, call: TargetCall): void {
   code.u32(0);
   code.returnCallTarget(call).end();
-}
-
-function declareContextLocal(code: CodeWriter): void {
-  code.u32(1);
-  code.u32(1);
-  code.byte(0x7e);
-}
-
-function callIfPending(code: CodeWriter, pending: number, target: number): void {
-  code.globalGet(pending).if().call(target).i32Const(0).globalSet(pending).end();
 }

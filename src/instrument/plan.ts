@@ -4,7 +4,7 @@
  *
  * ```
  *  functions:  imports | recorder's imports | the module's own | entries | carriers | growth helpers | exposers
- *  globals:    imports | the module's own | context (i64) | pending (i32)
+ *  globals:    imports | the module's own | context (i64) | pending (i32) | looked (i32)
  * ```
  */
 import { op } from "../wasm/instructions.js";
@@ -80,11 +80,14 @@ export interface Plan {
   growHelpers: ReadonlyMap<number, number>;
   contextSites: Uint8Array;
   contextParameters: Uint8Array;
-  /** Whether there are contexts, and the two globals. */
+  /** By body: index of its entry if it looks itself whether one runs, else 0. */
+  lookEntries: Uint32Array;
+  /** Whether there are contexts, and the globals. */
   withContext: boolean;
   /** Globals. */
   context: number;
   pending: number;
+  looked: number;
 }
 
 /** Limits of all memories, imported ones first. */
@@ -142,7 +145,11 @@ export function makePlan(
   for (let index = 0; index < called.length; index++) called[index] = moved(index);
   const referenced = called.slice();
   for (const [target, carrier] of carriers) called[target] = carrier;
-  for (const { target, index } of entries) referenced[target] = index;
+  const lookEntries = new Uint32Array(module.bodies.count);
+  for (const { target, index, reachedBy } of entries) {
+    if (reachedBy === "look") lookEntries[target - importedFunctions] = index;
+    else referenced[target] = index;
+  }
   const growHelpers = new Map(growing.map((memory) => [memory, next++]));
   const exposers: Exposer[] = [];
   if (checks.includes("checkExpose")) {
@@ -183,9 +190,11 @@ export function makePlan(
     growHelpers,
     contextSites,
     contextParameters,
+    lookEntries,
     withContext,
     context: globals,
     pending: globals + 1,
+    looked: globals + 2,
   };
 }
 

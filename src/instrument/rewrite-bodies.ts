@@ -79,6 +79,11 @@ export class BodyRewriter {
     const moved = passed ? movedLocal(params.length, locals) : undefined;
     this.#writeLocals(writer, body, locals, { moved: moved !== undefined, more: hook.locals });
     const firstLocal = params.length + passed + locals.count;
+    const entry = this.changes.lookEntries[body];
+    if (entry !== 0) {
+      writer.bytes(this.changes.look);
+      writer.params(params.length).returnCall(entry).end().end();
+    }
     hook.before(writer, firstLocal);
     writer.op(op.block, results.length === 0 ? noResult : (results[0] as number));
     listener?.(writer.length, locals.end);

@@ -84,6 +84,7 @@ export const changedColumns = [
   "growHelpers",
   "contextSites",
   "contextParameters",
+  "lookEntries",
 ] as const;
 
 /** Addresses that assembly/forms.ts gives. */
@@ -95,6 +96,7 @@ export const at = {
   getContext: 0x600,
   makeBase: 0x620,
   setContext: 0x640,
+  look: 0x660,
   keepContext: 0x680,
   marks: 0x6c0,
 };

@@ -45,12 +45,16 @@ export interface CodeChanges {
   contextSites: Uint8Array;
   /** By body: 1 if it is called with its context, in a parameter behind its own. */
   contextParameters: Uint8Array;
+  /** By body: index of its entry if it looks itself whether one runs, else 0. */
+  lookEntries: Uint32Array;
   /** Instructions that get the context in which a function was called, where no parameter has it. */
   getContext: Uint8Array;
   /** Instructions that make of it what contexts of calls begin with, up to the index of the local for that. */
   makeBase: Uint8Array;
   /** Instructions that set the context to what is on the stack. */
   setContext: Uint8Array;
+  /** Instructions with which functions look whether an entry runs, up to the parameters for their own. */
+  look: Uint8Array;
   /** Instructions that make the context again of what `makeBase` made of it. */
   keepContext: Uint8Array;
 }
@@ -198,11 +202,12 @@ export class CodeWalker {
 
 function putInstructions(
   program: Program,
-  { getContext, makeBase, setContext, keepContext }: CodeChanges,
+  { getContext, makeBase, setContext, look, keepContext }: CodeChanges,
 ): void {
   program.put(at.getContext, Uint8Array.of(getContext.length, ...getContext));
   program.put(at.makeBase, Uint8Array.of(makeBase.length, ...makeBase));
   program.put(at.setContext, Uint8Array.of(setContext.length, ...setContext));
+  program.put(at.look, Uint8Array.of(look.length, ...look));
   program.put(at.keepContext, Uint8Array.of(keepContext.length, ...keepContext));
 }
 
@@ -277,6 +282,7 @@ export function watchBody(
   wasm.referenced.value = program.add(changes.referenced);
   wasm.growHelpers.value = program.add(changes.growHelpers);
   wasm.contextParameters.value = program.add(changes.contextParameters.subarray(body, body + 1));
+  wasm.lookEntries.value = program.add(changes.lookEntries.subarray(body, body + 1));
   wasm.written.value = wasm.take(4);
   putInstructions(program, changes);
   program.listener = listener;

@@ -6,7 +6,7 @@ import { type RawSection, sectionId, valueType } from "../wasm/types.js";
 import { exposerBody } from "./checks/exposers.js";
 import { makeCheckHook } from "./checks/hooks.js";
 import { type ChecksPlan, checkHookOptions } from "./checks/plan.js";
-import { contextInstructions, type EntryTargets, EntryTemplates } from "./context.js";
+import { contextInstructions, type EntryTargets, EntryTemplates, lookInstructions } from "./context.js";
 import { carrierBody } from "./dynamic-linking.js";
 import { CodeWriter } from "./emit.js";
 import { type Hook, type HookTargets, makeHook, type RecorderPair } from "./hooks.js";
@@ -121,7 +121,9 @@ export function codeChanges(module: Module, plan: Plan): CodeChanges {
     ),
     contextSites: plan.contextSites,
     contextParameters: plan.contextParameters,
+    lookEntries: plan.lookEntries,
     ...contextInstructions(plan.context),
+    look: lookInstructions(plan.context, plan.looked),
   };
 }
 
@@ -149,6 +151,7 @@ function recorderTargets(plan: Plan): HookTargets & EntryTargets {
   return {
     context: plan.context,
     pending: plan.pending,
+    looked: plan.looked,
     alloc: pair("alloc", "allocSlowly"),
     free: pair("free", "freeSlowly"),
     realloc: pair("realloc", "reallocSlowly"),

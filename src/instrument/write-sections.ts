@@ -143,6 +143,7 @@ export function renumberedSections(module: Module, plan: Plan): RawSection[] {
       const zero = (opcode: number) => new Uint8Array([opcode, 0, op.end]);
       globals.push({ type: valueType.i64, mutable: true, init: zero(op.i64Const) });
       globals.push({ type: valueType.i32, mutable: true, init: zero(op.i32Const) });
+      globals.push({ type: valueType.i32, mutable: true, init: zero(op.i32Const) });
     }
     add(sectionId.global, encodeGlobals(globals));
   }

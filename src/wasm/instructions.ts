@@ -66,6 +66,7 @@ export const op = {
   i64LtS: 0x53,
   i64LtU: 0x54,
   i64GtS: 0x55,
+  i64LeS: 0x57,
   i64GtU: 0x56,
   i64Eqz: 0x50,
   i64Ne: 0x52,

@@ -20,6 +20,8 @@ export const GET_CONTEXT: usize = 0x600;
 export const MAKE_BASE: usize = 0x620;
 /** What sets the context to what is on the stack: length, then bytes. */
 export const SET_CONTEXT: usize = 0x640;
+/** What functions that look whether an entry runs do first, up to the parameters for theirs: length, then bytes. */
+export const LOOK: usize = 0x660;
 /** What makes the context again of what is in that local: length, then bytes. */
 export const KEEP: usize = 0x680;
 /** Constants that the walk notes, as i32. */

@@ -58,6 +58,7 @@ export {
   drop,
   growHelpers,
   length,
+  lookEntries,
   mostLocals,
   referenced,
   rewrite,

@@ -5,6 +5,7 @@ import {
   GET_CONTEXT,
   KEEP,
   KEPT,
+  LOOK,
   MAKE_BASE,
   PASSED,
   SET,
@@ -22,6 +23,7 @@ const RETURN_CALL_INDIRECT: u8 = 0x13;
 const RETURN_CALL_REF: u8 = 0x15;
 const MEMORY_GROW: u8 = 0x40;
 const REF_FUNC: u8 = 0xd2;
+const END: u32 = 0x0b;
 const LOCAL_GET: u32 = 0x20;
 const I64_CONST: u32 = 0x42;
 const I64_ADD: u32 = 0x7c;
@@ -45,6 +47,8 @@ export let growHelpers: usize = 0;
 export let contextSites: usize = 0;
 /** By body: whether it is called with its context, in a parameter behind its own. */
 export let contextParameters: usize = 0;
+/** By body: its entry, if it looks itself whether one runs; else 0. */
+export let lookEntries: usize = 0;
 /** Locals that a function may have, parameters included. */
 export let mostLocals: u32 = 0;
 /** By body: where its code begins in the output. */
@@ -169,9 +173,10 @@ export function rewriteBody(body: u32): void {
     }
   }
   const passed = load<u8>(contextParameters + body) != 0;
+  const entry = load<u32>(lookEntries + (<usize>body << 2));
   let base: u32 = 0;
   let replacement: u32 = NO_LOCAL;
-  if (chained || passed) {
+  if (chained || passed || entry) {
     const code = afterLocals(body);
     const declared = localCount(body, code);
     base = parametersOf(body);
@@ -181,29 +186,26 @@ export function rewriteBody(body: u32): void {
         beginReplacing(body, code);
         putFirstLocalLast(body, code);
       } else copy(from, code);
-      if (chained) {
-        putIndexed(LOCAL_GET, base);
-      }
+      if (chained) putIndexed(LOCAL_GET, base);
     } else {
       base += declared;
-      chained = base < mostLocals;
+      chained = chained && base < mostLocals;
       if (chained) {
         const groups = looseU32(from);
         putU32((groups < 0x80 ? groups : locals(start(body), end(body), 1)) + 1);
         copy(skip(from), code);
         put(1);
         put(I64);
-        insert(GET_CONTEXT);
-      }
+      } else copy(from, code);
+      if (entry) putLook(entry, base - declared);
+      if (chained) insert(GET_CONTEXT);
     }
     if (chained) {
       insert(MAKE_BASE);
       putU32(base);
     }
-    if (chained || passed) {
-      from = code;
-      tell(from);
-    }
+    from = code;
+    tell(from);
   }
   for (let site = siteFrom; site < siteUntil; site++) {
     const at = bytes + load<u32>(positions + (<usize>site << 2));
@@ -222,6 +224,16 @@ export function rewriteBody(body: u32): void {
   }
   if (replacement == NO_LOCAL) copy(from, bytes + end(body));
   else copyReplacing(from, bytes + end(body), replacement);
+}
+
+/** Puts the look whether an entry runs, and the call of the function's own where none does. */
+function putLook(entry: u32, parameters: u32): void {
+  reach(to + 3 * <usize>parameters + MOST_AT_BODY);
+  insert(LOOK);
+  for (let i: u32 = 0; i < parameters; i++) putIndexed(LOCAL_GET, i);
+  putIndexed(RETURN_CALL, entry);
+  put(END);
+  put(END);
 }
 
 /** Sets the context behind the call of a site; returns where the input goes on. */
