@@ -50,7 +50,10 @@ export function perform<T>(workers: readonly Worker[], count: number, schedule: 
 }
 
 /** Rounds in which every worker has one turn. Returns what they took, by worker. */
-export function* inTurn(workers: number, rounds: number): Schedule<{ times: number[][]; cpuTimes: number[][] }> {
+export function* inTurn(
+  workers: number,
+  rounds: number,
+): Schedule<{ times: number[][]; cpuTimes: number[][] }> {
   const times = Array.from({ length: workers }, (): number[] => []);
   const cpuTimes = Array.from({ length: workers }, (): number[] => []);
   for (let round = 0; round < rounds; round++) {
