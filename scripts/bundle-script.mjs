@@ -19,7 +19,13 @@ export async function bundleScript(entry) {
     legalComments: "none",
     logLevel: "warning",
   });
-  return asFunction(outputFiles[0].text);
+  return inAscii(asFunction(outputFiles[0].text));
+}
+
+/** In strings there is nothing else by now; for one ellipsis in a comment engines would keep all of it in two bytes a character. */
+function inAscii(script) {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  return script.replaceAll(/[^\0-\x7f]/g, "?");
 }
 
 /** As with imports, what is used of Node is taken once: programs replace functions of `fs` and of timers. */
