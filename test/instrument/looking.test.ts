@@ -111,6 +111,20 @@ describe("a function that only a table leads to", () => {
     assert.equal(counts(many).allocations, 1);
   });
 
+  // what a thousand parameters put in front of each is six times as long as the rest of it
+  test("with 1000 parameters, one behind the other", () => {
+    const names = Array.from({ length: 1500 }, (_, i) => `$make${i}`);
+    const body = `(drop (call $malloc (local.get 999))) ${"(drop (i64.const -0x8000000000000000))".repeat(40)}`;
+    const many = profile(
+      assemble(`(module ${bumpAllocator}
+        (type $wide (func ${"(param i32)".repeat(1000)}))
+        (table (export "table") funcref (elem ${names.join(" ")}))
+        ${names.map((name) => `(func ${name} (type $wide) ${body})`).join("\n")})`),
+    );
+    for (const i of [0, 749, 1499]) element(many, i)(...Array.from({ length: 1000 }, (_, p) => p + i));
+    assert.deepEqual([counts(many).allocations, counts(many).liveBytes], [3, 3 * 999 + 749 + 1499]);
+  });
+
   test("in a loop of a million tail calls", () => {
     const loop = profile(
       assemble(`(module ${bumpAllocator}

@@ -32,6 +32,9 @@ const I64: u32 = 0x7e;
 /** Bytes that a site may have more in the output than in the input, and a body, without its own code. */
 const MOST_AT_SITE: usize = 64;
 const MOST_AT_BODY: usize = 96;
+/** And in a function that looks whether an entry runs, with each of its parameters. */
+const MOST_AT_LOOK: usize = 48;
+const MOST_AT_PARAMETER: usize = 6;
 
 const NO_HELPER: u32 = ~0;
 const NO_LOCAL: u32 = ~0;
@@ -163,8 +166,16 @@ export function rewriteBody(body: u32): void {
   let from = bytes + start(body);
   const siteFrom = load<u32>(first + (<usize>body << 2));
   const siteUntil = load<u32>(first + (<usize>body << 2) + 4);
-  // a local whose number grows takes up to twice its bytes
-  reach(to + 2 * (end(body) - start(body)) + <usize>(siteUntil - siteFrom) * MOST_AT_SITE + MOST_AT_BODY);
+  const entry = load<u32>(lookEntries + (<usize>body << 2));
+  // all at once: what is written later is not to take what is meant for something else
+  reach(
+    to +
+      // a local whose number grows takes up to twice its bytes
+      2 * (end(body) - start(body)) +
+      <usize>(siteUntil - siteFrom) * MOST_AT_SITE +
+      MOST_AT_BODY +
+      (entry ? MOST_AT_LOOK + <usize>parametersOf(body) * MOST_AT_PARAMETER : 0),
+  );
   let chained = false;
   for (let site = siteFrom; site < siteUntil; site++) {
     if ((load<u8>(contextSites + site) & CONTEXT_KIND) == CHAINED) {
@@ -173,7 +184,6 @@ export function rewriteBody(body: u32): void {
     }
   }
   const passed = load<u8>(contextParameters + body) != 0;
-  const entry = load<u32>(lookEntries + (<usize>body << 2));
   let base: u32 = 0;
   let replacement: u32 = NO_LOCAL;
   if (chained || passed || entry) {
@@ -228,7 +238,6 @@ export function rewriteBody(body: u32): void {
 
 /** Puts the look whether an entry runs, and the call of the function's own where none does. */
 function putLook(entry: u32, parameters: u32): void {
-  reach(to + 3 * <usize>parameters + MOST_AT_BODY);
   insert(LOOK);
   for (let i: u32 = 0; i < parameters; i++) putIndexed(LOCAL_GET, i);
   putIndexed(RETURN_CALL, entry);
