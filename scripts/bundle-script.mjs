@@ -24,7 +24,6 @@ export async function bundleScript(entry) {
 
 /** In strings there is nothing else by now; for one ellipsis in a comment engines would keep all of it in two bytes a character. */
 function inAscii(script) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
   return script.replaceAll(/[^\0-\x7f]/g, "?");
 }
 
