@@ -61,6 +61,9 @@ export const maximumCachedModules = 64;
 /** Records that wait for the first instance with a memory; a program that makes none writes no profile. */
 export const maximumPendingRecords = 10_000;
 
+/** Frames and stacks that wait for a record that refers to them; of more none wait. */
+export const maximumHeldRecords = 256;
+
 /** JavaScript callers of one memory: their numbers have 24 bits in the recorder. */
 export const maximumCallers = 0xff_fffe;
 

@@ -1,5 +1,5 @@
 import type { ProfileRecord } from "../profile/records.js";
-import { maximumPendingRecords } from "./limits.js";
+import { maximumHeldRecords, maximumPendingRecords } from "./limits.js";
 
 /** Where records go. */
 export interface RecordSink {
@@ -11,6 +11,8 @@ export class RecordOutput {
   readonly #open: () => RecordSink | undefined;
   #pending: ProfileRecord[] | undefined = [];
   #sink: RecordSink | undefined;
+  /** Frames and stacks that no record in the profile refers to yet: a call of the system for each takes longer than all else. */
+  #held: ProfileRecord[] = [];
 
   /** @param open opens the profile, once; undefined when that is impossible */
   constructor(open: () => RecordSink | undefined) {
@@ -28,8 +30,14 @@ export class RecordOutput {
       if (this.#pending.length < maximumPendingRecords) this.#pending.push(...records);
       return;
     }
+    const written = this.#held.concat(records);
+    if (written.length < maximumHeldRecords && records.every(isReferredTo)) {
+      this.#held = written;
+      return;
+    }
+    this.#held = [];
     try {
-      this.#sink?.write(records);
+      this.#sink?.write(written);
     } catch {
       // The disk is full or gone: the program goes on without a profile, and `linmem run` says so.
       this.#sink = undefined;
@@ -44,4 +52,9 @@ export class RecordOutput {
     this.#sink = this.#open();
     this.write(records);
   }
+}
+
+/** Whether a record says nothing by itself. */
+function isReferredTo({ type }: ProfileRecord): boolean {
+  return type === "frame" || type === "stack";
 }

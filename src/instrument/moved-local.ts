@@ -5,7 +5,6 @@
 import { skipLeb, u32At } from "../wasm/leb128.js";
 import type { LocalCounts } from "../wasm/sections/code.js";
 import type { CodeWriter } from "./emit.js";
-import type { SiteListener } from "./walker-program.js";
 
 export interface MovedLocal {
   from: number;
@@ -40,6 +39,9 @@ export function firstLocalLast(
   writer.copy(bytes, type, rest);
   return locals.groups + (more > 0 ? 1 : 0);
 }
+
+/** Told wherever the distance between the two may change: offset in the output, and in the module, of the same instruction. */
+export type SiteListener = (written: number, original: number) => void;
 
 /** Copies instructions from a body to where they are written, with the local that moved under its new index. */
 export class MovingCopy {

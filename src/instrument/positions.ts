@@ -14,18 +14,13 @@ export interface OriginalPosition {
   added?: "entry" | "exposer";
 }
 
-/** Pairs of offsets, ascending: in the written body, and in the original module. */
-interface BodyMap {
-  written: number[];
-  original: number[];
-}
-
 export class PositionMap {
   readonly #module: Module;
   readonly #rewriter: BodyRewriter;
   /** Offset of the body of each defined function in the instrumented module. */
   readonly #starts: Uint32Array;
-  readonly #maps = new Map<number, BodyMap>();
+  /** By body: pairs of offsets, ascending: in the written body, and in the original module. */
+  readonly #maps = new Map<number, Uint32Array>();
 
   constructor(module: Module, rewriter: BodyRewriter, starts: Uint32Array) {
     this.#module = module;
@@ -36,29 +31,21 @@ export class PositionMap {
   /** @param offset byte offset in the instrumented module, inside the i-th defined function's body */
   toOriginal(body: number, offset: number): number {
     const within = offset - this.#starts[body];
-    const { written, original } = this.#mapOf(body);
+    const pairs = this.#mapOf(body);
     let low = 0;
-    let high = written.length;
+    let high = pairs.length / 2;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (written[middle] <= within) low = middle + 1;
+      if (pairs[2 * middle] <= within) low = middle + 1;
       else high = middle;
     }
-    const start = this.#module.bodies.start[body];
-    return low === 0 ? start + Math.max(within, 0) : original[low - 1] + within - written[low - 1];
+    if (low === 0) return this.#module.bodies.start[body] + Math.max(within, 0);
+    return pairs[2 * low - 1] + within - pairs[2 * low - 2];
   }
 
-  #mapOf(body: number): BodyMap {
+  #mapOf(body: number): Uint32Array {
     let map = this.#maps.get(body);
-    if (!map) {
-      const made: BodyMap = { written: [], original: [] };
-      this.#rewriter.watch(body, (written, original) => {
-        made.written.push(written);
-        made.original.push(original);
-      });
-      this.#maps.set(body, made);
-      map = made;
-    }
+    if (!map) this.#maps.set(body, (map = this.#rewriter.watch(body)));
     return map;
   }
 }

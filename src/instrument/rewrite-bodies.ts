@@ -11,9 +11,8 @@ import { contextKind, contextWay, insideAllocator } from "./context-sites.js";
 import { CodeWriter, noResult } from "./emit.js";
 import type { Exit, Exits } from "./exits.js";
 import type { Hook } from "./hooks.js";
-import { firstLocalLast, MovingCopy, movedLocal } from "./moved-local.js";
+import { firstLocalLast, MovingCopy, movedLocal, type SiteListener } from "./moved-local.js";
 import { type CodeChanges, type CodeWalker, exitsOf, noHelper, type Sites, watchBody } from "./walker.js";
-import type { SiteListener } from "./walker-program.js";
 
 /** What a rewriting changes; all indices on the right are of the instrumented module. */
 export interface BodyChanges extends CodeChanges {
@@ -52,13 +51,14 @@ export class BodyRewriter {
     return starts;
   }
 
-  /** Tells where the distance between a body of the instrumented module and the original changes. */
-  watch(body: number, listener: SiteListener): void {
+  /** Where the distance between a body of the instrumented module and the original changes, as `watchBody` gives it. */
+  watch(body: number): Uint32Array {
     const hook = this.changes.hooks.get(body);
-    if (hook) {
-      const exits = (local: number | undefined) => exitsOf(this.#module, body, local);
-      this.#writeHooked(new CodeWriter(4096), body, hook, exits, listener);
-    } else watchBody(this.#module, this.#sites, this.changes, body, listener);
+    if (!hook) return watchBody(this.#module, this.#sites, this.changes, body);
+    const pairs: number[] = [];
+    const exits = (local: number | undefined) => exitsOf(this.#module, body, local);
+    this.#writeHooked(new CodeWriter(4096), body, hook, exits, (...pair) => pairs.push(...pair));
+    return Uint32Array.from(pairs);
   }
 
   /** The body as a block between what the hook does first and last; exits lead to the end of the block. */

@@ -12,12 +12,6 @@ import { externalKind, type TypeDefinition } from "../wasm/types.js";
 import { markedConstants } from "./allocators/marked-constants.js";
 import { walkerWasmBase64 } from "./generated/walker-wasm.js";
 
-/**
- * Told wherever the distance between the two may change: offset in the output, and in the original module, of the
- * same instruction.
- */
-export type SiteListener = (written: number, original: number) => void;
-
 export type Column = Uint8Array | Uint32Array;
 export type AddressOf = WebAssembly.Global<"i32">;
 
@@ -50,7 +44,7 @@ interface WalkerExports
   opcodes: AddressOf;
   mostLocals: AddressOf;
   written: AddressOf;
-  watched: AddressOf;
+  notes: AddressOf;
   take(length: number): number;
   keep(end: number): void;
   firstUnknown(functions: number, types: number): number;
@@ -136,7 +130,6 @@ let holding: WeakRef<Program> | undefined;
 export class Program {
   readonly wasm: WalkerExports;
   module: Module | undefined;
-  listener: SiteListener | undefined;
 
   constructor() {
     compiled ??= new WasmModule(fromBase64(walkerWasmBase64));
@@ -148,7 +141,6 @@ export class Program {
         const locals = countLocals(bytes(), start >>> 0, end >>> 0);
         return [locals.end, locals.groups, locals.count][what];
       },
-      changed: (written: number, original: number) => this.listener?.(written >>> 0, original >>> 0),
     };
     this.wasm = new Instance(compiled, { host }).exports as unknown as WalkerExports;
     const { oneByte, vector, misc } = instructionForms;
@@ -190,7 +182,6 @@ export class Program {
   rest(): void {
     if (holding?.deref() === this) holding = undefined;
     this.module = undefined;
-    this.listener = undefined;
     if (this.isKept) spare = this;
   }
 

@@ -7,7 +7,7 @@ import { DecodeError } from "../errors.js";
 import type { Module } from "../wasm/module.js";
 import { sectionId } from "../wasm/types.js";
 import { type Exits, findExits } from "./exits.js";
-import { at, type Column, changedColumns, Program, type SiteListener } from "./walker-program.js";
+import { at, type Column, changedColumns, Program } from "./walker-program.js";
 
 /** Sites of a module, in the order of their positions. Columns, since a module may have a million. */
 export interface Sites {
@@ -255,14 +255,11 @@ export function exitsOf(module: Module, body: number, local?: number): Exits {
   return found;
 }
 
-/** Rewrites one body and tells where the distance between new code and old changes. */
-export function watchBody(
-  module: Module,
-  sites: Sites,
-  changes: CodeChanges,
-  body: number,
-  listener: SiteListener,
-): void {
+/**
+ * Rewrites one body. Returns where the distance between new code and old changes, in pairs: offset in the new body, and in the
+ * module, of the same instruction.
+ */
+export function watchBody(module: Module, sites: Sites, changes: CodeChanges, body: number): Uint32Array {
   const program = Program.idle();
   const { wasm } = program;
   const [from, until] = [sites.first[body], sites.first[body + 1]];
@@ -285,10 +282,14 @@ export function watchBody(
   wasm.lookEntries.value = program.add(changes.lookEntries.subarray(body, body + 1));
   wasm.written.value = wasm.take(4);
   putInstructions(program, changes);
-  program.listener = listener;
-  wasm.watched.value = 1;
+  // at a site three at most, one at an instruction that names a local, which takes two bytes or more
+  const most = 3 * (until - from) + ((module.bodies.end[body] - module.bodies.start[body]) >> 1) + 4;
+  const notes = wasm.take(8 * most);
+  wasm.notes.value = notes;
   wasm.begin(0);
   wasm.rewriteBody(0);
-  wasm.watched.value = 0;
+  const pairs = program.numbers(notes, (wasm.notes.value - notes) / 4);
+  wasm.notes.value = 0;
   program.rest();
+  return pairs;
 }

@@ -11,7 +11,3 @@ export declare function longU32(position: u32): u32;
 /** Of the locals that the body between two positions declares: 0 where they end, 1 their groups, 2 their number. */
 @external("host", "locals")
 export declare function locals(start: u32, end: u32, what: u32): u32;
-
-/** The distance between output and input changes: an offset in the output, and the position of the same instruction. */
-@external("host", "changed")
-export declare function changed(offset: u32, position: u32): void;

@@ -60,10 +60,10 @@ export {
   length,
   lookEntries,
   mostLocals,
+  notes,
   referenced,
   rewrite,
   rewriteBody,
-  watched,
   written,
 } from "./rewrite";
 export { opcodes, positions, stopped, targets, walk } from "./walk";

@@ -12,7 +12,7 @@ import {
   SET_AFTER,
   SET_CONTEXT,
 } from "./forms";
-import { changed, locals } from "./host";
+import { locals } from "./host";
 import { bytes, end, first, free, parametersOf, reach, start } from "./memory";
 import { afterLocals, localCount, looseU32, skip, skipInstruction } from "./skip";
 import { FAR, firstDistances, opcodes, positions, targets } from "./walk";
@@ -56,8 +56,8 @@ export let lookEntries: usize = 0;
 export let mostLocals: u32 = 0;
 /** By body: where its code begins in the output. */
 export let written: usize = 0;
-/** Whether to tell the host where the distance between output and input changes. */
-export let watched: bool = false;
+/** Where to note next where the distance between output and input changes, offsets in both; 0 where nobody wants to know. */
+export let notes: usize = 0;
 
 let output: usize = 0;
 let to: usize = 0;
@@ -140,7 +140,10 @@ function insert(from: usize): void {
 
 @inline
 function tell(position: usize): void {
-  if (watched) changed(length(), <u32>(position - bytes));
+  if (!notes) return;
+  store<u32>(notes, length());
+  store<u32>(notes, <u32>(position - bytes), 4);
+  notes += 8;
 }
 
 /** Appends the bodies from the i-th on, up to but without the j-th, each with its size. */
