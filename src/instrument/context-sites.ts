@@ -43,7 +43,7 @@ export interface ContextSites {
  * Sites that need a context: those from which an allocation can be reached, and calls of imports that may call
  * back. A function that reaches such an import and no allocation gets no context from its callers, or nearly
  * every call of some modules would have to set one; what its import calls back begins at that call.
- * Entries: all functions that JavaScript can call and that reach the allocator.
+ * Entries: all functions that JavaScript can call and that reach the allocator, or such an import.
  * @param nestedReleases functions that release, and whose hooks look whether the allocator is running
  * @param releasesToo whether it is to be known where blocks are freed
  * @param passContexts whether parameters are added for contexts; else all are in the global, where checks look for them
@@ -80,8 +80,10 @@ export function findContextSites(
   // doing so: who calls what may have caught one sets it again, if any hook looks for it there alone.
   const looking = passContexts ? nestedReleases : [];
   const mayCatch = looking.length > 0 && (callBacks.length > 0 || sites.catches.includes(1));
+  const using = callers.reaching([...allocator, ...carriedImports, ...callBacks], opaque);
   const { contextSites, contextParameters } = callers.decide({
     allocator: opaque,
+    using: tableIsOpen ? 0 : using,
     callBacks: callers.setOf(callBacks),
     mayAllocate,
     heeding: mayCatch ? callers.reaching([...allocating, ...looking], opaque) : 0,
@@ -90,7 +92,7 @@ export function findContextSites(
     tableIsOpen,
     releasesToo,
   });
-  const mayUse = callers.read(callers.reaching([...allocator, ...carriedImports, ...callBacks], opaque));
+  const mayUse = callers.read(using);
   const leading = callers.read(mayAllocate);
 
   const directCalls = passContexts ? callers.countDirectly() : undefined;
@@ -109,8 +111,10 @@ export function findContextSites(
   }
   const tableIsVisible = tableIsOpen || module.exports.some(({ kind }) => kind === externalKind.table);
   const taken = callers.addressTaken;
+  // what sets a context for what its import calls back, too: left there, it would look as if an entry were running
+  const reached = tableIsVisible && passContexts ? mayUse : leading;
   for (let target = taken.indexOf(1, imported); target >= 0; target = taken.indexOf(1, target + 1)) {
-    if (leading[target] === 0 || entered.has(target)) continue;
+    if (reached[target] === 0 || entered.has(target)) continue;
     if (tableIsVisible) entered.set(target, { target, reachedBy: byTable(target) });
     else if (contextParameters[target - imported] === 1) entered.set(target, { target, reachedBy: "wasm" });
   }

@@ -24,6 +24,8 @@ export type SetAddress = number;
 /** What `Callers.decide` goes by. */
 export interface ContextRules {
   allocator: SetAddress;
+  /** What leads to the allocator or to an import that may call back: nothing else needs a context; 0 where it is not known. */
+  using: SetAddress;
   callBacks: SetAddress;
   mayAllocate: SetAddress;
   /** What a release that looks whether the allocator runs is reached from, or an allocation; 0 where no release looks. */
@@ -157,6 +159,7 @@ export class Callers {
     const program = this.#program;
     const { wasm } = program;
     wasm.allocator.value = rules.allocator;
+    wasm.using.value = rules.using;
     wasm.callBacks.value = rules.callBacks;
     wasm.mayAllocate.value = rules.mayAllocate;
     wasm.heeding.value = rules.heeding;

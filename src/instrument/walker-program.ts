@@ -16,7 +16,7 @@ export type Column = Uint8Array | Uint32Array;
 export type AddressOf = WebAssembly.Global<"i32">;
 
 /** Sets of nodes, of what is decided about calls. */
-type ContextSet = "allocator" | "callBacks" | "mayAllocate" | "heeding" | "catching";
+type ContextSet = "allocator" | "using" | "callBacks" | "mayAllocate" | "heeding" | "catching";
 type ContextSwitch = "passing" | "tableIsOpen" | "releasesToo";
 
 interface WalkerExports

@@ -236,3 +236,68 @@ test("an allocator behind a table, as C libraries that can be told another have 
   const { bytes } = profiled.instrumentation;
   assert.equal(decodeModule(bytes).exports.find(({ name }) => name === "malloc")?.kind, 0);
 });
+
+describe("what JavaScript reaches through a table without an allocation on the way", () => {
+  function start(wat: string, allocator = mallocAndFree) {
+    let captures = 0;
+    const profiled = profile(
+      assemble(wat),
+      allocator,
+      { env: { call: (inside?: () => void) => inside?.() } },
+      { captureCaller: () => ++captures },
+    );
+    return { profiled, captures: () => captures };
+  }
+
+  test("leaves no context behind that would hide later entries: it calls an import", () => {
+    const { profiled, captures } = start(`(module
+      (import "env" "call" (func $call (param externref)))
+      ${bumpAllocator}
+      (table (export "table") funcref (elem $make $handle))
+      (func $make (drop (call $malloc (i32.const 8))))
+      (func $handle (param externref) (call $call (local.get 0)) (call $call (local.get 0))))`);
+    element(profiled, 1)(null);
+    element(profiled, 0)();
+    element(profiled, 0)();
+    assert.equal(captures(), 2);
+    element(profiled, 1)(() => profiled.call.malloc(8));
+    assert.equal(captures(), 3, "what the import calls back belongs to the entry");
+    assert.equal(counts(profiled).allocations, 4);
+  });
+
+  for (const visible of ["exported", "in the table"]) {
+    test(`leaves none either where it catches exceptions: ${visible}`, () => {
+      const { profiled, captures } = start(`(module
+        ${bumpAllocator}
+        (table (export "table") funcref (elem $make ${visible === "exported" ? "" : "$attempt"}))
+        (func $make (drop (call $malloc (i32.const 8))))
+        (func $compute (result i32) (i32.const 5))
+        (func $attempt ${visible === "exported" ? `(export "attempt")` : ""} (result i32)
+          (try (result i32) (do (call $compute)) (catch_all (i32.const 0)))))`);
+      const attempt = visible === "exported" ? profiled.call.attempt : element(profiled, 1);
+      assert.equal(attempt(), 5);
+      element(profiled, 0)();
+      element(profiled, 0)();
+      assert.equal(captures(), 2);
+    });
+  }
+
+  test("releases after an exception has left the allocator", () => {
+    const { profiled } = start(
+      `(module
+        ${bumpAllocator}
+        (table (export "table") funcref (elem $release))
+        (func $realloc (export "realloc") (param $p i32) (param $size i32) (result i32) (local $to i32)
+          (local.set $to (call $malloc (local.get $size)))
+          (if (i32.eq (local.get $size) (i32.const 1)) (then unreachable))
+          (call $free (local.get $p))
+          (local.get $to))
+        (func $release (param i32) (call $free (local.get 0))))`,
+      { ...mallocAndFree, realloc: "realloc" },
+    );
+    const block = profiled.call.malloc(8);
+    assert.throws(() => profiled.call.realloc(block, 1));
+    element(profiled, 0)(block);
+    assert.deepEqual([counts(profiled).frees, counts(profiled).liveBytes], [1, 0]);
+  });
+});

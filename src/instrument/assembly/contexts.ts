@@ -10,6 +10,8 @@ const MOST_PARAMETERS: u32 = 999;
 
 /** Functions of the allocator. */
 export let allocator: usize = 0;
+/** What leads to the allocator or to an import that may call back; 0 where it is not known. */
+export let using: usize = 0;
 /** Imports that may call back. */
 export let callBacks: usize = 0;
 /** What leads to an allocation. */
@@ -52,6 +54,7 @@ export function decide(): void {
     const from = u32At(first, body);
     const until = u32At(first, body + 1);
     if (from == until) continue;
+    if (using && !load<u8>(using + imported + body)) continue;
     if (load<u8>(allocator + imported + body)) decideInAllocator(from, until);
     else decideIn(body, from, until);
   }

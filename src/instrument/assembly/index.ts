@@ -32,6 +32,7 @@ export {
   releasesToo,
   tableIsOpen,
   taking,
+  using,
 } from "./contexts";
 export { writeCopies } from "./copies";
 export { exits, exitsAt } from "./exits";
