@@ -20,13 +20,13 @@ const partNames: readonly VariantName[] = ["hooks", "contexts", "contexts + hook
 const parts = {
   profile: {
     title: "Profiling, steady state",
-    text: "Time against the raw program, after warming up: medians of the ratios of 40 rounds, all variants in one process, in turn. Each was compiled three times, a round is the median of the three: where code comes to lie makes up to 4 %. CPU: the same for processor time, which a busy machine disturbs less. Whole time: all rounds together, snapshots included. Naive: a hook in JavaScript that takes the stack of every allocation.",
-    run: async (chosen: readonly Workload[]) => profileTable(await steady(chosen, ["profiled"], true)),
+    text: "Time against the raw program, after warming up: medians of the ratios of 40 rounds, all variants in one process, in turn. Five processes, of which the median counts: where code comes to lie makes up to 4 %. CPU: the same for processor time, which a busy machine disturbs less. Whole time: all rounds together, snapshots included. Naive: a hook in JavaScript that takes the stack of every allocation.",
+    run: async (chosen: readonly Workload[]) => profileTable(steady(chosen, ["profiled"], true)),
   },
   parts: {
     title: "Profiling, part by part",
     text: "The same with parts of it, as ratios of processor time. Hooks call a recorder that does nothing, save in the last two columns; those add the real recorder, and then captures and snapshots.",
-    run: async (chosen: readonly Workload[]) => partsTable(await steady(chosen, partNames, false), partNames),
+    run: async (chosen: readonly Workload[]) => partsTable(steady(chosen, partNames, false), partNames),
   },
   first: {
     title: "The first two seconds",
@@ -55,13 +55,11 @@ function runPrograms(name: keyof typeof programs): void {
   }
 }
 
-async function steady(chosen: readonly Workload[], names: readonly VariantName[], naive: boolean) {
-  const results = [];
-  for (const workload of chosen) {
+function steady(chosen: readonly Workload[], names: readonly VariantName[], naive: boolean) {
+  return chosen.map((workload) => {
     process.stderr.write(`${workload.name}: ${workload.does}\n`);
-    results.push(await measureSteady(workload, names, naive));
-  }
-  return results;
+    return measureSteady(workload, names, naive);
+  });
 }
 
 const args = process.argv.slice(2);

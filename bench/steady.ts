@@ -1,38 +1,27 @@
 /**
- * What profiling costs a program that has warmed up. Machines are noisy, so all variants run in one process, in
- * turn and in short rounds, and what counts is the median of the ratios of one round each.
+ * What profiling costs a program that has warmed up, in several processes one after the other (steady-process.ts): where the
+ * engine puts the code of program and recorder makes up to 4 %, and is the same for as long as a process lives.
  */
-import { captureShare, repeatedCapturePrice } from "../src/attach/limits.js";
-import { calibrate, inTurn, perform, type Schedule } from "./rounds.js";
-import { geometricMean, median, quantile, sum } from "./statistics.js";
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { geometricMean, median, quantile } from "./statistics.js";
 import { table } from "./tables.js";
-import { type Running, type VariantName, variants } from "./variants.js";
+import type { VariantName } from "./variants.js";
 import type { Workload } from "./workloads/index.js";
 
-const rounds = 40;
-/** Each variant is loaded and compiled so many times, and a round of it is the median of theirs. */
-const copies = 3;
-const roundMilliseconds = 35;
-/** Milliseconds of work of its own that every variant does before anything counts. */
-const warmUp = 3000;
-/** The same, if captures still spend their credit: that belongs to the first seconds, which are measured apart. */
-const longestWarmUp = 60_000;
-/** Share of the time beyond which captures do that: these tell nothing new, and are charged as several. */
-const settledShare = (1.3 * captureShare) / repeatedCapturePrice;
-/** The naive hook is so slow that it does less in a round, and fewer rounds. */
-const naiveShare = 50;
-const naiveRounds = 5;
+const processes = 5;
+const program = fileURLToPath(new URL("steady-process.js", import.meta.url));
 
+/** What one process measured; lists by variant. */
 export interface Measured {
-  workload: Workload;
   /** Milliseconds of a round as it is. */
   raw: number;
   /** Ratios to the rounds of `raw`. */
-  ratios: Map<VariantName, number[]>;
+  ratios: number[][];
   /** The same for processor time, which other processes disturb less. */
-  cpuRatios: Map<VariantName, number[]>;
+  cpuRatios: number[][];
   /** All time over that of `raw`: shows what happens in a few rounds only, such as snapshots. */
-  total: Map<VariantName, number>;
+  totals: number[];
   naive?: number;
   /** Allocations a second that the program makes as it is, in millions. */
   allocationRate: number;
@@ -41,128 +30,49 @@ export interface Measured {
   captures: number;
 }
 
-export async function measureSteady(
-  workload: Workload,
-  names: readonly VariantName[],
-  withNaive: boolean,
-): Promise<Measured> {
-  const loaded: { name: VariantName; running: Running }[] = [];
-  for (let copy = 0; copy < copies; copy++) {
-    for (const name of ["raw", ...names] as const) {
-      loaded.push({ name, running: await variants[name](workload, copy) });
-    }
-  }
-  const all = loaded.map(({ running }) => running);
-  const raw = all[0];
-  const count = calibrate(raw, roundMilliseconds);
-  const profiled = loaded.find(({ name }) => name === "profiled")?.running;
-  const state = () => ({
-    captures: profiled?.captureTime() ?? 0,
-    allocations: profiled?.recorded().allocations ?? 0,
+/** What the processes of a workload measured. */
+export interface Steady {
+  workload: Workload;
+  processes: Measured[];
+}
+
+export function measureSteady(workload: Workload, names: readonly VariantName[], withNaive: boolean): Steady {
+  const args = [program, workload.name, names.join(","), ...(withNaive ? ["naive"] : [])];
+  const measured = Array.from({ length: processes }, () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    if (status !== 0) throw new Error(`${workload.name} failed: ${stderr}`);
+    return JSON.parse(stdout) as Measured;
   });
-  let before = state();
-  const measured = perform(
-    all,
-    count,
-    (function* () {
-      yield* settle(all);
-      before = state();
-      return yield* inTurn(all.length, rounds);
-    })(),
-  );
-  const ofCopies = (name: VariantName, columns: number[][]) =>
-    columns.filter((_, i) => loaded[i].name === name);
-  /** By round. */
-  const medians = (name: VariantName, columns: number[][]) => {
-    const own = ofCopies(name, columns);
-    return Array.from({ length: rounds }, (_, round) => median(own.map((it) => it[round])));
-  };
-  const totalOf = (name: VariantName) => sum(ofCopies(name, measured.times).flat());
-  const rawTimes = medians("raw", measured.times);
-  const rawCpuTimes = medians("raw", measured.cpuTimes);
-  const ratios = new Map<VariantName, number[]>();
-  const cpuRatios = new Map<VariantName, number[]>();
-  const total = new Map<VariantName, number>();
-  let captures = 0;
-  for (const name of names) {
-    const times = medians(name, measured.times);
-    ratios.set(
-      name,
-      times.map((time, round) => time / rawTimes[round]),
-    );
-    cpuRatios.set(
-      name,
-      medians(name, measured.cpuTimes).map((time, round) => time / rawCpuTimes[round]),
-    );
-    total.set(name, totalOf(name) / totalOf("raw"));
-    if (name === "profiled" && profiled)
-      captures = (profiled.captureTime() - before.captures) / sum(ofCopies(name, measured.times)[0]);
-  }
-  const recorded = profiled?.recorded();
-  const result: Measured = {
-    workload,
-    raw: median(rawTimes),
-    ratios,
-    cpuRatios,
-    total,
-    allocationRate: ((recorded?.allocations ?? 0) - before.allocations) / sum(rawTimes) / 1000,
-    contexts: recorded?.contexts ?? 0,
-    captures,
-  };
-  if (withNaive)
-    result.naive = await measureNaive(workload, raw, Math.max(1, Math.round(count / naiveShare)));
-  for (const it of all) it.end();
-  return result;
+  return { workload, processes: measured };
 }
 
-/** Until the engine has compiled what it will, and captures take no more than their share. */
-function* settle(all: readonly Running[]): Schedule<void> {
-  const spent = new Map(all.map((_, turn) => [turn, 0]));
-  while (spent.size > 0) {
-    for (const [turn, before] of [...spent]) {
-      const captures = all[turn].captureTime();
-      let time = before;
-      while (time - before < 500) time += (yield turn).time;
-      spent.set(turn, time);
-      const share = (all[turn].captureTime() - captures) / (time - before);
-      if (time >= longestWarmUp || (time >= warmUp && share <= settledShare)) spent.delete(turn);
-    }
-  }
-}
-
-async function measureNaive(workload: Workload, raw: Running, count: number): Promise<number> {
-  const naive = await variants.naive(workload);
-  const ratios: number[] = [];
-  naive.round(count);
-  raw.round(count);
-  for (let round = 0; round < naiveRounds; round++) ratios.push(naive.round(count) / raw.round(count));
-  return median(ratios);
+/** The median over processes. */
+function of({ processes }: Steady, figure: (measured: Measured) => number): number {
+  return median(processes.map(figure));
 }
 
 const ratio = (value: number) => value.toFixed(value < 10 ? 3 : 0);
 
 /** The table for users: what `linmem run` costs, against the goals. */
-export function profileTable(results: readonly Measured[]): string {
-  const rows = results.map((it) => {
-    const { workload, raw, total, naive, allocationRate, contexts, captures } = it;
-    const profiled = it.ratios.get("profiled")!;
-    return [
-      workload.name,
-      raw.toFixed(1),
-      allocationRate.toFixed(2),
-      String(contexts),
-      ratio(median(profiled)),
-      ratio(quantile(profiled, 0.1)),
-      ratio(quantile(profiled, 0.9)),
-      ratio(median(it.cpuRatios.get("profiled")!)),
-      ratio(total.get("profiled")!),
-      `${(100 * captures).toFixed(1)} %`,
-      naive === undefined ? "" : ratio(naive),
-    ];
-  });
-  const medians = results.map(({ ratios }) => median(ratios.get("profiled")!));
+export function profileTable(results: readonly Steady[]): string {
+  const profiled = (it: Steady) => it.processes.map(({ ratios }) => median(ratios[0]));
+  const rows = results.map((it) => [
+    it.workload.name,
+    of(it, ({ raw }) => raw).toFixed(1),
+    of(it, ({ allocationRate }) => allocationRate).toFixed(2),
+    String(of(it, ({ contexts }) => contexts)),
+    ratio(median(profiled(it))),
+    `${ratio(Math.min(...profiled(it)))} to ${ratio(Math.max(...profiled(it)))}`,
+    ratio(of(it, ({ ratios }) => quantile(ratios[0], 0.1))),
+    ratio(of(it, ({ ratios }) => quantile(ratios[0], 0.9))),
+    ratio(of(it, ({ cpuRatios }) => median(cpuRatios[0]))),
+    ratio(of(it, ({ totals }) => totals[0])),
+    `${(100 * of(it, ({ captures }) => captures)).toFixed(1)} %`,
+    ratio(of(it, ({ naive }) => naive ?? 0)),
+  ]);
+  const medians = results.map((it) => median(profiled(it)));
   const header =
-    "workload|raw, ms a round|10⁶ allocations/s|contexts|profiled|p10|p90|CPU|whole time|captures|naive".split(
+    "workload|raw, ms a round|10⁶ allocations/s|contexts|profiled|processes|p10|p90|CPU|whole time|captures|naive".split(
       "|",
     );
   return [
@@ -173,12 +83,9 @@ export function profileTable(results: readonly Measured[]): string {
 }
 
 /** The table for developers: which part costs what. */
-export function partsTable(results: readonly Measured[], names: readonly VariantName[]): string {
-  const rows = results.map(({ workload, cpuRatios }) => [
-    workload.name,
-    ...names.map((name) => ratio(median(cpuRatios.get(name)!))),
-  ]);
-  const mean = (name: VariantName) => geometricMean(results.map((it) => median(it.cpuRatios.get(name)!)));
-  rows.push(["geometric mean", ...names.map((name) => ratio(mean(name)))]);
+export function partsTable(results: readonly Steady[], names: readonly VariantName[]): string {
+  const costs = results.map((it) => names.map((_, i) => of(it, ({ cpuRatios }) => median(cpuRatios[i]))));
+  const rows = results.map(({ workload }, row) => [workload.name, ...costs[row].map(ratio)]);
+  rows.push(["geometric mean", ...names.map((_, i) => ratio(geometricMean(costs.map((row) => row[i]))))]);
   return table(["workload", ...names], rows);
 }

@@ -56,12 +56,7 @@ export class Stopwatch {
 
 export const variants = {
   /** The package as it is. */
-  raw: async (workload: Workload, copy = 0) => {
-    const work = await loadChanged(workload, "raw", () => {
-      if (copy > 0) attachRecorder((bytes) => compiledApart(bytes, copy), {});
-    });
-    return running(work, new Stopwatch());
-  },
+  raw: async (workload: Workload) => running(await loadChanged(workload, "raw", () => {}), new Stopwatch()),
 
   /** What `linmem run` does, snapshots into a file included. */
   profiled,
@@ -70,23 +65,23 @@ export const variants = {
   "checked by calls": (workload: Workload) => checked(workload, false),
 
   /** Contexts at the call sites and in the entries, no hooks. */
-  contexts: (workload: Workload, copy = 0) => partial(workload, "contexts", ["hooks"], copy),
+  contexts: (workload: Workload) => partial(workload, "contexts", ["hooks"]),
   /** Hooks that call a recorder which does nothing, no contexts. */
-  hooks: (workload: Workload, copy = 0) => partial(workload, "hooks", ["contexts"], copy),
+  hooks: (workload: Workload) => partial(workload, "hooks", ["contexts"]),
   /** Contexts, and hooks that call a recorder which does nothing. */
-  "contexts + hooks": (workload: Workload, copy = 0) => partial(workload, "contexts-hooks", [], copy),
+  "contexts + hooks": (workload: Workload) => partial(workload, "contexts-hooks", []),
   /** The real recorder, without captures and snapshots. */
-  recorder: async (workload: Workload, copy = 0) => {
+  recorder: async (workload: Workload) => {
     const recorder = createRecorder({
       contextSeen: () => true,
       captureCaller: () => 0,
       isNested: () => true,
     });
     const work = await loadChanged(workload, "recorder", () =>
-      attachRecorder(
-        (bytes) => compiledApart(instrument(bytes, { allocator: workload.allocator }).bytes, copy),
-        { ...recorder.imports, grown: () => {} },
-      ),
+      attachRecorder((bytes) => instrument(bytes, { allocator: workload.allocator }).bytes, {
+        ...recorder.imports,
+        grown: () => {},
+      }),
     );
     return {
       ...running(work, new Stopwatch()),
@@ -99,7 +94,7 @@ export const variants = {
 
   /** The obvious way: a hook in JavaScript that keeps the stack of every allocation. */
   naive,
-} satisfies Record<string, (workload: Workload, copy?: number) => Promise<Running>>;
+} satisfies Record<string, (workload: Workload) => Promise<Running>>;
 
 export type VariantName = keyof typeof variants;
 
@@ -110,14 +105,6 @@ function running(work: (count: number) => void, watch: Stopwatch): Running {
     recorded: () => ({ allocations: 0, contexts: 0 }),
     end: () => {},
   };
-}
-
-/**
- * The same module with a custom section behind it: V8 compiles the same bytes once, and where its code comes to lie makes a
- * difference of up to 4 % that has nothing to do with what the code does.
- */
-function compiledApart(bytes: Uint8Array, copy: number): Uint8Array {
-  return copy === 0 ? bytes : Buffer.concat([bytes, Uint8Array.of(0, 3, 1, "c".charCodeAt(0), copy)]);
 }
 
 let loads = 0;
@@ -146,13 +133,9 @@ export async function loadChanged<T>(
 export function attach(
   watch: Stopwatch,
   { allocator, check }: Pick<InstrumentOptions, "allocator" | "check">,
-  copy = 0,
 ) {
   const registry = new ModuleRegistry({
-    instrument: (given) => {
-      const { bytes, ...facts } = instrument(given, { allocator, check });
-      return { ...facts, bytes: compiledApart(bytes, copy) };
-    },
+    instrument: (given) => instrument(given, { allocator, check }),
     hash: (bytes) => createHash("sha256").update(bytes).digest("base64"),
     checks: check !== undefined,
   });
@@ -195,12 +178,12 @@ export function attach(
 }
 
 /** What `linmem run` does. */
-async function profiled(workload: Workload, copy = 0): Promise<Running> {
+async function profiled(workload: Workload): Promise<Running> {
   const watch = new Stopwatch();
   const recorders: ReturnType<Session["recorderOf"]>[] = [];
   let attached: ReturnType<typeof attach> | undefined;
   const work = await loadChanged(workload, "profiled", () => {
-    attached = attach(watch, workload, copy);
+    attached = attach(watch, workload);
     const { session } = attached;
     const recorderOf = session.recorderOf.bind(session);
     session.recorderOf = (...args) => {
@@ -240,11 +223,10 @@ async function partial(
   workload: Workload,
   name: string,
   without: readonly ("hooks" | "contexts")[],
-  copy: number,
 ): Promise<Running> {
   const work = await loadChanged(workload, name, () =>
     attachRecorder(
-      (bytes) => compiledApart(instrument(bytes, { allocator: workload.allocator, without }).bytes, copy),
+      (bytes) => instrument(bytes, { allocator: workload.allocator, without }).bytes,
       emptyRecorder(),
     ),
   );
