@@ -24,6 +24,12 @@ const leastBytes = 512;
 const leastShare = 0.01;
 /** What a caller keeps counts apart from what is released late if it is at least this share of what it held at most. */
 const leastKept = 0.2;
+/**
+ * What is released in the end looks like a load that comes and goes if by chance each moment was a higher one than that before.
+ * So at least this share of the blocks made in that time must have stayed, or more of all steps must rise.
+ */
+const leastStayed = 0.67;
+const leastRisingAlone = 0.875;
 
 /** How a series grew between two moments. */
 interface Trend {
@@ -31,6 +37,8 @@ interface Trend {
   to: number;
   bytes: number;
   blocks: number;
+  /** So many steps rose that it is no chance. */
+  isSteady: boolean;
   /** 0 to 1. */
   certainty: number;
 }
@@ -67,7 +75,7 @@ function trendOf(
   const uneven = Math.sqrt(rises.reduce((sum, rise) => sum + (rise - even) ** 2, 0) / rises.length) / even;
   const many = Math.min(1, rises.length / steps);
   const certainty = Math.max(0.3, Math.min(0.99, 1 - 0.3 * (1 - many) - 0.25 * Math.min(1, uneven)));
-  return { from, to, bytes, blocks, certainty };
+  return { from, to, bytes, blocks, isSteady: many === 1 && rising >= leastRisingAlone, certainty };
 }
 
 /** What of a caller grows: what it keeps to the end where that matters, else all that it holds. */
@@ -126,6 +134,8 @@ function leak(
     stack: caller.stack,
   };
   if (!kept && caller.estimatedBytes[end]! < caller.estimatedBytes[to]! / 2) {
+    const stayed = caller.liveBlocks[to]! - caller.liveBlocks[from]!;
+    if (stayed < leastStayed * made && !trend.isSteady) return undefined;
     return {
       kind: "late-release",
       severity: "warning",
